@@ -1,0 +1,47 @@
+# Everything a person does with a clone. `make help` lists it.
+SHELL := /bin/sh
+INVENTORY ?= inventories/local
+VENV := .venv
+RUN := . $(VENV)/bin/activate &&
+# Further variables of a deployment: make deploy VARS="mlflow_server_port=5001"
+VARS ?=
+EXTRA := $(foreach var,$(VARS),-e '$(var)')
+
+.PHONY: help deploy destroy health status test lint lock bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+deploy: $(VENV)/run ## run MLflow on this machine: http://127.0.0.1:5000
+	@$(RUN) ansible-playbook -i $(INVENTORY) playbooks/local.yml $(EXTRA)
+
+destroy: $(VENV)/run ## stop and remove it; data stays unless VARS="mlflow_remove_data=true"
+	@$(RUN) ansible-playbook -i $(INVENTORY) playbooks/destroy.yml -e mlflow_destroy=true $(EXTRA)
+
+health: $(VENV)/run ## check the server in depth
+	@$(RUN) ansible-playbook -i $(INVENTORY) playbooks/health.yml $(EXTRA)
+
+status: $(VENV)/run ## what runs, where, and what it holds
+	@$(RUN) ansible-playbook -i $(INVENTORY) playbooks/status.yml $(EXTRA)
+
+test: $(VENV)/dev ## every check that needs neither root nor Docker nor Kubernetes
+	@$(RUN) tests/run
+
+lint: $(VENV)/dev ## the checks that take seconds
+	@$(RUN) tests/run lint unit
+
+bench: $(VENV)/dev ## measure the profiles beside plain `mlflow server`
+	@$(RUN) python benchmarks/server.py
+
+lock: $(VENV)/dev ## resolve the pins of what the roles install anew
+	@$(RUN) tools/lock
+
+clean: ## remove what the targets above put into the clone
+	@rm -rf $(VENV) build .cache
+
+# An environment is complete when its stamp is written; a changed requirements file makes it anew.
+$(VENV)/run: requirements.txt
+	@tools/environment $(VENV) requirements.txt && touch $@
+
+$(VENV)/dev: requirements.txt requirements-dev.txt requirements-kubernetes.txt
+	@tools/environment $(VENV) requirements-dev.txt && touch $@ $(VENV)/run

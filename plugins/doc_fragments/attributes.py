@@ -1,0 +1,25 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+attributes:
+  check_mode:
+    description: Can run in check mode and tells the truth about what it would change.
+  diff_mode:
+    description: Returns what it changed, or would change, in diff mode.
+  idempotent:
+    description: A second run with the same options changes nothing.
+"""
+
+    # Modules that take the options of the fragment server.
+    ACTIONGROUP_MLFLOW = r"""
+attributes:
+  action_group:
+    description: Use C(group/mlops.mlflow.mlflow) in C(module_defaults) to set the server's options once.
+    support: full
+    membership:
+      - mlops.mlflow.mlflow
+"""

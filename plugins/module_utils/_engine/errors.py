@@ -1,0 +1,39 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Every error the engine raises on purpose.
+
+A message names the thing, the cause and the remedy, and never holds a secret: modules print it as it is.
+"""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Base of all errors that a user can act on."""
+
+
+class BadInput(EngineError):
+    """What was asked for is wrong or contradicts itself; nothing was changed."""
+
+
+class MissingLibrary(EngineError):
+    """A Python library that this step needs is not installed for the interpreter in use."""
+
+    def __init__(self, library: str, purpose: str) -> None:
+        super().__init__(
+            f"The Python library {library} is needed to {purpose}, and this interpreter does not have it. "
+            f"Install it there, or run the task with the MLflow server's own interpreter (ansible_python_interpreter)."
+        )
+        self.library = library
+
+
+class ServerError(EngineError):
+    """The tracking server could not be reached, or answered with an error."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class SchemaError(EngineError):
+    """The database's schema is not the one that this MLflow needs, or could not be read."""

@@ -1,0 +1,239 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""HTTP client for one MLflow tracking server.
+
+Standard library only, because modules run on hosts that have nothing else. Proxies from the environment are not
+used: health must see the server itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import random
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from .errors import BadInput, ServerError
+
+_RETRIED_STATUS = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a tracking server is and how to speak to it.
+
+    C(url) may end in the server's static prefix. Use C(username) with C(password), or C(token), or neither.
+    """
+
+    url: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    ca_path: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    validate_certs: bool = True
+    timeout: float = 10.0
+    retries: int = 2
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise BadInput(
+                "The server's url must look like http://host:5000 or https://host/prefix; what was given does not."
+            )
+        if parts.username or parts.password:
+            raise BadInput("The server's url holds credentials. Give them as username and password instead.")
+        if self.token and self.username:
+            raise BadInput("Give either a token or a username with its password, not both.")
+        if self.username and self.password is None:
+            raise BadInput(f"A password is needed for user {self.username}: give password or password_file.")
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer: status code, body and the seconds it took."""
+
+    status: int
+    body: bytes
+    seconds: float
+
+    def json(self) -> Any:
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            raise ServerError(f"The answer is not JSON: {self.excerpt()}", self.status) from error
+
+    def excerpt(self, limit: int = 200) -> str:
+        """The answer's own error message where it has one, else the start of its text."""
+        text = self.body.decode("utf-8", "replace")
+        try:
+            parsed = json.loads(text)
+            text = str(parsed.get("message") or parsed.get("error_code") or text)
+        except (ValueError, AttributeError):
+            pass
+        text = " ".join(text.split())
+        return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+class Client:
+    """Speaks to one server over one kept-alive connection. Not for use from several threads."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        parts = urlsplit(server.url)
+        assert parts.hostname is not None  # checked by Server
+        self._host = parts.hostname
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._prefix = parts.path.rstrip("/")
+        self._context = self._ssl_context() if parts.scheme == "https" else None
+        self._connection: http.client.HTTPConnection | None = None
+
+    @property
+    def address(self) -> str:
+        return f"{self._host}:{self._port}"
+
+    def get(self, path: str, query: Mapping[str, Any] | None = None, **kwargs: Any) -> Response:
+        return self.request("GET", path + (f"?{urlencode(query, doseq=True)}" if query else ""), **kwargs)
+
+    def post(self, path: str, payload: Mapping[str, Any], **kwargs: Any) -> Response:
+        return self.request("POST", path, json.dumps(payload).encode(), {"Content-Type": "application/json"}, **kwargs)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        safe: bool | None = None,
+        anonymous: bool = False,
+        expect: tuple[int, ...] | None = (200,),
+    ) -> Response:
+        """Send one request, and retry it when that cannot do harm.
+
+        :param safe: whether a repetition is harmless; by default only GET and HEAD are.
+        :param anonymous: send no credentials.
+        :param expect: statuses that are not an error; None accepts any.
+        :raises ServerError: unreachable, no answer in time, or a status that was not expected.
+        """
+        if safe is None:
+            safe = method in ("GET", "HEAD")
+        attempts = 1 + (self.server.retries if safe else 0)
+        for attempt in range(1, attempts + 1):
+            last = attempt == attempts
+            try:
+                response = self._send(method, path, body, headers or {}, anonymous)
+            except ServerError:
+                if last:
+                    raise
+            else:
+                if last or response.status not in _RETRIED_STATUS:
+                    return self._checked(method, path, response, expect)
+            # Full jitter: many clients that were cut off together do not come back together.
+            time.sleep(random.uniform(0.05, 0.2 * 2**attempt))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _checked(self, method: str, path: str, response: Response, expect: tuple[int, ...] | None) -> Response:
+        if expect is None or response.status in expect:
+            return response
+        what = f"{method} {path.partition('?')[0]} at {self.address} answered {response.status}"
+        if response.status == 401:
+            raise ServerError(f"{what}: the server wants credentials, or refused those it got.", 401)
+        if response.status == 403 and b"Invalid Host" in response.body:
+            raise ServerError(
+                f"{what}: the server does not know itself by the name {self._host}. "
+                f"Add it to mlflow_server_allowed_hosts.",
+                403,
+            )
+        raise ServerError(f"{what}: {response.excerpt()}", response.status)
+
+    def _send(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], anonymous: bool
+    ) -> Response:
+        sent = {**({} if anonymous else self._credentials()), **headers}
+        start = time.monotonic()
+        # A kept-alive connection may have been closed by the server between two requests: that is no failure
+        # of this request, so it is sent once more on a new connection.
+        for fresh in (self._connection is None, True):
+            connection = self._connect()
+            try:
+                connection.request(method, self._prefix + path, body=body, headers=sent)
+                answer = connection.getresponse()
+                payload = answer.read()
+                if answer.will_close:
+                    self.close()
+                return Response(answer.status, payload, time.monotonic() - start)
+            except TimeoutError as error:
+                self.close()
+                raise ServerError(
+                    f"{self.address} accepted the connection but gave no answer to {method} {path.partition('?')[0]} "
+                    f"within {self.server.timeout:g} s: the server is frozen or overloaded."
+                ) from error
+            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
+                self.close()
+                if fresh:
+                    raise ServerError(f"{self.address} closed the connection without an answer.") from error
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                raise ServerError(f"Could not speak to {self.address}: {error}.") from error
+        raise AssertionError("unreachable: the second turn always returns or raises")
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._connection is None:
+            if self._context is not None:
+                self._connection = http.client.HTTPSConnection(
+                    self._host, self._port, timeout=self.server.timeout, context=self._context
+                )
+            else:
+                self._connection = http.client.HTTPConnection(self._host, self._port, timeout=self.server.timeout)
+            try:
+                self._connection.connect()
+            except TimeoutError as error:
+                self.close()
+                raise ServerError(
+                    f"{self.address} did not accept a connection within {self.server.timeout:g} s."
+                ) from error
+            except ssl.SSLCertVerificationError as error:
+                self.close()
+                raise ServerError(
+                    f"The certificate of {self.address} is not trusted: {error.verify_message}. "
+                    f"Give its authority as ca_path."
+                ) from error
+            except OSError as error:
+                self.close()
+                raise ServerError(
+                    f"Nothing accepts connections on {self.address}: {error.strerror or error}."
+                ) from error
+        return self._connection
+
+    def _credentials(self) -> dict[str, str]:
+        if self.server.token:
+            return {"Authorization": f"Bearer {self.server.token}"}
+        if self.server.username:
+            pair = f"{self.server.username}:{self.server.password}".encode()
+            return {"Authorization": "Basic " + base64.b64encode(pair).decode()}
+        return {}
+
+    def _ssl_context(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self.server.ca_path)
+            if not self.server.validate_certs:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            if self.server.client_cert:
+                context.load_cert_chain(self.server.client_cert, self.server.client_key)
+        except OSError as error:
+            raise BadInput(f"ca_path, client_cert or client_key cannot be used: {error.strerror or error}.") from error
+        return context

@@ -1,0 +1,301 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The database schema of MLflow: what it is, what the installed MLflow needs, and creating it once.
+
+Reading needs a database driver, but imports no MLflow: the revision that MLflow expects is read from the names in
+its migration scripts, in milliseconds. Creating runs MLflow's own migrations.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from .connection import DatabaseUri
+from .errors import BadInput, EngineError, MissingLibrary, SchemaError
+
+# One number for every schema change of one database, so that two starters never migrate at once.
+_ADVISORY_LOCK = 0x6D6C666C6F77
+_CONNECT_SECONDS = 10
+
+TRACKING = ("store/db_migrations/versions", "alembic_version")
+AUTH = ("server/auth/db/migrations/versions", "alembic_version_auth")
+
+
+@dataclass(frozen=True)
+class Schema:
+    """One database's schema beside what the installed MLflow needs.
+
+    C(state) is C(empty), C(current), C(older), C(newer) or C(foreign) (tables, but no MLflow revision).
+    """
+
+    state: str
+    revision: str | None
+    expected: str
+    max_connections: int | None = None
+
+
+def expected_revision(kind: tuple[str, str] = TRACKING) -> str:
+    """The schema revision that the MLflow of this interpreter needs."""
+    return _heads(_revisions(kind))[0]
+
+
+def read(uri: str, password: str | None = None, kind: tuple[str, str] = TRACKING) -> Schema:
+    """Look at a database, changing nothing.
+
+    :raises SchemaError: it cannot be reached or read; host and port are named, never the password.
+    """
+    database = DatabaseUri.parse(uri)
+    revisions = _revisions(kind)
+    expected = _heads(revisions)[0]
+    found: list[str]
+    if database.path is not None:
+        found, tables, limit = *_read_sqlite(database.path, kind[1]), None
+    else:
+        found, tables, limit = _read_postgresql(database, password, kind[1])
+    if not found:
+        others = [name for name in tables if not name.startswith("alembic_")]
+        # The authentication tables may share a database with the tracking tables.
+        ours = "users" in others if kind is AUTH else bool(others)
+        return Schema("foreign" if ours else "empty", None, expected, limit)
+    revision = found[0]
+    if revision == expected:
+        state = "current"
+    else:
+        state = "older" if revision in revisions else "newer"
+    return Schema(state, revision, expected, limit)
+
+
+def require(schema: Schema, what: str, version: str) -> None:
+    """Refuse any schema that a server of this version must not meet, with what to do.
+
+    :raises SchemaError: the schema is older, newer or not MLflow's.
+    """
+    if schema.state == "older":
+        raise SchemaError(
+            f"The schema of {what} is older (revision {schema.revision}) than MLflow {version} needs "
+            f"({schema.expected}). Nothing was changed. Upgrade by hand: stop the server, back up database and "
+            f"artifacts, run 'mlflow db upgrade' with the new version and the database owner's rights, deploy again."
+        )
+    if schema.state == "newer":
+        raise SchemaError(
+            f"The schema of {what} (revision {schema.revision}) is newer than MLflow {version}, which needs "
+            f"{schema.expected}. Nothing was changed. Set mlflow_version to the version that wrote it, or restore a "
+            f"backup taken before that upgrade: MLflow cannot take a schema back."
+        )
+    if schema.state == "foreign":
+        raise SchemaError(
+            f"{what} has tables, but no MLflow schema revision: it belongs to something else, or was made by a very "
+            f"old MLflow. Nothing was changed. Give an empty database of its own."
+        )
+
+
+def create(uri: str, password: str | None = None, grantee: str | None = None) -> None:
+    """Create the tracking tables in an empty database, under a lock, and let the server's role use them."""
+    sqlalchemy, url = _engine_url(uri, password)
+    with _migrating(uri, password), _mlflow_quiet():
+        if read(uri, password).state != "empty":
+            return  # another starter was first
+        from mlflow.store.db import utils
+
+        engine = sqlalchemy.create_engine(url)
+        utils._initialize_tables(engine)
+        engine.dispose()
+    grant(uri, password, grantee)
+
+
+def create_auth(uri: str, password: str | None, admin: str, admin_password: str, grantee: str | None = None) -> None:
+    """Create the authentication tables and the administrator in an empty database, under a lock."""
+    sqlalchemy, url = _engine_url(uri, password)
+    with _migrating(uri, password), _mlflow_quiet():
+        if read(uri, password, AUTH).state != "empty":
+            return
+        from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
+
+        store = SqlAlchemyStore()
+        store.init_db(url.render_as_string(hide_password=False))
+        if not store.has_user(admin):
+            store.create_user(admin, admin_password, is_admin=True)
+        store.engine.dispose()
+    grant(uri, password, grantee)
+
+
+def grant(uri: str, password: str | None, grantee: str | None) -> None:
+    """Let C(grantee) read and write rows, but not change the schema. PostgreSQL only."""
+    if not grantee:
+        return
+    database = DatabaseUri.parse(uri)
+    with _postgresql(database, password) as connection:
+        names = _driver(database).sql
+        role, owner = names.Identifier(grantee), names.Identifier(database.user)
+        for statement in (
+            "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+            "GRANT USAGE ON SCHEMA public TO {role}",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
+            "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}",
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public "
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}",
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO {role}",
+        ):
+            cursor = connection.cursor()
+            cursor.execute(names.SQL(statement).format(role=role, owner=owner))
+        connection.commit()
+
+
+def _revisions(kind: tuple[str, str]) -> dict[str, str | None]:
+    """Every revision that the installed MLflow knows, with the one before it."""
+    spec = find_spec("mlflow")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingLibrary("mlflow", "know which database schema it expects")
+    scripts = Path(next(iter(spec.submodule_search_locations)), kind[0])
+    found: dict[str, str | None] = {}
+    for script in scripts.glob("*.py"):
+        text = script.read_text(encoding="utf-8")
+        revision = re.search(r"^revision\s*(?::[^=]*)?=\s*[\"'](\w+)[\"']", text, re.MULTILINE)
+        before = re.search(r"^down_revision\s*(?::[^=]*)?=\s*(?:[\"'](\w+)[\"']|None)", text, re.MULTILINE)
+        if revision and before:
+            found[revision[1]] = before[1]
+    if not found:
+        raise SchemaError(f"The installed MLflow has no migration scripts in {kind[0]}: is the installation complete?")
+    return found
+
+
+def _heads(revisions: dict[str, str | None]) -> list[str]:
+    heads = sorted(set(revisions) - set(revisions.values()))
+    if len(heads) != 1:
+        raise SchemaError(f"The installed MLflow's migrations have {len(heads)} ends instead of one: {heads}.")
+    return heads
+
+
+def _read_sqlite(path: str, version_table: str) -> tuple[list[str], list[str]]:
+    if not os.path.exists(path):
+        return [], []
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=_CONNECT_SECONDS)
+        with contextlib.closing(connection):
+            tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            found = []
+            if version_table in tables:
+                found = [row[0] for row in connection.execute(f"SELECT version_num FROM {version_table}")]  # noqa: S608
+            return found, tables
+    except sqlite3.Error as error:
+        raise SchemaError(f"The SQLite database {path} cannot be read: {error}.") from error
+
+
+def _read_postgresql(database: DatabaseUri, password: str | None, version_table: str) -> tuple[list[str], list[str], int]:
+    with _postgresql(database, password) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        tables = [row[0] for row in cursor.fetchall()]
+        found = []
+        if version_table in tables:
+            cursor.execute(f"SELECT version_num FROM {version_table}")  # noqa: S608
+            found = [row[0] for row in cursor.fetchall()]
+        cursor.execute(
+            "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int, "
+            "(SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user)"
+        )
+        available, role_limit = cursor.fetchone()
+        return found, tables, min(available, role_limit) if role_limit > 0 else available
+
+
+@contextlib.contextmanager
+def _postgresql(database: DatabaseUri, password: str | None) -> Iterator[Any]:
+    driver = _driver(database)
+    # libpq takes the URI as it is, once SQLAlchemy's driver suffix is off.
+    dsn = database.uri.replace(f"+{database.driver}", "", 1)
+    try:
+        connection = driver.connect(
+            dsn, password=password or None, connect_timeout=_CONNECT_SECONDS, application_name="mlops.mlflow"
+        )
+    except driver.OperationalError as error:
+        text = " ".join(str(error).split())
+        hint = (
+            f' Create it: CREATE DATABASE "{database.database}" OWNER "{database.user}";'
+            if "does not exist" in text and "database" in text
+            else ""
+        )
+        raise SchemaError(
+            f"PostgreSQL at {database.host}:{database.port}, database {database.database}, user {database.user}, "
+            f"cannot be used: {text}.{hint}"
+        ) from error
+    try:
+        yield connection
+    except driver.Error as error:
+        raise SchemaError(
+            f"PostgreSQL at {database.host}:{database.port}, database {database.database}, refused user "
+            f"{database.user}: {' '.join(str(error).split())}."
+        ) from error
+    finally:
+        connection.close()
+
+
+def _driver(database: DatabaseUri) -> Any:
+    try:
+        if database.driver == "psycopg2":
+            import psycopg2
+            import psycopg2.sql
+
+            return psycopg2
+        import psycopg
+        import psycopg.sql
+
+        return psycopg
+    except ImportError as error:
+        raise MissingLibrary(str(database.package), "read the database") from error
+
+
+@contextlib.contextmanager
+def _migrating(uri: str, password: str | None) -> Iterator[None]:
+    """Hold the one lock of all schema changes. SQLite: its own locking serves, because one host uses one file."""
+    database = DatabaseUri.parse(uri)
+    if database.path is not None:
+        Path(database.path).parent.mkdir(parents=True, exist_ok=True)
+        yield
+        return
+    with _postgresql(database, password) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
+        connection.commit()
+        yield  # closing the connection frees the lock, whatever happened
+
+
+def _engine_url(uri: str, password: str | None) -> tuple[Any, Any]:
+    try:
+        import sqlalchemy
+    except ImportError as error:
+        raise MissingLibrary("sqlalchemy", "create the database schema") from error
+    url = sqlalchemy.engine.make_url(uri)
+    return sqlalchemy, url.set(password=password) if password else url
+
+
+@contextlib.contextmanager
+def _mlflow_quiet() -> Iterator[None]:
+    """Run MLflow's own code without its logging, and turn what it raises into an error of ours."""
+    import logging
+
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    except EngineError:
+        raise
+    except ImportError as error:
+        raise MissingLibrary(error.name or "mlflow", "create the database schema") from error
+    except Exception as error:
+        text = " ".join(str(error).split())
+        if "permission denied" in text or "must be owner" in text:
+            raise BadInput(
+                f"The database role may not create tables: {text[:300]}. Give the owner's role and password as "
+                f"mlflow_database_owner and mlflow_database_owner_password_file."
+            ) from error
+        raise SchemaError(f"Creating the schema failed: {type(error).__name__}: {text[:500]}") from error
+    finally:
+        logging.disable(logging.NOTSET)

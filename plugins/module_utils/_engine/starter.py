@@ -1,0 +1,130 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Starter: becomes the MLflow server that a launch file describes.
+
+Supervisor, systemd and containers all run C(starter.py LAUNCH.json). It ends what an earlier start left behind,
+reads the secrets, starts the job runner where there is one, and replaces itself with the server, so that the
+supervisor watches the server itself. It is copied to hosts as one file: standard library only, no import of the
+engine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+_GRACE_SECONDS = 5.0
+
+
+def start(launch_file: Path) -> NoReturn:
+    """Replace this process with the server.
+
+    :raises SystemExit: a secret cannot be read, or the port belongs to somebody else; the message says which.
+    """
+    launch = json.loads(launch_file.read_text())
+    group_file = launch_file.with_suffix(".group")
+    _end_previous(group_file, launch["argv"][0])
+    _refuse_taken_port(launch["argv"])
+    # Only what launch says: a MLFLOW_TRACKING_URI of the person who deployed would send the server to itself.
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "_MLFLOW_", "PYTHON"))}
+    env = {**inherited, **launch["env"], **{name: _read(name, where) for name, where in launch["secrets"].items()}}
+    # A group of our own, so that everything the server starts can be found and ended together.
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
+    group_file.write_text(str(os.getpgrp()))
+    if jobs := launch.get("jobs"):
+        os.makedirs(env["_MLFLOW_HUEY_STORAGE_PATH"], mode=0o700, exist_ok=True)
+        own = {"{pid}": str(os.getpid()), "{milliseconds}": str(int(time.time() * 1000))}
+        subprocess.Popen(jobs["argv"], env={**env, **{k: own.get(v, v) for k, v in jobs["env"].items()}})
+    if metrics := env.get("prometheus_multiproc_dir"):
+        _empty(Path(metrics))
+    os.execve(launch["argv"][0], launch["argv"], env)
+
+
+def _read(name: str, where: dict[str, Any]) -> str:
+    if "random_bytes" in where:
+        return secrets.token_hex(where["random_bytes"])
+    try:
+        return Path(where["file"]).read_text().rstrip("\n")
+    except OSError as error:
+        sys.exit(f"starter: cannot read the secret {name} from {where['file']}: {error.strerror}.")
+
+
+def _end_previous(group_file: Path, python: str) -> None:
+    """End the process group of the last start: workers outlive a killed uvicorn and keep the port."""
+    try:
+        group = int(group_file.read_text())
+    except (OSError, ValueError):
+        return
+    if group == os.getpgrp() or not _is_ours(group, python):
+        return
+    for number, wait in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, _GRACE_SECONDS)):
+        try:
+            os.killpg(group, number)
+        except ProcessLookupError:
+            return
+        end = time.monotonic() + wait
+        while time.monotonic() < end:
+            if not _is_ours(group, python):
+                return
+            time.sleep(0.05)
+
+
+def _is_ours(group: int, python: str) -> bool:
+    """Whether the group still holds a process run by our interpreter: after a reboot its number may be another's."""
+    return any(pgid == group and command.startswith(python) for pgid, command in _processes())
+
+
+def _processes() -> list[tuple[int, str]]:
+    """Process group and command line of every live process. Minimal Linux hosts have no ps, macOS has no /proc."""
+    if not Path("/proc/self/stat").exists():
+        lines = subprocess.run(["ps", "-A", "-o", "pgid=,command="], capture_output=True, text=True, check=False)
+        pairs = [line.split(None, 1) for line in lines.stdout.splitlines()]
+        return [(int(pair[0]), pair[1]) for pair in pairs if len(pair) == 2]
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            # The command in parentheses may hold spaces; a zombie's command line is empty.
+            pgid = int((directory / "stat").read_text().rpartition(")")[2].split()[2])
+            found.append((pgid, (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")))
+        except (OSError, IndexError, ValueError):
+            continue
+    return found
+
+
+def _refuse_taken_port(argv: list[str]) -> None:
+    """Say at once what the server would say only after it has imported everything."""
+    options = dict(zip(argv, argv[1:], strict=False))
+    host, port = options.get("--host"), options.get("--port")
+    if "--bind" in options:
+        host, _colon, port = options["--bind"].rpartition(":")
+    if not host or not port:
+        return
+    host = host.strip("[]")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError as error:
+            sys.exit(f"starter: cannot listen on {host}:{port}: {error.strerror}.")
+
+
+def _empty(directory: Path) -> None:
+    """Counters of dead processes would be added up for ever."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for old in directory.glob("*.db"):
+        old.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: starter.py LAUNCH.json")
+    start(Path(sys.argv[1]))

@@ -1,0 +1,68 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""PRIVATE to the collection: what all modules share. Argument specs here match the doc fragments of the same name."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._engine.errors import BadInput, EngineError
+from ._engine.http import Server
+
+SERVER_ARGS: dict[str, Any] = {
+    "url": {"type": "str", "default": "http://127.0.0.1:5000"},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "password_file": {"type": "path", "no_log": False},
+    "token": {"type": "str", "no_log": True},
+    "ca_path": {"type": "path"},
+    "client_cert": {"type": "path"},
+    "client_key": {"type": "path"},
+    "validate_certs": {"type": "bool", "default": True},
+    "timeout": {"type": "float", "default": 10.0},
+}
+SERVER_EXCLUSIVE = [("password", "password_file"), ("token", "username")]
+SERVER_TOGETHER = [("client_cert", "client_key")]
+
+
+def server_of(module: AnsibleModule) -> Server:
+    """The server that a module's options describe."""
+    params = module.params
+    return Server(
+        url=params["url"],
+        username=params["username"] or None,
+        password=secret_of(module, "password"),
+        token=params["token"] or None,
+        ca_path=params["ca_path"],
+        client_cert=params["client_cert"],
+        client_key=params["client_key"],
+        validate_certs=params["validate_certs"],
+        timeout=params["timeout"],
+    )
+
+
+def secret_of(module: AnsibleModule, option: str) -> str | None:
+    """A secret given as itself or as C(<option>_file); marked so that Ansible masks it in all output."""
+    if path := module.params.get(f"{option}_file"):
+        try:
+            secret = Path(path).read_text(encoding="utf-8").rstrip("\n")
+        except OSError as error:
+            raise BadInput(f"{option}_file: {path} cannot be read: {error.strerror}.") from error
+        module.no_log_values.add(secret)
+        return secret
+    secret = module.params.get(option)
+    return str(secret) if secret else None
+
+
+def run(module: AnsibleModule, action: Callable[[AnsibleModule], dict[str, Any]]) -> None:
+    """Run a module's action and leave: the one place where errors become C(fail_json)."""
+    try:
+        result = action(module)
+    except EngineError as error:
+        module.fail_json(msg=str(error), exception=traceback.format_exc())
+    module.exit_json(**result)

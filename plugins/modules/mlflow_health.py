@@ -1,0 +1,215 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mlflow_health
+short_description: Check whether an MLflow tracking server really works
+version_added: 0.1.0
+author: The mlops.mlflow authors (@mlops-mlflow)
+description:
+  - Climbs a ladder of checks and times each one, from "a process answers" to "a foreign Host header is refused".
+  - MLflow's own C(/health) stays 200 when its database is gone. This module reads and writes the database, puts an
+    artifact and gets it back, and leaves nothing behind.
+  - Needs no Python library beyond the standard one, except for the check C(schema) of a PostgreSQL database.
+extends_documentation_fragment:
+  - mlops.mlflow.server
+  - mlops.mlflow.attributes
+  - mlops.mlflow.attributes.actiongroup_mlflow
+attributes:
+  check_mode:
+    support: full
+    details: In check mode nothing is written, so the module goes no further than level V(ready).
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  level:
+    description:
+      - How far to climb. Each level includes the ones before it.
+      - V(live) asks whether a process answers.
+      - V(ready) adds version, capabilities and a read of the database. Nothing is written.
+      - V(deep) adds a write to the database that leaves no row, and an artifact put, read back and deleted.
+      - V(full) adds the schema revision (with O(database_uri)) and the refusal of a foreign Host header.
+    type: str
+    choices: [live, ready, deep, full]
+    default: ready
+  version:
+    description:
+      - Fail unless the server runs this version.
+    type: str
+  database_uri:
+    description:
+      - SQLAlchemy URI of the backend store, to read the schema revision at level V(full). Without a password.
+      - The interpreter must have the driver and the MLflow that the server runs. Set C(ansible_python_interpreter) to
+        the server's own.
+    type: str
+  database_password_file:
+    description:
+      - File on the host that holds the password for O(database_uri).
+    type: path
+  wait:
+    description:
+      - Whether to repeat until the server is healthy. Returns as soon as it is.
+    type: bool
+    default: false
+  wait_timeout:
+    description:
+      - Seconds to wait at most.
+    type: float
+    default: 120.0
+  wait_sleep:
+    description:
+      - Seconds between two tries.
+    type: float
+    default: 0.5
+  fail_when_unhealthy:
+    description:
+      - Whether an unhealthy server fails the task. With V(false) it is only reported.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: Fail unless database and artifact store work
+  mlops.mlflow.mlflow_health:
+    url: http://127.0.0.1:5000
+    level: deep
+
+- name: Wait until a server that was just started is ready
+  mlops.mlflow.mlflow_health:
+    url: https://mlflow.example.com/mlflow
+    username: admin
+    password_file: /etc/mlflow/admin-password
+    ca_path: /etc/ssl/company-ca.pem
+    wait: true
+    wait_timeout: 60
+
+- name: Report, do not fail
+  mlops.mlflow.mlflow_health:
+    url: http://127.0.0.1:5000
+    level: full
+    version: 3.17.2
+    database_uri: sqlite:////var/lib/mlflow/database/mlflow.db
+    fail_when_unhealthy: false
+  register: health
+"""
+
+RETURN = r"""
+healthy:
+  description: Whether every check that ran held.
+  returned: always
+  type: bool
+  sample: true
+verdict:
+  description: One sentence with the level, and with the reasons where something failed.
+  returned: always
+  type: str
+  sample: "healthy at level deep: 6 checks in 0.09 s"
+level:
+  description: The level that was climbed to; at most V(ready) in check mode.
+  returned: always
+  type: str
+  sample: deep
+checks:
+  description: One record for each check that ran, in order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: One of process, version, capabilities, database_read, database_write, artifacts, schema, foreign_host.
+      type: str
+      sample: database_read
+    ok:
+      description: Whether the check held.
+      type: bool
+      sample: true
+    seconds:
+      description: Seconds that the check took.
+      type: float
+      sample: 0.0124
+    message:
+      description: What was seen, or why it failed.
+      type: str
+      sample: one experiment read
+skipped:
+  description: Checks that could not be tried. They count neither as passed nor as failed.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the check.
+      type: str
+      sample: schema
+    reason:
+      description: Why it was not tried.
+      type: str
+      sample: no database_uri was given
+version:
+  description: The server's version, where it told it.
+  returned: always
+  type: str
+  sample: 3.17.2
+capabilities:
+  description: What the server's C(server-info) says, as it is.
+  returned: always
+  type: dict
+  sample: {"store_type": "SqlStore", "artifact_serving_enabled": true}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import health
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
+    SERVER_ARGS,
+    SERVER_EXCLUSIVE,
+    SERVER_TOGETHER,
+    run,
+    secret_of,
+    server_of,
+)
+
+
+def check(module: AnsibleModule) -> dict:
+    params = module.params
+    level = params["level"]
+    if module.check_mode and health.LEVELS.index(level) > health.LEVELS.index("ready"):
+        level = "ready"
+    server = server_of(module)
+    wanted = health.Wanted(level, params["version"], params["database_uri"], secret_of(module, "database_password"))
+    if params["wait"]:
+        report = health.wait(server, wanted, params["wait_timeout"], params["wait_sleep"])
+    else:
+        report = health.check(server, wanted)
+    result = {"changed": False, **report.as_dict()}
+    if params["fail_when_unhealthy"] and not report.healthy:
+        module.fail_json(msg=f"MLflow at {server.url} is {report.verdict}", **result)
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **SERVER_ARGS,
+            "level": {"type": "str", "choices": ["live", "ready", "deep", "full"], "default": "ready"},
+            "version": {"type": "str"},
+            "database_uri": {"type": "str"},
+            "database_password_file": {"type": "path", "no_log": False},
+            "wait": {"type": "bool", "default": False},
+            "wait_timeout": {"type": "float", "default": 120.0},
+            "wait_sleep": {"type": "float", "default": 0.5},
+            "fail_when_unhealthy": {"type": "bool", "default": True},
+        },
+        mutually_exclusive=SERVER_EXCLUSIVE,
+        required_together=SERVER_TOGETHER,
+        supports_check_mode=True,
+    )
+    run(module, check)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mlflow_schema
+short_description: Create MLflow's database schema once, and refuse one that does not fit
+version_added: 0.1.0
+author: The mlops.mlflow authors (@mlops-mlflow)
+description:
+  - An empty database gets the tables of the installed MLflow, under a lock, before any server starts.
+  - A database whose schema fits is left alone.
+  - An older or newer schema is refused, and the message says what to do. Nothing is changed then.
+  - MLflow itself would create or migrate a schema whenever a server starts, without a lock and without a backup.
+requirements:
+  - mlflow and the database driver (set C(ansible_python_interpreter) to the server's own interpreter)
+extends_documentation_fragment:
+  - mlops.mlflow.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  uri:
+    description:
+      - SQLAlchemy URI of the backend store, with a driver and without a password.
+      - For PostgreSQL its user must own the database, or be allowed to create tables in it.
+    type: str
+    required: true
+  password_file:
+    description:
+      - File on the host that holds the password of the user in O(uri).
+    type: path
+  grantee:
+    description:
+      - PostgreSQL role of the servers. It gets the right to read and write rows, but not to change the schema.
+    type: str
+  auth_uri:
+    description:
+      - URI of the database of users and permissions, where basic authentication is wanted.
+    type: str
+  admin_username:
+    description:
+      - Administrator that is created together with an empty user database.
+    type: str
+    default: admin
+  admin_password_file:
+    description:
+      - File on the host that holds the administrator's first password. Needed with O(auth_uri).
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Create the schema of a new server
+  mlops.mlflow.mlflow_schema:
+    uri: sqlite:////var/lib/mlflow/database/mlflow.db
+  vars:
+    ansible_python_interpreter: /var/lib/mlflow/server/environments/current/bin/python
+
+- name: Create it on PostgreSQL as the owner, for servers that may not change it
+  mlops.mlflow.mlflow_schema:
+    uri: postgresql+psycopg://mlflow_owner@db.example.com:5432/mlflow
+    password_file: /etc/mlflow/owner-password
+    grantee: mlflow
+"""
+
+RETURN = r"""
+state:
+  description: What was found - V(empty) (created now, or would be), V(current).
+  returned: success
+  type: str
+  sample: current
+revision:
+  description: Schema revision after the task; the expected one in check mode.
+  returned: success
+  type: str
+  sample: 1a2b3c4d5e6f
+max_connections:
+  description: Connections that the database offers to this user; none for SQLite.
+  returned: success
+  type: int
+  sample: 97
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import schema
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import run, secret_of
+
+
+def ensure(module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    uri, auth_uri, grantee = params["uri"], params["auth_uri"], params["grantee"]
+    password = secret_of(module, "password")
+    # Look at both databases before either is changed.
+    tracking = schema.read(uri, password)
+    schema.require(tracking, "the backend store", "in this environment")
+    auth = schema.read(auth_uri, password, schema.AUTH) if auth_uri else None
+    if auth:
+        schema.require(auth, "the user database", "in this environment")
+        if auth.state == "empty" and not params["admin_password_file"]:
+            raise BadInput("admin_password_file is needed to create the user database.")
+    changed = tracking.state == "empty" or (auth is not None and auth.state == "empty")
+    if changed and not module.check_mode:
+        if tracking.state == "empty":
+            schema.create(uri, password, grantee)
+        if auth and auth.state == "empty":
+            admin_password = Path(params["admin_password_file"]).read_text(encoding="utf-8").rstrip("\n")
+            module.no_log_values.add(admin_password)
+            schema.create_auth(auth_uri, password, params["admin_username"], admin_password, grantee)
+    return {
+        "changed": changed,
+        "state": tracking.state,
+        "revision": tracking.expected,
+        "max_connections": tracking.max_connections,
+        "diff": {
+            "before": {"tracking": tracking.revision, "auth": auth.revision if auth else None},
+            "after": {"tracking": tracking.expected, "auth": auth.expected if auth else None},
+        },
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "uri": {"type": "str", "required": True},
+            "password_file": {"type": "path", "no_log": False},
+            "grantee": {"type": "str"},
+            "auth_uri": {"type": "str"},
+            "admin_username": {"type": "str", "default": "admin"},
+            "admin_password_file": {"type": "path", "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    run(module, ensure)
+
+
+if __name__ == "__main__":
+    main()
