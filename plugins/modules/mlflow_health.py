@@ -135,7 +135,7 @@ checks:
       description: What was seen, or why it failed.
       type: str
       sample: one experiment read
-skipped:
+not_tried:
   description: Checks that could not be tried. They count neither as passed nor as failed.
   returned: always
   type: list
@@ -185,7 +185,8 @@ def check(module: AnsibleModule) -> dict:
         report = health.wait(server, wanted, params["wait_timeout"], params["wait_sleep"])
     else:
         report = health.check(server, wanted)
-    result = {"changed": False, **report.as_dict()}
+    # An empty "skipped" is not "skipped" for Ansible; playbooks that still show it find nothing there.
+    result = {"changed": False, "skipped": [], **report.as_dict()}
     if params["fail_when_unhealthy"] and not report.healthy:
         module.fail_json(msg=f"MLflow at {server.url} is {report.verdict}", **result)
     return result

@@ -63,7 +63,7 @@ auth:
   type: str
   sample: none
 experiments:
-  description: Number of active experiments. RV(experiments.exact) is false when counting stopped at the limit.
+  description: Number of active experiments. Its C(exact) is false when counting stopped at the limit.
   returned: when O(count_limit) is not 0
   type: dict
   sample: {"count": 12, "exact": true}

@@ -110,12 +110,12 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
             raise BadInput("admin_password_file is needed to create the user database.")
     changed = tracking.state == "empty" or (auth is not None and auth.state == "empty")
     if changed and not module.check_mode:
-        if tracking.state == "empty":
-            schema.create(uri, password, grantee)
+        created = tracking.state == "empty" and schema.create(uri, password, grantee)
         if auth and auth.state == "empty":
             admin_password = Path(params["admin_password_file"]).read_text(encoding="utf-8").rstrip("\n")
             module.no_log_values.add(admin_password)
-            schema.create_auth(auth_uri, password, params["admin_username"], admin_password, grantee)
+            created |= schema.create_auth(auth_uri, password, params["admin_username"], admin_password, grantee)
+        changed = created  # not when another starter was first
     return {
         "changed": changed,
         "state": tracking.state,

@@ -74,7 +74,8 @@ class Report:
             "verdict": self.verdict,
             "level": self.level,
             "checks": [asdict(check) for check in self.checks],
-            "skipped": [asdict(skip) for skip in self.skipped],
+            # Not "skipped": Ansible takes a result with that key for a task that was skipped.
+            "not_tried": [asdict(skip) for skip in self.skipped],
             "version": self.version,
             "capabilities": self.capabilities,
         }

@@ -88,8 +88,7 @@ class Client:
     def __init__(self, server: Server) -> None:
         self.server = server
         parts = urlsplit(server.url)
-        assert parts.hostname is not None  # checked by Server
-        self._host = parts.hostname
+        self._host = parts.hostname or ""  # Server has refused a url without one
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._prefix = parts.path.rstrip("/")
         self._context = self._ssl_context() if parts.scheme == "https" else None

@@ -97,26 +97,34 @@ def require(schema: Schema, what: str, version: str) -> None:
         )
 
 
-def create(uri: str, password: str | None = None, grantee: str | None = None) -> None:
-    """Create the tracking tables in an empty database, under a lock, and let the server's role use them."""
+def create(uri: str, password: str | None = None, grantee: str | None = None) -> bool:
+    """Create the tracking tables in an empty database, under a lock, and let the server's role use them.
+
+    :returns: False when another starter was first.
+    """
     sqlalchemy, url = _engine_url(uri, password)
     with _migrating(uri, password), _mlflow_quiet():
         if read(uri, password).state != "empty":
-            return  # another starter was first
+            return False
         from mlflow.store.db import utils
 
         engine = sqlalchemy.create_engine(url)
         utils._initialize_tables(engine)
         engine.dispose()
-    grant(uri, password, grantee)
+        # Still under the lock: who waits for it may start a server at once.
+        grant(uri, password, grantee)
+    return True
 
 
-def create_auth(uri: str, password: str | None, admin: str, admin_password: str, grantee: str | None = None) -> None:
-    """Create the authentication tables and the administrator in an empty database, under a lock."""
+def create_auth(uri: str, password: str | None, admin: str, admin_password: str, grantee: str | None = None) -> bool:
+    """Create the authentication tables and the administrator in an empty database, under a lock.
+
+    :returns: False when another starter was first.
+    """
     sqlalchemy, url = _engine_url(uri, password)
     with _migrating(uri, password), _mlflow_quiet():
         if read(uri, password, AUTH).state != "empty":
-            return
+            return False
         from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 
         store = SqlAlchemyStore()
@@ -124,7 +132,8 @@ def create_auth(uri: str, password: str | None, admin: str, admin_password: str,
         if not store.has_user(admin):
             store.create_user(admin, admin_password, is_admin=True)
         store.engine.dispose()
-    grant(uri, password, grantee)
+        grant(uri, password, grantee)
+    return True
 
 
 def grant(uri: str, password: str | None, grantee: str | None) -> None:

@@ -55,7 +55,7 @@ def _read(name: str, where: dict[str, Any]) -> str:
     try:
         return Path(where["file"]).read_text().rstrip("\n")
     except OSError as error:
-        sys.exit(f"starter: cannot read the secret {name} from {where['file']}: {error.strerror}.")
+        raise SystemExit(f"starter: cannot read the secret {name} from {where['file']}: {error.strerror}.")
 
 
 def _end_previous(group_file: Path, python: str) -> None:
@@ -114,7 +114,7 @@ def _refuse_taken_port(argv: list[str]) -> None:
         try:
             probe.bind((host, int(port)))
         except OSError as error:
-            sys.exit(f"starter: cannot listen on {host}:{port}: {error.strerror}.")
+            raise SystemExit(f"starter: cannot listen on {host}:{port}: {error.strerror}.")
 
 
 def _empty(directory: Path) -> None:
@@ -126,5 +126,5 @@ def _empty(directory: Path) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: starter.py LAUNCH.json")
+        raise SystemExit("usage: starter.py LAUNCH.json")
     start(Path(sys.argv[1]))

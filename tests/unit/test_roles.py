@@ -1,0 +1,94 @@
+"""What must hold for every role: its defaults, its argument specs and its documentation agree."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+BOOLEAN = re.compile(r"{{ mlflow_\w+ \| default\((true|false)\) }}")
+ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+@pytest.fixture(params=ROLES, ids=lambda path: path.name)
+def role(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+def test_defaults_and_argument_specs_name_the_same_variables(role: Path) -> None:
+    defaults = load(role / "defaults/main.yml")
+    options = load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    assert set(defaults) == set(options)
+
+
+def test_documented_defaults_are_the_real_ones(role: Path) -> None:
+    defaults = load(role / "defaults/main.yml")
+    options = load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    connections = {name for name, value in defaults.items() if re.search(r"_connection }}$", str(value))}
+    # A boolean's documented default must be a boolean: mlflow_remove_data | default(false) is documented as false.
+    real = {n: yaml.safe_load(m[1]) if (m := BOOLEAN.fullmatch(str(v))) else v for n, v in defaults.items()}
+    differing = {n for n in defaults if n not in connections and options[n].get("default") != real[n]}
+    assert differing == set()
+
+
+def test_every_door_takes_the_same_variables(role: Path) -> None:
+    doors = load(role / "meta/argument_specs.yml")["argument_specs"]
+    for name, door in doors.items():
+        assert (role / f"tasks/{name}.yml").is_file(), f"{name} is documented, but has no task file"
+        assert door["options"] == doors["main"]["options"]
+
+
+def test_every_role_can_be_undone_and_says_so_in_its_readme(role: Path) -> None:
+    assert (role / "tasks/remove.yml").is_file()
+    readme = (role / "README.md").read_text()
+    for door in load(role / "meta/argument_specs.yml")["argument_specs"]:
+        assert f"`{door}`" in readme
+
+
+def test_variables_of_the_target_are_read_in_defaults_only(role: Path) -> None:
+    target = re.compile(r"\bmlflow_(platform|name|namespace|version|data_dir|system_user|remove_data)\b")
+    for path in role.rglob("*"):
+        if path.is_file() and path.parent.name not in ("defaults", "meta") and path.suffix in (".yml", ".j2"):
+            found = target.findall(re.sub(r"(Set|shorter) mlflow_\w+", "", path.read_text()))  # remedies name them
+            assert not found, f"{path.relative_to(ROOT)} reads {found}"
+
+
+def test_conditions_convert_what_surveys_pass_as_strings(role: Path) -> None:
+    specs = load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    booleans = [name for name, spec in specs.items() if spec["type"] == "bool"]
+    for path in (role / "tasks").rglob("*.yml"):
+        for line in path.read_text().splitlines():
+            if re.match(r"\s*(when:|- )", line):
+                for name in booleans:
+                    assert not re.search(rf"\b{name}\b(?! *\| *bool)", line), f"{path.name}: {line.strip()}"
+
+
+def test_mlflow_is_pinned_in_one_place() -> None:
+    defaults = load(ROOT / "roles/mlflow_server/defaults/main.yml")["mlflow_server_version"]
+    pinned = load(ROOT / "roles/mlflow_server/vars/main.yml")["_mlflow_server_pinned_version"]
+    assert re.findall(r"default\('([\d.]+)'\)", defaults) == [pinned]
+    assert not re.search(r"^mlflow", (ROOT / "roles/mlflow_server/files/constraints.txt").read_text(), re.MULTILINE)
+
+
+def test_galaxy_dependencies_and_requirements_agree() -> None:
+    listed = {entry["name"]: entry["version"] for entry in load(ROOT / "requirements.yml")["collections"]}
+    assert listed == load(ROOT / "galaxy.yml")["dependencies"]
+
+
+def test_action_group_holds_exactly_the_modules_with_the_server_options() -> None:
+    group = load(ROOT / "meta/runtime.yml")["action_groups"]["mlflow"]
+    takers = [p.stem for p in (ROOT / "plugins/modules").glob("*.py") if "- mlops.mlflow.server\n" in p.read_text()]
+    members = [
+        p.stem
+        for p in (ROOT / "plugins/modules").glob("*.py")
+        if "- mlops.mlflow.attributes.actiongroup_mlflow\n" in p.read_text()
+    ]
+    assert sorted(group) == sorted(takers) == sorted(members)
