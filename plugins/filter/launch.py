@@ -37,7 +37,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.launch import compute
 

@@ -161,8 +161,9 @@ capabilities:
   sample: {"store_type": "SqlStore", "artifact_serving_enabled": true}
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import health
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
     SERVER_ARGS,
@@ -174,7 +175,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
 )
 
 
-def check(module: AnsibleModule) -> dict:
+def check(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     level = params["level"]
     if module.check_mode and health.LEVELS.index(level) > health.LEVELS.index("ready"):

@@ -79,8 +79,9 @@ registered_models:
   sample: {"count": 3, "exact": true}
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import info
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
     SERVER_ARGS,
@@ -91,7 +92,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
 )
 
 
-def read(module: AnsibleModule) -> dict:
+def read(module: AnsibleModule) -> dict[str, Any]:
     return {"changed": False, **info.read(server_of(module), module.params["count_limit"])}
 
 

@@ -126,7 +126,7 @@ unwritable:
   returned: success
   type: dict
   sample: {"/srv/mlflow": "/srv is not a folder"}
-unreachable:
+out_of_reach:
   description: Each of O(endpoints) that accepts no connection, with the reason.
   returned: success
   type: dict
@@ -138,13 +138,14 @@ socket_too_long:
   sample: false
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import process
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
-def look(module: AnsibleModule) -> dict:
+def look(module: AnsibleModule) -> dict[str, Any]:
     return {"changed": False, **process.look(**module.params).as_dict()}
 
 

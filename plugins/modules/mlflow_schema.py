@@ -90,7 +90,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import schema
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run, secret_of

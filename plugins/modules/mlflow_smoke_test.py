@@ -58,8 +58,9 @@ steps:
       sample: 256 KiB up and down, SHA-256 8f4343466648
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import smoke
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
     SERVER_ARGS,
@@ -70,7 +71,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
 )
 
 
-def prove(module: AnsibleModule) -> dict:
+def prove(module: AnsibleModule) -> dict[str, Any]:
     # changed stays false: what was written was removed.
     return {"changed": False, "steps": [] if module.check_mode else smoke.run(server_of(module))}
 

@@ -32,7 +32,9 @@ def test_defaults_and_argument_specs_name_the_same_variables(role: Path) -> None
 def test_documented_defaults_are_the_real_ones(role: Path) -> None:
     defaults = load(role / "defaults/main.yml")
     options = load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    connections = {name for name, value in defaults.items() if re.search(r"_connection }}$", str(value))}
+    connections = {
+        name for name, value in defaults.items() if re.search(r"_connection \| default\({}\) }}$", str(value))
+    }
     # A boolean's documented default must be a boolean: mlflow_remove_data | default(false) is documented as false.
     real = {n: yaml.safe_load(m[1]) if (m := BOOLEAN.fullmatch(str(v))) else v for n, v in defaults.items()}
     differing = {n for n in defaults if n not in connections and options[n].get("default") != real[n]}

@@ -20,7 +20,7 @@ POSTGRESQL_DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary
 
 @dataclass(frozen=True)
 class Secret:
-    """Where a secret lies: a file on the host, or a key of a Kubernetes Secret; or, made anew at each start, nowhere."""
+    """Where a secret lies: a file on the host, a key of a Kubernetes Secret; or nowhere, made anew at each start."""
 
     file: str | None = None
     secret: str | None = None
@@ -79,6 +79,8 @@ class Connection:
         if urlsplit(uri).password is not None:
             raise BadInput(f"The uri of {name} holds a password. Take it out, and say in secrets where it lies.")
         port = value.get("port")
+        if port not in (None, "") and not str(port).isdigit():
+            raise BadInput(f"port of {name} must be a whole number.")
         return cls(
             type=str(value["type"]),
             uri=uri,

@@ -43,8 +43,12 @@ class Server:
     retries: int = 2
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(self.url)
+            looks_right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port that is no number, or a bracket without its other half
+            looks_right = False
+        if not looks_right:
             raise BadInput(
                 "The server's url must look like http://host:5000 or https://host/prefix; what was given does not."
             )
@@ -64,11 +68,15 @@ class Response:
     body: bytes
     seconds: float
 
-    def json(self) -> Any:
+    def json(self) -> dict[str, Any]:
+        """The JSON object that every call of MLflow's API answers with."""
         try:
-            return json.loads(self.body)
+            answer = json.loads(self.body)
         except ValueError as error:
             raise ServerError(f"The answer is not JSON: {self.excerpt()}", self.status) from error
+        if not isinstance(answer, dict):
+            raise ServerError(f"The answer is not a JSON object: {self.excerpt()}", self.status)
+        return answer
 
     def excerpt(self, limit: int = 200) -> str:
         """The answer's own error message where it has one, else the start of its text."""
@@ -136,7 +144,7 @@ class Client:
                 if last or response.status not in _RETRIED_STATUS:
                     return self._checked(method, path, response, expect)
             # Full jitter: many clients that were cut off together do not come back together.
-            time.sleep(random.uniform(0.05, 0.2 * 2**attempt))
+            time.sleep(random.uniform(0.05, 0.2 * 2**attempt))  # noqa: S311
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def close(self) -> None:

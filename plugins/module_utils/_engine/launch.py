@@ -130,7 +130,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         secrets["MLFLOW_FLASK_SERVER_SECRET_KEY"] = Secret.parse(auth.get("secret_key"), "secret_key of auth")
     jobs = None
     if profile.jobs:
-        env["_MLFLOW_HUEY_STORAGE_PATH"] = f"{wish.text('scratch_dir', '/tmp')}/jobs"
+        env["_MLFLOW_HUEY_STORAGE_PATH"] = f"{wish.text('scratch_dir', '/tmp')}/jobs"  # noqa: S108
         jobs = _jobs(wish, database)
         if auth:
             secrets["_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN"] = Secret(random_bytes=32)
@@ -154,7 +154,7 @@ def allowed_hosts(bind: str, names: list[str]) -> list[str]:
 
     MLflow matches the whole header including the port, so both forms are needed.
     """
-    listed = [*_LOOPBACK_NAMES, *([] if bind in ("", "0.0.0.0", "::") else [bind]), *names]
+    listed = [*_LOOPBACK_NAMES, *([] if bind in ("", "0.0.0.0", "::") else [bind]), *names]  # noqa: S104
     result: list[str] = []
     for name in listed:
         forms = [name] if name == "*" or re.search(r":(\d+|\*)$", name.rpartition("]")[2]) else [name, f"{name}:*"]
@@ -195,8 +195,8 @@ def _pool(wish: _Wish, workers: int, threads: int, engines: int, limited: bool) 
     overflow = overflow or max(1, total - kept)
     if limited and kept + overflow <= threads:
         raise BadInput(
-            f"mlflow_server_pool_size + mlflow_server_max_overflow is {kept + overflow}, but {threads} threads can wait "
-            f"for each other below {threads + 1}. Raise one of them, or leave both empty."
+            f"mlflow_server_pool_size + mlflow_server_max_overflow is {kept + overflow}, but {threads} threads can "
+            f"wait for each other below {threads + 1}. Raise one of them, or leave both empty."
         )
     # MLflow takes a value of 0 for "not set".
     return {"MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(kept), "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(overflow)}

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ class State:
     """What was found.
 
     C(port) is C(free), C(ours) or C(taken); C(program) is supervisor's or systemd's word for the server's state,
-    C(absent) where nothing supervises it; C(unwritable) and C(unreachable) map what cannot be used to the reason.
+    C(absent) where nothing supervises it; C(unwritable) and C(out_of_reach) map what cannot be used to the reason.
     """
 
     python: str
@@ -37,7 +38,8 @@ class State:
     pid: int | None
     log: str | None
     unwritable: dict[str, str] = field(default_factory=dict)
-    unreachable: dict[str, str] = field(default_factory=dict)
+    # Not "unreachable": Ansible takes a result with that key for a host that is.
+    out_of_reach: dict[str, str] = field(default_factory=dict)
     socket_too_long: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -79,7 +81,7 @@ def look(
         pid=pid,
         log=str(log) if log.exists() and not use_systemd else None,
         unwritable={path: reason for path in directories or [] if (reason := _unwritable(path))},
-        unreachable={place: reason for place in endpoints or [] if (reason := _unreachable(place))},
+        out_of_reach={place: reason for place in endpoints or [] if (reason := _out_of_reach(place))},
         socket_too_long=len(str(folder / "supervisor.sock")) > _SOCKET_LIMIT,
     )
 
@@ -127,7 +129,7 @@ def _launched_port(folder: Path) -> int | None:
         argv = json.loads((folder / "launch.json").read_text())["argv"]
     except (OSError, ValueError, KeyError):
         return None
-    options = dict(zip(argv, argv[1:], strict=False))
+    options = dict(pairwise(argv))
     word = options.get("--port") or options.get("--bind", "").rpartition(":")[2]
     return int(word) if word.isdigit() else None
 
@@ -148,7 +150,7 @@ def _unwritable(path: str) -> str | None:
     return None
 
 
-def _unreachable(endpoint: str) -> str | None:
+def _out_of_reach(endpoint: str) -> str | None:
     """Why nothing can be reached there; None when a connection is accepted."""
     host, _colon, port = endpoint.rpartition(":")
     try:

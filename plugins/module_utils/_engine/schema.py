@@ -66,10 +66,7 @@ def read(uri: str, password: str | None = None, kind: tuple[str, str] = TRACKING
         ours = "users" in others if kind is AUTH else bool(others)
         return Schema("foreign" if ours else "empty", None, expected, limit)
     revision = found[0]
-    if revision == expected:
-        state = "current"
-    else:
-        state = "older" if revision in revisions else "newer"
+    state = "current" if revision == expected else "older" if revision in revisions else "newer"
     return Schema(state, revision, expected, limit)
 
 
@@ -121,7 +118,7 @@ def create_auth(uri: str, password: str | None, admin: str, admin_password: str,
 
     :returns: False when another starter was first.
     """
-    sqlalchemy, url = _engine_url(uri, password)
+    _sqlalchemy, url = _engine_url(uri, password)
     with _migrating(uri, password), _mlflow_quiet():
         if read(uri, password, AUTH).state != "empty":
             return False
@@ -198,7 +195,9 @@ def _read_sqlite(path: str, version_table: str) -> tuple[list[str], list[str]]:
         raise SchemaError(f"The SQLite database {path} cannot be read: {error}.") from error
 
 
-def _read_postgresql(database: DatabaseUri, password: str | None, version_table: str) -> tuple[list[str], list[str], int]:
+def _read_postgresql(
+    database: DatabaseUri, password: str | None, version_table: str
+) -> tuple[list[str], list[str], int]:
     with _postgresql(database, password) as connection:
         cursor = connection.cursor()
         cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
@@ -266,8 +265,12 @@ def _migrating(uri: str, password: str | None) -> Iterator[None]:
     """Hold the one lock of all schema changes. SQLite: its own locking serves, because one host uses one file."""
     database = DatabaseUri.parse(uri)
     if database.path is not None:
-        Path(database.path).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(database.path).parent
+        folder.mkdir(parents=True, exist_ok=True)
         yield
+        # Ansible may be root where the server is not: the file belongs to whom its folder belongs.
+        if os.geteuid() == 0 and os.path.exists(database.path):
+            os.chown(database.path, folder.stat().st_uid, folder.stat().st_gid)
         return
     with _postgresql(database, password) as connection:
         cursor = connection.cursor()

@@ -81,7 +81,9 @@ class _Smoke:
         except EngineError:
             raise
         except Exception as error:
-            raise ServerError(f"Smoke run, step {name}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+            raise ServerError(
+                f"Smoke run, step {name}: {type(error).__name__}: {' '.join(str(error).split())}"
+            ) from error
         return Step(name, round(time.monotonic() - start, 4), message)
 
     def experiment(self) -> str:
@@ -122,7 +124,9 @@ class _Smoke:
             Path(folder, "weights.bin").write_bytes(body)
             self.client.log_artifact(self.run_id, str(Path(folder, "weights.bin")), "model")
             back = Path(self.client.download_artifacts(self.run_id, "model/weights.bin", folder))
-            _expect(hashlib.sha256(back.read_bytes()).hexdigest() == digest, "the artifact came back with another SHA-256")
+            _expect(
+                hashlib.sha256(back.read_bytes()).hexdigest() == digest, "the artifact came back with another SHA-256"
+            )
         return f"256 KiB up and down, SHA-256 {digest[:12]}"
 
     def registry(self) -> str:
@@ -143,16 +147,25 @@ class _Smoke:
         with contextlib.suppress(Exception):
             self.client.delete_registered_model(self.name)
         if self.trace_id:
+            self._remove_files_of_trace()
             self.client.delete_traces(self.experiment_id, trace_ids=[self.trace_id])
         if self.run_id:
-            from mlflow.artifacts import get_artifact_repository
-
-            with contextlib.suppress(Exception):  # not every store can delete; gc does later
-                get_artifact_repository(self.client.get_run(self.run_id).info.artifact_uri).delete_artifacts()
+            self._remove_files(self.client.get_run(self.run_id).info.artifact_uri)
             self.client.delete_run(self.run_id)
         if self.experiment_id:
             self.client.delete_experiment(self.experiment_id)
         return "removed"
+
+    def _remove_files_of_trace(self) -> None:
+        """Deleting a trace leaves its spans in the artifact store, and gc does not look for them."""
+        if location := self.client.get_trace(self.trace_id).info.tags.get("mlflow.artifactLocation"):
+            self._remove_files(location)
+
+    def _remove_files(self, uri: str) -> None:
+        from mlflow.artifacts import get_artifact_repository
+
+        with contextlib.suppress(Exception):  # not every store can delete
+            get_artifact_repository(uri).delete_artifacts()
 
 
 def _expect(condition: bool, otherwise: str) -> None:

@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,7 +47,7 @@ def start(launch_file: Path) -> NoReturn:
         subprocess.Popen(jobs["argv"], env={**env, **{k: own.get(v, v) for k, v in jobs["env"].items()}})
     if metrics := env.get("prometheus_multiproc_dir"):
         _empty(Path(metrics))
-    os.execve(launch["argv"][0], launch["argv"], env)
+    os.execve(launch["argv"][0], launch["argv"], env)  # noqa: S606
 
 
 def _read(name: str, where: dict[str, Any]) -> str:
@@ -55,7 +56,7 @@ def _read(name: str, where: dict[str, Any]) -> str:
     try:
         return Path(where["file"]).read_text().rstrip("\n")
     except OSError as error:
-        raise SystemExit(f"starter: cannot read the secret {name} from {where['file']}: {error.strerror}.")
+        raise SystemExit(f"starter: cannot read the secret {name} from {where['file']}: {error.strerror}.") from error
 
 
 def _end_previous(group_file: Path, python: str) -> None:
@@ -102,7 +103,7 @@ def _processes() -> list[tuple[int, str]]:
 
 def _refuse_taken_port(argv: list[str]) -> None:
     """Say at once what the server would say only after it has imported everything."""
-    options = dict(zip(argv, argv[1:], strict=False))
+    options = dict(pairwise(argv))
     host, port = options.get("--host"), options.get("--port")
     if "--bind" in options:
         host, _colon, port = options["--bind"].rpartition(":")
@@ -114,7 +115,7 @@ def _refuse_taken_port(argv: list[str]) -> None:
         try:
             probe.bind((host, int(port)))
         except OSError as error:
-            raise SystemExit(f"starter: cannot listen on {host}:{port}: {error.strerror}.")
+            raise SystemExit(f"starter: cannot listen on {host}:{port}: {error.strerror}.") from error
 
 
 def _empty(directory: Path) -> None:
