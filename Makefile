@@ -7,7 +7,7 @@ RUN := . $(VENV)/bin/activate &&
 VARS ?=
 EXTRA := $(foreach var,$(VARS),-e '$(var)')
 
-.PHONY: help deploy destroy health status test lint lock bench clean
+.PHONY: help deploy destroy health status test test-host lint lock bench clean cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -26,6 +26,15 @@ status: $(VENV)/run ## what runs, where, and what it holds
 
 test: $(VENV)/dev ## every check that needs neither root nor Docker nor Kubernetes
 	@$(RUN) tests/run
+
+test-host: $(VENV)/dev ## a host of its own over SSH, killed and rebooted (Linux, root, systemd-nspawn)
+	@$(RUN) tests/run host
+
+cluster-up: ## a real Kubernetes for tests, built from Go modules (Linux, root, Go)
+	@python3 tests/cluster/cluster.py up
+
+cluster-down: ## end it and take away everything it made
+	@python3 tests/cluster/cluster.py down
 
 lint: $(VENV)/dev ## the checks that take seconds
 	@$(RUN) tests/run lint unit

@@ -86,45 +86,25 @@ max_connections:
   sample: 97
 """
 
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import schema
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run, secret_of
 
 
 def ensure(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    uri, auth_uri, grantee = params["uri"], params["auth_uri"], params["grantee"]
-    password = secret_of(module, "password")
-    # Look at both databases before either is changed.
-    tracking = schema.read(uri, password)
-    schema.require(tracking, "the backend store", "in this environment")
-    auth = schema.read(auth_uri, password, schema.AUTH) if auth_uri else None
-    if auth:
-        schema.require(auth, "the user database", "in this environment")
-        if auth.state == "empty" and not params["admin_password_file"]:
-            raise BadInput("admin_password_file is needed to create the user database.")
-    changed = tracking.state == "empty" or (auth is not None and auth.state == "empty")
-    if changed and not module.check_mode:
-        created = tracking.state == "empty" and schema.create(uri, password, grantee)
-        if auth and auth.state == "empty":
-            admin_password = Path(params["admin_password_file"]).read_text(encoding="utf-8").rstrip("\n")
-            module.no_log_values.add(admin_password)
-            created |= schema.create_auth(auth_uri, password, params["admin_username"], admin_password, grantee)
-        changed = created  # not when another starter was first
-    return {
-        "changed": changed,
-        "state": tracking.state,
-        "revision": tracking.expected,
-        "max_connections": tracking.max_connections,
-        "diff": {
-            "before": {"tracking": tracking.revision, "auth": auth.revision if auth else None},
-            "after": {"tracking": tracking.expected, "auth": auth.expected if auth else None},
-        },
-    }
+    return schema.ensure(
+        params["uri"],
+        secret_of(module, "password"),
+        grantee=params["grantee"],
+        auth_uri=params["auth_uri"],
+        admin=params["admin_username"],
+        # In check mode the file may not exist yet.
+        admin_password=None if module.check_mode else secret_of(module, "admin_password"),
+        dry_run=module.check_mode,
+    )
 
 
 def main() -> None:

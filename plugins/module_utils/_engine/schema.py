@@ -94,6 +94,46 @@ def require(schema: Schema, what: str, version: str) -> None:
         )
 
 
+def ensure(
+    uri: str,
+    password: str | None = None,
+    *,
+    grantee: str | None = None,
+    auth_uri: str | None = None,
+    admin: str = "admin",
+    admin_password: str | None = None,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """Create what is empty, leave what fits, refuse the rest: what the module C(mlflow_schema) returns.
+
+    :raises SchemaError: a schema does not fit, or a database cannot be used; nothing was changed then.
+    """
+    # Look at both databases before either is changed.
+    tracking = read(uri, password)
+    require(tracking, "the backend store", "in this environment")
+    auth = read(auth_uri, password, AUTH) if auth_uri else None
+    if auth:
+        require(auth, "the user database", "in this environment")
+        if auth.state == "empty" and not admin_password and not dry_run:
+            raise BadInput("The administrator's first password is needed to create the user database.")
+    changed = tracking.state == "empty" or (auth is not None and auth.state == "empty")
+    if changed and not dry_run:
+        changed = tracking.state == "empty" and create(uri, password, grantee)
+        if auth_uri and auth and auth.state == "empty":
+            changed |= create_auth(auth_uri, password, admin, str(admin_password), grantee)
+        # changed is false when another starter was first
+    return {
+        "changed": changed,
+        "state": tracking.state,
+        "revision": tracking.expected,
+        "max_connections": tracking.max_connections,
+        "diff": {
+            "before": {"tracking": tracking.revision, "auth": auth.revision if auth else None},
+            "after": {"tracking": tracking.expected, "auth": auth.expected if auth else None},
+        },
+    }
+
+
 def create(uri: str, password: str | None = None, grantee: str | None = None) -> bool:
     """Create the tracking tables in an empty database, under a lock, and let the server's role use them.
 

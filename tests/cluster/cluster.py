@@ -1,0 +1,84 @@
+#!/usr/bin/env python
+"""A real single-node Kubernetes for tests, on a machine where no image registry is reachable."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from testcluster import build, lifecycle, preflight, processes
+from testcluster.shell import Failure, say, tail
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    try:
+        return int(arguments.run(arguments))
+    except Failure as failure:
+        print(f"cluster: error: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted; `up` starts over, `down` takes away what was started")
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="cluster.py", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], help_text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help_text, description=help_text)
+        added.set_defaults(run=run)
+        return added
+
+    command("up", up, "build what is not built, start the cluster, and wait until it is usable")
+    command("down", down, "end the cluster and take away everything it made on this machine").add_argument(
+        "--purge", action="store_true", help="remove the caches too: programs, images and logs"
+    )
+    command("status", status, "tell what runs; the exit code is 0 if the cluster is up")
+    command("env", env, "print the shell commands that set TEST_KUBECONFIG and TEST_CONTEXT")
+    command("build", build_programs, "build the programs only")
+    command("load-image", load_image, "copy an image of the cluster's Docker engine into the node").add_argument("name")
+    command("logs", logs, "print the last lines of a component's log").add_argument("name", choices=lifecycle.NAMES)
+    return top
+
+
+def up(_arguments: argparse.Namespace) -> int:
+    lifecycle.up()
+    return 0
+
+
+def down(arguments: argparse.Namespace) -> int:
+    lifecycle.down(purge=arguments.purge)
+    return 0
+
+
+def status(_arguments: argparse.Namespace) -> int:
+    return 0 if lifecycle.status() else 1
+
+
+def env(_arguments: argparse.Namespace) -> int:
+    print(lifecycle.environment())
+    return 0
+
+
+def build_programs(_arguments: argparse.Namespace) -> int:
+    preflight.check_build()
+    with lifecycle.lock():
+        say(f"the programs are in {build.ensure()}")
+    return 0
+
+
+def load_image(arguments: argparse.Namespace) -> int:
+    lifecycle.load_image(arguments.name)
+    return 0
+
+
+def logs(arguments: argparse.Namespace) -> int:
+    print(tail(processes.log(arguments.name), lines=100))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Names, addresses, ports and paths: everything that two modules must agree on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+CONTEXT = "mlops-mlflow-test"
+NODE = "mlops-mlflow-test"
+IMAGE_PREFIX = "mlops-test.local"
+DEBIAN = "bookworm"
+
+# The node's own address lies on the loopback device: the cluster needs no network card, its certificates never change
+# with the network, and nothing of it can be reached from another machine.
+NODE_IP = "10.203.255.1"
+POD_CIDR = "10.203.0.0/24"
+SERVICE_CIDR = "10.204.0.0/16"
+API_SERVICE_IP = "10.204.0.1"
+DNS_SERVICE_IP = "10.204.0.10"
+API_PORT = 6443
+# API server, etcd (client, peer), kubelet (API, health), kube-proxy (metrics, health), controller manager, scheduler.
+PORTS = (API_PORT, 2379, 2380, 10250, 10248, 10249, 10256, 10257, 10259)
+
+# Where the processes of pods (the kubelet's word) and of image builds are accounted.
+BUILD_CGROUP = "mlops-mlflow-test-builds"
+CGROUPS = ("kubepods", BUILD_CGROUP)
+
+HERE = Path(__file__).resolve().parent.parent
+COMMAND = "python tests/cluster/cluster.py"
+GO_SOURCES = HERE / "go"
+ADDONS = HERE / "addons"
+
+# Kept by `down`: programs and images that are expensive to make again, and the logs of the last run.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlops-mlflow-tests" / "cluster"
+PROGRAMS = CACHE / "bin"
+LOGS = CACHE / "logs"
+DOCKER_ROOT = CACHE / "docker"
+CONTAINERD_ROOT = CACHE / "containerd"
+LOCK = CACHE / "lock"
+
+# Removed by `down`. Two places, because STATE is often in memory and NODE_DATA can become large.
+NODE_DATA = CACHE / "node"
+STATE = Path("/run/mlops-mlflow-tests/cluster")
+PKI = STATE / "pki"
+CONFIG = STATE / "config"
+PROCESSES = STATE / "processes"
+PROGRAMS_IN_USE = STATE / "bin"
+KUBECONFIG = STATE / "kubeconfig"
+CONTAINERD_SOCKET = STATE / "containerd" / "containerd.sock"
+DOCKER_SOCKET = STATE / "docker.sock"
+HOST_BEFORE = STATE / "host-before.json"
+COMPLETE = STATE / "complete"

@@ -1,0 +1,114 @@
+"""Health: what the report concludes from its checks, against a server that answers as it is told."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import health
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.health import Check, Report, Skipped, Wanted
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
+from loopback import Answer, Handler, serve, status
+
+GOOD, BAD = Check("good", True, 0.1, "fine"), Check("bad", False, 0.2, "broken")
+
+
+def fake_mlflow(**overrides: Answer) -> Answer:
+    """Answers like a healthy MLflow; an override is named by the last word of the path, with _ for -."""
+    stored: dict[str, bytes] = {}
+
+    def respond(handler: Handler) -> None:
+        word = handler.path.split("?")[0].rsplit("/", 1)[1]
+        if override := overrides.get(word.replace("-", "_")):
+            return override(handler)
+        bodies = {
+            "version": b"3.17.2",
+            "server-info": json.dumps({"store_type": "SqlStore", "artifact_serving_enabled": True}).encode(),
+            "search": b'{"experiments": [{"experiment_id": "0"}]}',
+        }
+        if word == "server-info" and handler.headers["Host"] == "rebinding.invalid":
+            return handler.answer(403, b"Invalid Host header")
+        return handler.answer(200, stored.get(word, bodies.get(word, b"{}")))
+
+    return respond
+
+
+def climb(level: str, answer: Answer) -> Report:
+    with serve(answer) as loopback:
+        return health.check(Server(loopback.url, retries=0, timeout=5.0), Wanted(level))
+
+
+def test_one_failed_check_makes_the_server_unhealthy_and_is_named() -> None:
+    report = Report("ready", [GOOD, BAD])
+    assert not report.healthy
+    assert report.verdict == "unhealthy at level ready: bad: broken"
+
+
+def test_all_good_checks_make_it_healthy_and_what_could_not_be_tried_is_counted() -> None:
+    report = Report("full", [GOOD, GOOD], [Skipped("schema", "no database_uri")])
+    assert report.healthy
+    assert report.verdict == "healthy at level full: 2 checks in 0.20 s, 1 skipped"
+
+
+def test_without_any_check_nothing_is_healthy() -> None:
+    assert not Report("ready").healthy
+    assert not Report("ready", skipped=[Skipped("schema", "why not")]).healthy
+
+
+def test_the_report_does_not_look_like_a_skipped_task_to_ansible() -> None:
+    found = Report("full", [GOOD], [Skipped("schema", "no database_uri")]).as_dict()
+    assert found["not_tried"] == [{"name": "schema", "reason": "no database_uri"}]
+    assert not {"skipped", "failed", "unreachable"} & set(found)
+
+
+def test_an_unknown_level_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(BadInput, match="live, ready, deep, full"):
+        Wanted("deepest")
+
+
+def test_each_level_includes_those_before_it() -> None:
+    seen: list[list[str]] = [[check.name for check in climb(level, fake_mlflow()).checks] for level in health.LEVELS]
+    for lower, higher in pairwise(seen):
+        assert higher[: len(lower)] == lower and len(higher) > len(lower)
+
+
+def test_an_artifact_that_comes_back_changed_is_caught() -> None:
+    report = climb("deep", fake_mlflow())  # this server answers {} to every GET of an artifact
+    assert [check.name for check in report.checks if not check.ok] == ["artifacts"]
+    assert "gave back something else" in report.verdict
+
+
+def test_a_server_without_an_artifact_proxy_is_not_blamed_for_it() -> None:
+    without = status(200, b'{"store_type": "SqlStore", "artifact_serving_enabled": false}')
+    report = climb("deep", fake_mlflow(server_info=without))
+    assert report.healthy
+    assert [skip.name for skip in report.skipped] == ["artifacts"]
+
+
+def test_a_database_without_an_experiment_leaves_the_write_untried() -> None:
+    report = climb("deep", fake_mlflow(search=status(200, b"{}")))
+    assert "database_write" in [skip.name for skip in report.skipped]
+    assert "database_write" not in [check.name for check in report.checks]
+
+
+def test_a_database_that_refuses_to_write_is_caught() -> None:
+    report = climb("deep", fake_mlflow(set_experiment_tag=status(500, b'{"message": "read-only"}')))
+    assert "database_write: POST" in report.verdict and "read-only" in report.verdict
+
+
+def test_when_nothing_answers_only_that_is_said() -> None:
+    report = climb("full", status(500, b"broken"))
+    assert [check.name for check in report.checks] == ["process"]
+
+
+def test_an_answer_that_is_no_json_is_a_failed_check_and_no_crash() -> None:
+    report = climb("ready", fake_mlflow(search=status(200, b"<html>a proxy's page</html>")))
+    assert [check.name for check in report.checks if not check.ok] == ["database_read"]
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"text"', b"null"])
+def test_json_of_another_shape_is_a_failed_check_and_no_crash(body: bytes) -> None:
+    report = climb("ready", fake_mlflow(search=status(200, body), server_info=status(200, body)))
+    assert {"capabilities", "database_read"} <= {check.name for check in report.checks if not check.ok}

@@ -1,0 +1,147 @@
+"""Launch: what each profile is started with."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import launch
+from intents import AUTH, BUCKET, POSTGRESQL, SQLITE, computed, option
+
+
+def test_light_is_one_uvicorn_process_without_jobs() -> None:
+    started = computed(profile="light", python="/env/bin/python")
+    assert started.argv[:3] == ["/env/bin/python", "-m", "uvicorn"]
+    assert started.argv[-1] == "mlflow.server.fastapi_app:app"
+    assert "--workers" not in started.argv, "with one worker uvicorn runs the application itself"
+    assert started.jobs is None
+    assert started.env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+
+
+def test_throughput_is_gunicorn_with_threads() -> None:
+    started = computed(profile="throughput", database=POSTGRESQL)
+    assert started.argv[1:3] == ["-m", "gunicorn"]
+    assert started.argv[-1] == "mlflow.server:app"
+    assert (option(started, "--workers"), option(started, "--threads")) == ("2", "4")
+    assert option(started, "--worker-class") == "gthread"
+    assert started.jobs is None
+
+
+def test_full_is_several_uvicorn_workers_with_the_job_runner() -> None:
+    started = computed(profile="full", database=POSTGRESQL, port=5001, scratch_dir="/srv/scratch")
+    assert option(started, "--workers") == "2"
+    assert started.env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "true"
+    assert started.env["_MLFLOW_HUEY_STORAGE_PATH"] == "/srv/scratch/jobs"
+    assert started.jobs is not None
+    assert started.jobs.argv[-1] == "mlflow.server.jobs._job_runner"
+    assert started.jobs.env["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:5001"
+    assert started.jobs.env["MLFLOW_SERVER_PID"] == "{pid}", "the starter fills it in"
+
+
+def test_the_default_is_light_on_loopback_port_5000() -> None:
+    assert computed() == computed(profile="light", host="127.0.0.1", port=5000)
+
+
+@pytest.mark.parametrize("profile", launch.PROFILES)
+def test_every_profile_gets_its_stores_from_the_connections(profile: str) -> None:
+    env = computed(profile=profile, database=POSTGRESQL, artifact_store=BUCKET).env
+    assert env["_MLFLOW_SERVER_FILE_STORE"] == env["_MLFLOW_SERVER_REGISTRY_STORE"] == POSTGRESQL["uri"]
+    assert env["_MLFLOW_SERVER_ARTIFACT_DESTINATION"] == "s3://bucket/prefix"
+    assert env["_MLFLOW_SERVER_ARTIFACT_ROOT"] == "mlflow-artifacts:/"
+    assert env["AWS_DEFAULT_REGION"] == "eu-west-1"
+
+
+@pytest.mark.parametrize("profile", launch.PROFILES)
+def test_secrets_of_all_connections_are_merged_as_places(profile: str) -> None:
+    secrets = computed(profile=profile, database=POSTGRESQL, artifact_store=BUCKET).as_dict()["secrets"]
+    assert secrets["PGPASSWORD"] == {"file": "/etc/mlflow/password"}
+    assert secrets["AWS_SECRET_ACCESS_KEY"] == {"secret": "s3", "key": "secret-key"}
+
+
+def test_every_name_is_allowed_with_and_without_a_port() -> None:
+    hosts = launch.allowed_hosts("10.0.0.5", ["mlflow.example.com", "mlflow.ns.svc:5000", "any:*"])
+    assert {"mlflow.example.com", "mlflow.example.com:*", "10.0.0.5", "10.0.0.5:*"} <= set(hosts)
+    assert {"localhost:*", "127.0.0.1:*", "[::1]:*"} <= set(hosts), "the host itself is always let in"
+    assert "mlflow.ns.svc:5000:*" not in hosts and "any:*:*" not in hosts
+    assert len(hosts) == len(set(hosts))
+
+
+def test_only_an_explicit_star_allows_every_host() -> None:
+    assert "*" not in launch.allowed_hosts("0.0.0.0", [])
+    assert "0.0.0.0" not in launch.allowed_hosts("0.0.0.0", [])
+    assert "*" in launch.allowed_hosts("127.0.0.1", ["*"])
+
+
+def test_an_ipv6_address_is_bound_in_brackets_by_gunicorn() -> None:
+    assert option(computed(profile="throughput", host="::1"), "--bind") == "[::1]:5000"
+    assert option(computed(profile="light", host="::1"), "--host") == "::1"
+
+
+def test_authentication_starts_its_own_application_without_the_administrators_password() -> None:
+    for profile, application in (("light", "mlflow.server.auth:create_app"), ("throughput", "create_app()")):
+        started = computed(profile=profile, auth=AUTH)
+        assert started.argv[-1].endswith(application)
+        assert started.env["MLFLOW_AUTH_CONFIG_PATH"] == "/srv/auth.ini"
+        assert started.as_dict()["secrets"]["MLFLOW_FLASK_SERVER_SECRET_KEY"] == {"file": "/srv/flask-secret-key"}
+        assert not [name for name in {**started.env, **started.secrets} if "ADMIN_PASSWORD" in name]
+    assert "--factory" in computed(profile="light", auth=AUTH).argv
+
+
+def test_jobs_under_authentication_get_a_token_of_their_own() -> None:
+    started = computed(profile="full", auth=AUTH, database=POSTGRESQL)
+    assert "random_bytes" in started.as_dict()["secrets"]["_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN"]
+
+
+def test_prefix_origins_metrics_and_log_reach_the_server() -> None:
+    started = computed(
+        static_prefix="/mlflow", cors_origins=["https://a.example", "https://b.example"], metrics_dir="/m",
+        access_log=True, telemetry=True, env={"TZ": "UTC"},
+    )  # fmt: skip
+    assert started.env["_MLFLOW_STATIC_PREFIX"] == "/mlflow"
+    assert started.env["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] == "https://a.example,https://b.example"
+    assert started.env["prometheus_multiproc_dir"] == "/m"
+    assert started.env["MLFLOW_DISABLE_TELEMETRY"] == "false"
+    assert started.env["TZ"] == "UTC"
+    assert "--no-access-log" not in started.argv and "--no-access-log" in computed().argv
+
+
+def test_a_certificate_is_given_to_either_server() -> None:
+    tls = {"tls_certificate": "/c.pem", "tls_key": "/k.pem"}
+    assert option(computed(**tls), "--ssl-keyfile") == "/k.pem"
+    assert option(computed(profile="throughput", **tls), "--keyfile") == "/k.pem"
+
+
+@pytest.mark.parametrize("profile", launch.PROFILES)
+def test_strings_as_a_survey_passes_them_mean_the_same_as_numbers_and_booleans(profile: str) -> None:
+    typed = {
+        "port": 5001, "max_connections": 300, "pool_size": 30, "max_overflow": 20, "otlp": False, "access_log": True,
+        "telemetry": False, "allowed_hosts": ["a", "b"], "cors_origins": ["https://c"],
+        "workers": launch.PROFILES[profile].workers,
+    }  # fmt: skip
+    strings = {
+        "port": "5001", "max_connections": "300", "pool_size": "30", "max_overflow": "20", "otlp": "false",
+        "access_log": "True", "telemetry": "no", "allowed_hosts": "a, b", "cors_origins": "https://c",
+        "workers": str(launch.PROFILES[profile].workers),
+    }  # fmt: skip
+    assert set(typed) == set(strings)
+    assert computed(profile=profile, **strings) == computed(profile=profile, **typed)
+
+
+def test_empty_strings_mean_not_given() -> None:
+    empty = dict.fromkeys(("workers", "threads", "pool_size", "max_overflow", "static_prefix", "host", "otlp"), "")
+    assert computed(**empty) == computed()
+
+
+def test_a_launch_survives_being_written_as_json() -> None:
+    started = computed(profile="full", database=POSTGRESQL, artifact_store=BUCKET, auth=AUTH).as_dict()
+    assert json.loads(json.dumps(started)) == started
+
+
+def test_a_launch_is_the_same_each_time_it_is_computed() -> None:
+    assert computed(profile="full", database=POSTGRESQL, auth=AUTH) == computed(
+        profile="full", database=POSTGRESQL, auth=AUTH
+    )
+
+
+def test_sqlite_needs_no_secret_of_the_database() -> None:
+    assert "PGPASSWORD" not in computed(database=SQLITE).secrets

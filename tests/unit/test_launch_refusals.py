@@ -1,0 +1,61 @@
+"""Launch: what contradicts itself is refused, and the error names the variables and never a secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
+from intents import AUTH, POSTGRESQL, computed
+
+CASES: list[tuple[dict[str, Any], list[str]]] = [
+    ({"profile": "fast"}, ["mlflow_server_profile", "'fast'", "light, throughput, full"]),
+    ({"profile": "throughput", "otlp": True}, ["mlflow_server_otlp", "/v1/traces", "light, full"]),
+    ({"profile": "light", "workers": 2}, ["mlflow_server_workers", "2", "throughput or full"]),
+    ({"profile": "full", "workers": -1}, ["mlflow_server_workers", "-1"]),
+    ({"profile": "light", "threads": 8}, ["mlflow_server_threads", "throughput"]),
+    ({"workers": "many"}, ["mlflow_server_workers", "whole number"]),
+    ({"port": 0}, ["mlflow_server_port", "65535"]),
+    ({"port": "70000"}, ["mlflow_server_port", "70000"]),
+    ({"otlp": "perhaps"}, ["mlflow_server_otlp", "true or false"]),
+    ({"static_prefix": "mlflow"}, ["mlflow_server_static_prefix", "/mlflow"]),
+    ({"static_prefix": "/mlflow/"}, ["mlflow_server_static_prefix"]),
+    ({"tls_certificate": "/c.pem"}, ["mlflow_server_tls_certificate", "mlflow_server_tls_key"]),
+    (
+        {"profile": "full", "auth": AUTH, "tls_certificate": "/c.pem", "tls_key": "/k.pem"},
+        ["job runner", "TLS proxy"],
+    ),
+    ({"env": {"_MLFLOW_SERVER_FILE_STORE": "x"}}, ["mlflow_server_env", "_MLFLOW_SERVER_FILE_STORE"]),
+    ({"database": POSTGRESQL, "env": {"PGPASSWORD": "x"}}, ["mlflow_server_env", "PGPASSWORD"]),
+    ({"database": None}, ["mlflow_server_database", "dict with type and uri"]),
+    ({"artifact_store": {"type": "local"}}, ["mlflow_server_artifact_store", "lacks uri"]),
+    ({"auth": {"config": "/auth.ini"}}, ["secret_key of auth", "never the secret itself"]),
+]
+
+
+@pytest.mark.parametrize(("wishes", "words"), CASES, ids=[" ".join(case[1][:2]) for case in CASES])
+def test_it_is_refused_by_name(wishes: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(BadInput) as refused:
+        computed(**wishes)
+    assert [word for word in words if word not in str(refused.value)] == []
+
+
+SECRET = "hunter2-hunter2"
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {"database": {**POSTGRESQL, "secrets": {"PGPASSWORD": SECRET}}},
+        {"database": {**POSTGRESQL, "secrets": {"PGPASSWORD": {"value": SECRET}}}},
+        {"database": {**POSTGRESQL, "secrets": SECRET}},
+        {"database": {**POSTGRESQL, "uri": f"postgresql+psycopg://mlflow:{SECRET}@db/mlflow"}},
+        {"database": SECRET},
+        {"artifact_store": {"type": "external_s3", "uri": f"https://key:{SECRET}@s3.example.com/bucket"}},
+        {"auth": {"config": "/auth.ini", "secret_key": SECRET}},
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_refused_without_being_repeated(wishes: dict[str, Any]) -> None:
+    with pytest.raises(BadInput) as refused:
+        computed(**wishes)
+    assert SECRET not in str(refused.value)

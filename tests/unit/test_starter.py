@@ -1,0 +1,189 @@
+"""The starter: becomes the server, with its secrets, after it has ended what an earlier start left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import starter
+
+# The server of these tests writes its environment and then waits, with a child that outlives it.
+SERVER = """
+import json, os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+seen = {"pid": os.getpid(), "group": os.getpgrp(), "child": child.pid, "env": dict(os.environ)}
+open(sys.argv[1] + ".new", "w").write(json.dumps(seen))
+os.replace(sys.argv[1] + ".new", sys.argv[1])
+time.sleep(300)
+"""
+
+
+class Started:
+    def __init__(self, folder: Path, launch: dict[str, Any], environment: dict[str, str] | None = None) -> None:
+        self.seen_file = folder / "seen.json"
+        self.seen_file.unlink(missing_ok=True)
+        launch = {"env": {}, "secrets": {}, "argv": [sys.executable, "-c", SERVER, str(self.seen_file)], **launch}
+        (folder / "launch.json").write_text(json.dumps(launch))
+        self.process = subprocess.Popen(
+            [sys.executable, starter.__file__, str(folder / "launch.json")],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **(environment or {})},
+        )
+
+    def seen(self) -> dict[str, Any]:
+        end = time.monotonic() + 30
+        while not self.seen_file.exists():
+            assert self.process.poll() is None, self.error()
+            assert time.monotonic() < end, "the server did not start"
+            time.sleep(0.01)
+        return json.loads(self.seen_file.read_text())
+
+    def error(self) -> str:
+        return self.process.communicate(timeout=30)[1]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Started]]:
+    started: list[Started] = []
+
+    def begin(environment: dict[str, str] | None = None, **launch: Any) -> Started:
+        started.append(Started(tmp_path, launch, environment))
+        return started[-1]
+
+    yield begin
+    for one in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(one.process.pid, signal.SIGKILL)
+        one.process.communicate(timeout=30)
+
+
+def alive(process: int) -> bool:
+    """A process that ended but was not yet asked for by its parent counts as ended."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z"
+    except OSError:
+        pass
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return not Path("/proc/self/stat").exists()
+
+
+def test_it_becomes_the_server_in_a_group_of_its_own(start: Callable[..., Started], tmp_path: Path) -> None:
+    started = start()
+    seen = started.seen()
+    assert seen["pid"] == seen["group"] == started.process.pid
+    assert (tmp_path / "launch.group").read_text() == str(started.process.pid)
+    assert seen["group"] != os.getpgrp()
+
+
+def test_secrets_come_from_their_files_and_random_ones_differ_each_time(
+    start: Callable[..., Started], tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("p%a'\"s s\n")
+    wanted = {"A": {"file": str(tmp_path / "secret")}, "R": {"random_bytes": 16}}
+    first = start(secrets=wanted).seen()["env"]
+    second = start(secrets=wanted).seen()["env"]
+    assert first["A"] == "p%a'\"s s"
+    assert len(first["R"]) == 32 and first["R"] != second["R"]
+
+
+def test_a_secret_that_cannot_be_read_is_named_with_its_file(start: Callable[..., Started], tmp_path: Path) -> None:
+    started = start(secrets={"PGPASSWORD": {"file": str(tmp_path / "missing")}})
+    error = started.error()
+    assert started.process.returncode == 1
+    assert f"cannot read the secret PGPASSWORD from {tmp_path / 'missing'}: No such file" in error
+    assert "Traceback" not in error
+
+
+def test_settings_of_the_person_who_deploys_do_not_reach_the_server(start: Callable[..., Started]) -> None:
+    theirs = {
+        "MLFLOW_TRACKING_URI": "http://elsewhere",
+        "_MLFLOW_SERVER_FILE_STORE": "x",
+        "PYTHONPATH": "/x",
+        "LANG": "C",
+    }
+    env = start(environment=theirs, env={"MLFLOW_A": "1"}).seen()["env"]
+    assert env["MLFLOW_A"] == "1" and env["LANG"] == "C"
+    assert not {"MLFLOW_TRACKING_URI", "_MLFLOW_SERVER_FILE_STORE", "PYTHONPATH"} & set(env)
+
+
+def test_what_a_killed_server_left_behind_is_ended_by_the_next_start(start: Callable[..., Started]) -> None:
+    killed = start()
+    orphan = killed.seen()["child"]
+    os.kill(killed.process.pid, signal.SIGKILL)
+    killed.process.wait(30)
+    assert alive(orphan), "the child was to outlive its parent"
+    now = start().seen()
+    assert not alive(orphan)
+    assert alive(now["child"])
+
+
+def test_a_group_number_that_now_belongs_to_somebody_else_is_left_alone(
+    start: Callable[..., Started], tmp_path: Path
+) -> None:
+    stranger = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    try:
+        (tmp_path / "launch.group").write_text(str(stranger.pid))
+        start().seen()
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait(30)
+
+
+def test_the_job_runner_lives_beside_the_server_and_knows_its_pid(
+    start: Callable[..., Started], tmp_path: Path
+) -> None:
+    note = tmp_path / "runner"
+    runner = "import os, sys; open(sys.argv[1], 'w').write(os.environ['MLFLOW_SERVER_PID'] + ' ' + os.environ['UP'])"
+    started = start(
+        env={"_MLFLOW_HUEY_STORAGE_PATH": str(tmp_path / "jobs")},
+        jobs={
+            "argv": [sys.executable, "-c", runner, str(note)],
+            "env": {"MLFLOW_SERVER_PID": "{pid}", "UP": "{milliseconds}"},
+        },
+    )
+    server = started.seen()["pid"]
+    end = time.monotonic() + 30
+    while not (note.exists() and note.read_text()):
+        assert time.monotonic() < end, "the job runner did not start"
+        time.sleep(0.01)
+    pid, milliseconds = note.read_text().split()
+    assert int(pid) == server
+    assert abs(int(milliseconds) / 1000 - time.time()) < 300
+    assert (tmp_path / "jobs").is_dir()
+
+
+@pytest.mark.parametrize("form", ["uvicorn", "gunicorn"])
+def test_a_taken_port_is_said_at_once(start: Callable[..., Started], form: str) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        options = ["--host", "127.0.0.1", "--port", port] if form == "uvicorn" else ["--bind", f"127.0.0.1:{port}"]
+        started = start(argv=[sys.executable, "-c", "raise SystemExit('the server was started')", *options])
+        error = started.error()
+    assert started.process.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in error
+
+
+def test_metrics_of_dead_processes_are_removed(start: Callable[..., Started], tmp_path: Path) -> None:
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    (folder / "counter_123.db").touch()
+    start(env={"prometheus_multiproc_dir": str(folder)}).seen()
+    assert list(folder.iterdir()) == []
