@@ -59,6 +59,12 @@ options:
     type: list
     elements: str
     default: []
+  checksums:
+    description:
+      - Files whose SHA-256 is wanted.
+    type: list
+    elements: path
+    default: []
   supervision:
     description:
       - What supervises the server. V(auto) takes systemd where the host runs it and the user is root.
@@ -131,6 +137,11 @@ out_of_reach:
   returned: success
   type: dict
   sample: {"db.example.com:5432": "Connection refused"}
+checksums:
+  description: SHA-256 of each of O(checksums); empty for a file that cannot be read.
+  returned: success
+  type: dict
+  sample: {"/var/lib/mlflow/server/launch.json": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}
 socket_too_long:
   description: Whether the path of supervisor's socket would be longer than a Unix socket allows.
   returned: success
@@ -159,6 +170,7 @@ def main() -> None:
             "expects": {"type": "list", "elements": "path", "default": []},
             "directories": {"type": "list", "elements": "path", "default": []},
             "endpoints": {"type": "list", "elements": "str", "default": []},
+            "checksums": {"type": "list", "elements": "path", "default": []},
             "supervision": {"type": "str", "choices": ["auto", "systemd", "supervisor"], "default": "auto"},
         },
         supports_check_mode=True,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -40,6 +41,7 @@ class State:
     unwritable: dict[str, str] = field(default_factory=dict)
     # Not "unreachable": Ansible takes a result with that key for a host that is.
     out_of_reach: dict[str, str] = field(default_factory=dict)
+    checksums: dict[str, str] = field(default_factory=dict)
     socket_too_long: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -54,6 +56,7 @@ def look(
     expects: list[str] | None = None,
     directories: list[str] | None = None,
     endpoints: list[str] | None = None,
+    checksums: list[str] | None = None,
     supervision: str = "auto",
 ) -> State:
     """Look at one deployment.
@@ -62,6 +65,7 @@ def look(
     :param expects: files that must all be there for C(installed).
     :param directories: folders that must be writable, or creatable.
     :param endpoints: HOST:PORT of services that the server will need.
+    :param checksums: files whose SHA-256 is wanted.
     :param supervision: C(systemd), C(supervisor), or C(auto) to take what the host runs.
     """
     folder = Path(directory)
@@ -82,6 +86,7 @@ def look(
         log=str(log) if log.exists() and not use_systemd else None,
         unwritable={path: reason for path in directories or [] if (reason := _unwritable(path))},
         out_of_reach={place: reason for place in endpoints or [] if (reason := _out_of_reach(place))},
+        checksums={path: _sha256(path) for path in checksums or []},
         socket_too_long=len(str(folder / "supervisor.sock")) > _SOCKET_LIMIT,
     )
 
@@ -160,6 +165,14 @@ def _out_of_reach(endpoint: str) -> str | None:
     except OSError as error:
         return error.strerror or str(error)
     return None
+
+
+def _sha256(path: str) -> str:
+    """Empty for a file that cannot be read."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _user() -> str:
