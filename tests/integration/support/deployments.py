@@ -1,0 +1,95 @@
+"""The target local, deployed with its playbook into a folder of its own on a free port."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import health
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client, Server
+
+from .environments import Environments
+from .playbooks import REPOSITORY, PlayResult, run_playbook
+from .ports import free_port
+from .servers import PATIENCE
+
+
+class Deployment:
+    """Only the installation is not the role's own: its folder comes from the cache."""
+
+    def __init__(self, environments: Environments, profile: str, **variables: Any) -> None:
+        flavor = "full" if profile == "full" else "slim"
+        # Not pytest's folder: supervisor's socket needs a short path.
+        self.data = Path(tempfile.mkdtemp(prefix="mlops-"))
+        self.home = self.data / "server"
+        self.home.mkdir()
+        (self.home / "tools").symlink_to(environments.tools)
+        self.interpreter = getattr(environments, flavor) / "bin" / "python"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        wanted = environments.variables(flavor)
+        self.variables: dict[str, Any] = {
+            "mlflow_data_dir": str(self.data),
+            "mlflow_server_port": str(self.port),
+            "mlflow_server_profile": profile,
+            "mlflow_server_supervision": "supervisor",
+            "_mlflow_server_environment": wanted["_mlflow_server_environment"],
+            **variables,
+        }
+        self.output = ""  # all that Ansible printed
+
+    def deploy(self, *options: str, **variables: Any) -> PlayResult:
+        return self.play("local", *options, **variables)
+
+    def play(self, playbook: str, *options: str, **variables: Any) -> PlayResult:
+        result = run_playbook(
+            REPOSITORY / "playbooks" / f"{playbook}.yml",
+            REPOSITORY / "inventories" / "local",
+            {**self.variables, **variables},
+            *options,
+        )
+        self.output += result.output
+        return result
+
+    def password(self) -> str:
+        """The administrator's password, where the role generated it."""
+        return (self.data / "secrets" / "admin-password").read_text().rstrip("\n")
+
+    @property
+    def group(self) -> int:
+        """Process group of the running server, which is the process that supervisor watches."""
+        return int((self.home / "launch.group").read_text())
+
+    def server(self, **credentials: Any) -> Server:
+        return Server(self.url, timeout=20.0, **credentials)
+
+    def client(self, **credentials: Any) -> Client:
+        return Client(self.server(**credentials))
+
+    def wait_until_healthy(self, **credentials: Any) -> float:
+        """Seconds until every check of the level deep held."""
+        start = time.monotonic()
+        report = health.wait(self.server(**credentials), health.Wanted("deep"), PATIENCE, 0.1)
+        log = self.home / "server.log"
+        assert report.healthy, f"{report.verdict}\n{log.read_text()[-3000:] if log.exists() else ''}"
+        return time.monotonic() - start
+
+    def supervisorctl(self, *words: str) -> str:
+        command = [str(self.home / "tools" / "bin" / "supervisorctl"), "-c", str(self.home / "supervisord.conf")]
+        return subprocess.run([*command, *words], capture_output=True, text=True, check=False).stdout
+
+    def remove(self) -> None:
+        """Without the playbook, because it must also work after the playbook failed."""
+        for file, send in (("supervisord.pid", os.kill), ("launch.group", os.killpg)):
+            try:
+                number = int((self.home / file).read_text())
+                send(number, signal.SIGKILL)
+            except (OSError, ValueError):
+                continue
+        shutil.rmtree(self.data, ignore_errors=True)

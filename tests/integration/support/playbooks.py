@@ -1,0 +1,98 @@
+"""Runs ansible-playbook as a user does, and reads what each task said."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+_LOCAL_HOST = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+
+
+@dataclass(frozen=True)
+class PlayResult:
+    """One run: C(results) holds (task name, what it returned), C(output) all that was printed."""
+
+    code: int
+    results: list[tuple[str, dict[str, Any]]]
+    stats: dict[str, int]
+    output: str
+
+    def succeeded(self) -> PlayResult:
+        assert self.code == 0, f"ansible-playbook ended with {self.code}: {self.message or self.output[-3000:]}"
+        assert self.stats.get("ok"), "the play did nothing"
+        return self
+
+    @property
+    def failures(self) -> list[dict[str, Any]]:
+        return [result for _name, result in self.results if result.get("failed")]
+
+    @property
+    def message(self) -> str:
+        """The error that a user reads last."""
+        return str(self.failures[-1].get("msg", "")) if self.failures else ""
+
+    def of(self, task: str) -> dict[str, Any]:
+        found = [result for name, result in self.results if name.endswith(task)]
+        assert found, f"no task {task} ran; these did: {[name for name, _result in self.results]}"
+        return found[-1]
+
+
+def run_playbook(
+    playbook: Path, inventory: Path, variables: Mapping[str, Any] | None = None, *options: str, timeout: float = 600
+) -> PlayResult:
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), str(playbook), *options]
+    if variables:
+        command += ["-e", json.dumps(variables)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MLFLOW_"))}
+    environment |= {
+        "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+        "ANSIBLE_DEPRECATION_WARNINGS": "false",
+    }
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    output = done.stdout + done.stderr
+    try:
+        report = json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("{") :])[0]
+    except ValueError:
+        raise AssertionError(
+            f"ansible-playbook ended with {done.returncode} and no report:\n{output[-3000:]}"
+        ) from None
+    results = [
+        (task["task"]["name"], result)
+        for play in report["plays"]
+        for task in play["tasks"]
+        for result in task["hosts"].values()
+    ]
+    return PlayResult(done.returncode, results, next(iter(report["stats"].values()), {}), output)
+
+
+def run_play(
+    tasks: list[dict[str, Any]], *options: str, variables: Mapping[str, Any] | None = None, timeout: float = 600
+) -> PlayResult:
+    """Run these tasks on this machine. JSON is YAML, so no file has to be laid out by hand."""
+    play = {"name": "Test", "hosts": "mlflow", "gather_facts": False, "tasks": tasks}
+    with tempfile.TemporaryDirectory() as folder:
+        playbook, inventory = Path(folder, "play.yml"), Path(folder, "hosts.yml")
+        playbook.write_text(json.dumps([play]))
+        inventory.write_text(json.dumps({"mlflow": {"hosts": {"local": _LOCAL_HOST}}}))
+        return run_playbook(playbook, inventory, variables, *options, timeout=timeout)
+
+
+def run_module(
+    module: str, arguments: Mapping[str, Any], *options: str, interpreter: Path | None = None
+) -> dict[str, Any]:
+    """Run one module of the collection as Ansible runs it; returns its result, failed or not."""
+    task: dict[str, Any] = {"name": "run", f"mlops.mlflow.{module}": dict(arguments)}
+    if interpreter:
+        task["vars"] = {"ansible_python_interpreter": str(interpreter)}
+    return run_play([task], *options).of("run")

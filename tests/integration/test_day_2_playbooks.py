@@ -1,0 +1,52 @@
+"""The playbooks health and status, and a change, on a deployment that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from support.deployments import Deployment
+from support.ports import listeners
+
+
+@pytest.fixture
+def artifacts_replaced_by_a_file(laptop: Deployment) -> Iterator[None]:
+    folder, kept = laptop.data / "artifacts", laptop.data / "kept"
+    folder.rename(kept)
+    folder.write_text("a file where the folder was")
+    try:
+        yield
+    finally:
+        folder.unlink()
+        kept.rename(folder)
+
+
+def test_health_changes_nothing_and_says_that_all_is_well(laptop: Deployment) -> None:
+    result = laptop.play("health", mlflow_health_level="full").succeeded()
+    assert result.stats["changed"] == 0
+    assert "healthy at level full" in result.of("Say the verdict")["msg"]
+    assert result.stats["skipped"] == 0
+
+
+@pytest.mark.usefixtures("artifacts_replaced_by_a_file")
+def test_health_fails_with_the_reason(laptop: Deployment) -> None:
+    result = laptop.play("health")
+    assert result.code != 0
+    assert result.message.startswith("unhealthy at level deep: artifacts: ")
+
+
+def test_status_tells_what_runs(laptop: Deployment) -> None:
+    said = str(laptop.play("status").succeeded().of("Show the status")["msg"])
+    for words in (laptop.url, "healthy at level ready", f"pid {laptop.group}", "sqlite:///", "Experiments  1"):
+        assert words in said
+
+
+def test_status_of_a_stopped_server_does_not_fail(laptop: Deployment) -> None:
+    laptop.supervisorctl("stop", "all")
+    try:
+        assert listeners(laptop.port) == set()
+        said = str(laptop.play("status").succeeded().of("Show the status")["msg"])
+        assert "Nothing accepts connections" in said and "STOPPED" in said
+    finally:
+        laptop.deploy().succeeded()
+    assert listeners(laptop.port) == {laptop.group}
