@@ -186,8 +186,7 @@ def check(module: AnsibleModule) -> dict[str, Any]:
         report = health.wait(server, wanted, params["wait_timeout"], params["wait_sleep"])
     else:
         report = health.check(server, wanted)
-    # An empty "skipped" is not "skipped" for Ansible; playbooks that still show it find nothing there.
-    result = {"changed": False, "skipped": [], **report.as_dict()}
+    result = {"changed": False, **report.as_dict()}
     if params["fail_when_unhealthy"] and not report.healthy:
         module.fail_json(msg=f"MLflow at {server.url} is {report.verdict}", **result)
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -12,13 +13,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import starter
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import ServerError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client
 from support.databases import ADMIN, ADMIN_PASSWORD, Databases
 from support.deployments import Deployment
 from support.environments import Environments
-from support.ports import listeners
+from support.ports import listeners, working_in
 from support.postgresql import PostgreSQL
 from support.servers import API, PATIENCE, create_run, metric_history
 
@@ -114,8 +114,14 @@ def workers(deployment: Deployment) -> list[int]:
 
 
 def processes_of(deployment: Deployment) -> list[tuple[int, str]]:
-    """Process group and command of whatever runs on the deployment's interpreter."""
-    return [found for found in starter._processes() if found[1].startswith(str(deployment.interpreter))]
+    """Process group and command of whatever the server runs: its workers, the job runner, the runner's consumers."""
+    python = str(deployment.interpreter)
+    found = []
+    for process, command in working_in(deployment.home).items():
+        if command.startswith(python):
+            with contextlib.suppress(ProcessLookupError):
+                found.append((os.getpgid(process), command))
+    return found
 
 
 def generated(deployment: Deployment) -> dict[str, str]:
@@ -172,7 +178,8 @@ def test_full_survives_the_kill_of_its_master_and_no_worker_or_job_is_left_of_it
     assert any("_job_runner" in command for command in commands), commands
     kill_and_recover(full, group, record_property, "full_master", generated(full))
     assert not before & listeners(full.port), "a process of the killed server still listens"
-    assert {pgid for pgid, _command in processes_of(full)} == {full.group}
+    left = [(pgid, command) for pgid, command in processes_of(full) if pgid != full.group]
+    assert left == [], f"not of the present server, whose group is {full.group}"
     assert full.group != group
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import health
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.health import Check, Report, Skipped, Wanted
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.health import Check, NotTried, Report, Wanted
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
 from loopback import Answer, Handler, serve, status
 
@@ -47,18 +47,18 @@ def test_one_failed_check_makes_the_server_unhealthy_and_is_named() -> None:
 
 
 def test_all_good_checks_make_it_healthy_and_what_could_not_be_tried_is_counted() -> None:
-    report = Report("full", [GOOD, GOOD], [Skipped("schema", "no database_uri")])
+    report = Report("full", [GOOD, GOOD], [NotTried("schema", "no database_uri")])
     assert report.healthy
-    assert report.verdict == "healthy at level full: 2 checks in 0.20 s, 1 skipped"
+    assert report.verdict == "healthy at level full: 2 checks in 0.20 s, 1 not tried"
 
 
 def test_without_any_check_nothing_is_healthy() -> None:
     assert not Report("ready").healthy
-    assert not Report("ready", skipped=[Skipped("schema", "why not")]).healthy
+    assert not Report("ready", not_tried=[NotTried("schema", "why not")]).healthy
 
 
 def test_the_report_does_not_look_like_a_skipped_task_to_ansible() -> None:
-    found = Report("full", [GOOD], [Skipped("schema", "no database_uri")]).as_dict()
+    found = Report("full", [GOOD], [NotTried("schema", "no database_uri")]).as_dict()
     assert found["not_tried"] == [{"name": "schema", "reason": "no database_uri"}]
     assert not {"skipped", "failed", "unreachable"} & set(found)
 
@@ -84,12 +84,12 @@ def test_a_server_without_an_artifact_proxy_is_not_blamed_for_it() -> None:
     without = status(200, b'{"store_type": "SqlStore", "artifact_serving_enabled": false}')
     report = climb("deep", fake_mlflow(server_info=without))
     assert report.healthy
-    assert [skip.name for skip in report.skipped] == ["artifacts"]
+    assert [skip.name for skip in report.not_tried] == ["artifacts"]
 
 
 def test_a_database_without_an_experiment_leaves_the_write_untried() -> None:
     report = climb("deep", fake_mlflow(search=status(200, b"{}")))
-    assert "database_write" in [skip.name for skip in report.skipped]
+    assert "database_write" in [skip.name for skip in report.not_tried]
     assert "database_write" not in [check.name for check in report.checks]
 
 

@@ -37,7 +37,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Skipped:
+class NotTried:
     """A rung that could not be tried, and why. Never counted as passed."""
 
     name: str
@@ -50,7 +50,7 @@ class Report:
 
     level: str
     checks: list[Check] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
+    not_tried: list[NotTried] = field(default_factory=list)
     version: str | None = None
     capabilities: dict[str, Any] = field(default_factory=dict)
 
@@ -63,7 +63,7 @@ class Report:
         failed = [check for check in self.checks if not check.ok]
         seconds = sum(check.seconds for check in self.checks)
         if not failed:
-            left = f", {len(self.skipped)} skipped" if self.skipped else ""
+            left = f", {len(self.not_tried)} not tried" if self.not_tried else ""
             return f"healthy at level {self.level}: {len(self.checks)} checks in {seconds:.2f} s{left}"
         reasons = "; ".join(f"{check.name}: {check.message}" for check in failed)
         return f"unhealthy at level {self.level}: {reasons}"
@@ -75,7 +75,7 @@ class Report:
             "level": self.level,
             "checks": [asdict(check) for check in self.checks],
             # Not "skipped": Ansible takes a result with that key for a task that was skipped.
-            "not_tried": [asdict(skip) for skip in self.skipped],
+            "not_tried": [asdict(skip) for skip in self.not_tried],
             "version": self.version,
             "capabilities": self.capabilities,
         }
@@ -100,7 +100,7 @@ class Wanted:
             raise BadInput(f"level is '{self.level}'; offered are {', '.join(LEVELS)}.")
 
 
-class _SkipCheck(Exception):
+class _CannotTry(Exception):
     pass
 
 
@@ -168,8 +168,8 @@ class _Ladder:
         start = time.monotonic()
         try:
             message, ok = rung(), True
-        except _SkipCheck as skip:
-            self.report.skipped.append(Skipped(name, str(skip)))
+        except _CannotTry as skip:
+            self.report.not_tried.append(NotTried(name, str(skip)))
             return
         except EngineError as error:
             message, ok = str(error), False
@@ -189,7 +189,7 @@ class _Ladder:
     def capabilities(self) -> str:
         response = self.client.get("/api/3.0/mlflow/server-info", expect=(200, 404))
         if response.status == 404:
-            raise _SkipCheck("this version has no server-info")
+            raise _CannotTry("this version has no server-info")
         self.report.capabilities = dict(response.json())
         on = sorted(name for name, value in self.report.capabilities.items() if value is True)
         return f"{self.report.capabilities.get('store_type')}; {', '.join(on) or 'nothing optional'}"
@@ -203,7 +203,7 @@ class _Ladder:
     def database_write(self) -> str:
         """Set a tag and take it away again: two real transactions, no row left."""
         if self.experiment is None:
-            raise _SkipCheck("there is no experiment to write a tag to")
+            raise _CannotTry("there is no experiment to write a tag to")
         target = {"experiment_id": self.experiment["experiment_id"], "key": f"{_TAG}.{uuid.uuid4().hex}"}
         self.client.post(f"{_API}/experiments/set-experiment-tag", {**target, "value": "probe"})
         # Without the second call (older servers) a fixed key would be needed; every pinned version has it.
@@ -213,7 +213,7 @@ class _Ladder:
     def artifacts(self) -> str:
         """Put, get and delete one small object through the server's artifact proxy."""
         if self.report.capabilities.get("artifact_serving_enabled") is False:
-            raise _SkipCheck("the server does not serve artifacts")
+            raise _CannotTry("the server does not serve artifacts")
         body = os.urandom(1024)
         path = f"/api/2.0/mlflow-artifacts/artifacts/.{_TAG}-{uuid.uuid4().hex}"
         self.client.request("PUT", path, body, {"Content-Type": "application/octet-stream"})
@@ -227,7 +227,7 @@ class _Ladder:
 
     def schema(self) -> str:
         if not self.wanted.database_uri:
-            raise _SkipCheck("no database_uri was given")
+            raise _CannotTry("no database_uri was given")
         found = database_schema.read(self.wanted.database_uri, self.wanted.database_password)
         database_schema.require(found, "the backend store", self.report.version or "of the server")
         if found.state == "empty":
@@ -239,7 +239,7 @@ class _Ladder:
             "/api/3.0/mlflow/server-info", headers={"Host": _FOREIGN_HOST}, anonymous=True, expect=None
         )
         if response.status == 404:
-            raise _SkipCheck("this version has no server-info")
+            raise _CannotTry("this version has no server-info")
         if response.status != 403:
             raise ServerError(
                 f"a request for host {_FOREIGN_HOST} was answered with {response.status} instead of 403: web pages "

@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = command(options)
     except EngineError as error:
         result = {"failed": True, "msg": str(error)}
-    print(PREFIX + json.dumps(result), flush=True)
+    sys.stdout.write(PREFIX + json.dumps(result) + "\n")
+    sys.stdout.flush()
     return 1 if result.get("failed") else 0
 
 

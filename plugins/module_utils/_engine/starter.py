@@ -40,7 +40,8 @@ def start(launch_file: Path) -> NoReturn:
     # A group of our own, so that everything the server starts can be found and ended together.
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
-    group_file.write_text(str(os.getpgrp()))
+    if os.access(launch_file.parent, os.W_OK):  # in a container nothing outlives the first process
+        group_file.write_text(str(os.getpgrp()))
     if jobs := launch.get("jobs"):
         os.makedirs(env["_MLFLOW_HUEY_STORAGE_PATH"], mode=0o700, exist_ok=True)
         own = {"{pid}": str(os.getpid()), "{milliseconds}": str(int(time.time() * 1000))}
@@ -53,6 +54,12 @@ def start(launch_file: Path) -> NoReturn:
 def _read(name: str, where: dict[str, Any]) -> str:
     if "random_bytes" in where:
         return secrets.token_hex(where["random_bytes"])
+    if "secret" in where:  # Kubernetes puts it into the environment
+        if name not in os.environ:
+            raise SystemExit(
+                f"starter: the secret {name} ({where['secret']}/{where['key']}) is not in the environment."
+            )
+        return os.environ[name]
     try:
         return Path(where["file"]).read_text().rstrip("\n")
     except OSError as error:
