@@ -22,7 +22,7 @@ def test_throughput_is_gunicorn_with_threads() -> None:
     started = computed(profile="throughput", database=POSTGRESQL)
     assert started.argv[1:3] == ["-m", "gunicorn"]
     assert started.argv[-1] == "mlflow.server:app"
-    assert (option(started, "--workers"), option(started, "--threads")) == ("2", "4")
+    assert (option(started, "--workers"), option(started, "--threads")) == ("2", "2")
     assert option(started, "--worker-class") == "gthread"
     assert started.jobs is None
 

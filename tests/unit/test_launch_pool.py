@@ -8,7 +8,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 from intents import AUTH, POSTGRESQL, SQLITE, computed, pool
 
 
-@pytest.mark.parametrize(("profile", "threads"), [("light", 40), ("throughput", 4), ("full", 40)])
+@pytest.mark.parametrize(("profile", "threads"), [("light", 40), ("throughput", 2), ("full", 40)])
 def test_every_thread_finds_a_connection_and_one_is_left(profile: str, threads: int) -> None:
     assert sum(pool(computed(profile=profile, database=POSTGRESQL))) > threads
 

@@ -213,7 +213,8 @@ def _concurrency(wish: _Wish, profile: Profile, uri: DatabaseUri) -> tuple[int, 
         )
     threads = wish.number("threads", 0)
     if profile.server == "gunicorn":
-        return workers, threads or 4
+        # More threads of one worker only wait for the interpreter lock (docs/benchmarks.md).
+        return workers, threads or 2
     if threads:
         raise BadInput(
             f"mlflow_server_threads can only be set with the profile throughput; {profile.name} runs "
