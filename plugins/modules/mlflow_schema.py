@@ -59,7 +59,7 @@ EXAMPLES = r"""
   mlops.mlflow.mlflow_schema:
     uri: sqlite:////var/lib/mlflow/database/mlflow.db
   vars:
-    ansible_python_interpreter: /var/lib/mlflow/server/environments/current/bin/python
+    ansible_python_interpreter: /opt/mlflow/bin/python
 
 - name: Create it on PostgreSQL as the owner, for servers that may not change it
   mlops.mlflow.mlflow_schema:

@@ -34,7 +34,7 @@ EXAMPLES = r"""
   mlops.mlflow.mlflow_smoke_test:
     url: http://127.0.0.1:5000
   vars:
-    ansible_python_interpreter: /var/lib/mlflow/server/environments/current/bin/python
+    ansible_python_interpreter: /opt/mlflow/bin/python
 """
 
 RETURN = r"""
