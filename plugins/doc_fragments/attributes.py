@@ -23,3 +23,15 @@ attributes:
     membership:
       - mlops.mlflow.mlflow
 """
+
+    # Modules that take the options of the fragment cluster.
+    ACTIONGROUP_KUBERNETES = r"""
+attributes:
+  action_group:
+    description: >-
+      Use C(group/mlops.mlflow.kubernetes) in C(module_defaults) to say once which cluster is meant, for these modules
+      and those of kubernetes.core.
+    support: full
+    membership:
+      - mlops.mlflow.kubernetes
+"""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: postgresql_connection
-short_description: Say how an external PostgreSQL is reached
+short_description: Say how a PostgreSQL is reached
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
-  - Checks the URI of an external PostgreSQL and turns it into a connection.
+  - Checks the URI of a PostgreSQL and turns it into a connection.
 positional: []
 options:
   _input:
@@ -18,7 +18,11 @@ options:
   password_file:
     description: File with the user's password.
     type: str
-    required: true
+    default: ''
+  secret:
+    description: Kubernetes Secret with the passwords, instead of files; the user's is under C(password).
+    type: str
+    default: ''
   owner:
     description: Role that may change the schema; empty for the user itself.
     type: str
@@ -27,8 +31,20 @@ options:
     description: File with the owner's password.
     type: str
     default: ''
+  owner_secret:
+    description: Kubernetes Secret with the owner's password, where it is not O(secret).
+    type: str
+    default: ''
+  owner_key:
+    description: Key of the owner's password in that Secret.
+    type: str
+    default: owner-password
   auth_uri:
     description: URI of the database of users and permissions; empty for C(<database>_auth).
+    type: str
+    default: ''
+  max_connections:
+    description: Connections that the database offers; empty where that is not known.
     type: str
     default: ''
 """

@@ -75,7 +75,7 @@ def test_conditions_convert_what_surveys_pass_as_strings(role: Path) -> None:
 
 def test_mlflow_is_pinned_in_one_place() -> None:
     defaults = load(ROOT / "roles/mlflow_server/defaults/main.yml")["mlflow_server_version"]
-    pinned = load(ROOT / "roles/mlflow_server/vars/main.yml")["_mlflow_server_pinned_version"]
+    pinned = load(ROOT / "roles/mlflow_server/vars/main/version.yml")["_mlflow_server_pinned_version"]
     assert re.findall(r"default\('([\d.]+)'\)", defaults) == [pinned]
     assert not re.search(r"^mlflow", (ROOT / "roles/mlflow_server/files/constraints.txt").read_text(), re.MULTILINE)
 

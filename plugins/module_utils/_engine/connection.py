@@ -17,6 +17,18 @@ from .errors import BadInput
 # SQLAlchemy's driver names that MLflow's PostgreSQL store runs on, and the package that brings each.
 POSTGRESQL_DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}
 
+# What a connection may tell beside that, for others than the launch.
+_FOR_OTHERS = (
+    "access_mode",  # of the volume
+    "claim",  # the volume that holds the artifacts
+    "create_bucket",  # whether a missing bucket is to be created
+    "creates_secret",  # whether the component's role puts the secrets where they are said to be
+    "footprint",  # what the component takes of a cluster at its most
+    "max_connections",  # that the database offers
+    "storage_class",  # of its volumes; empty for the default one
+    "workloads",  # to wait for
+)
+
 
 @dataclass(frozen=True)
 class Secret:
@@ -66,7 +78,7 @@ class Connection:
         """
         if not isinstance(value, Mapping):
             raise BadInput(f"{name} must be a connection (a dict with type and uri), not a {type(value).__name__}.")
-        known = {"type", "uri", "host", "port", "env", "secrets", "auth_uri", "owner"}
+        known = {"type", "uri", "host", "port", "env", "secrets", "auth_uri", "owner", *_FOR_OTHERS}
         if unknown := sorted(set(value) - known):
             raise BadInput(f"{name} has unknown keys: {', '.join(unknown)}. Known are {', '.join(sorted(known))}.")
         if missing := [key for key in ("type", "uri") if not value.get(key)]:
@@ -164,9 +176,21 @@ class DatabaseUri:
 
 
 def postgresql_connection(
-    uri: str, password_file: str, owner: str = "", owner_password_file: str = "", auth_uri: str = ""
+    uri: str,
+    password_file: str = "",
+    secret: str = "",
+    owner: str = "",
+    owner_password_file: str = "",
+    owner_secret: str = "",
+    owner_key: str = "owner-password",
+    auth_uri: str = "",
+    max_connections: str | int = "",
 ) -> dict[str, Any]:
-    """The connection of an external PostgreSQL, from what an inventory says of it."""
+    """The connection of a PostgreSQL, from what an inventory says of it.
+
+    :param secret: Kubernetes Secret with the key C(password); passwords are in files otherwise.
+    :param owner_secret: Secret with the owner's password under C(owner_key), where it is another.
+    """
     database = DatabaseUri.parse(uri, "mlflow_database_uri")
     if database.dialect != "postgresql":
         raise BadInput("mlflow_database_uri must be a PostgreSQL URI for the type external_postgresql.")
@@ -177,12 +201,15 @@ def postgresql_connection(
         "host": database.host,
         "port": database.port,
         "auth_uri": DatabaseUri.parse(auth, "mlflow_database_auth_uri").uri,
-        "secrets": {"PGPASSWORD": {"file": password_file}},
+        "secrets": {"PGPASSWORD": {"secret": secret, "key": "password"} if secret else {"file": password_file}},
     }
+    if max_connections:
+        connection["max_connections"] = int(max_connections)
     if owner and owner != database.user:
+        place = {"secret": owner_secret or secret, "key": owner_key} if secret else {"file": owner_password_file}
         connection["owner"] = {
             "uri": database.replace(user=owner).uri,
             "auth_uri": DatabaseUri.parse(auth).replace(user=owner).uri,
-            "secrets": {"PGPASSWORD": {"file": owner_password_file}},
+            "secrets": {"PGPASSWORD": place},
         }
     return connection

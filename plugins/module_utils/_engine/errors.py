@@ -37,3 +37,7 @@ class ServerError(EngineError):
 
 class SchemaError(EngineError):
     """The database's schema is not the one that this MLflow needs, or could not be read."""
+
+
+class DatabaseUnavailable(SchemaError):
+    """The database does not answer now, but may soon: it is starting, out of connections, or out of reach."""

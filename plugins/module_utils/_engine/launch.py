@@ -80,10 +80,10 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     """Turn what the user wants into one launch.
 
     :param intent: C(profile), C(database) and C(artifact_store) (connections), and optionally C(host), C(port),
-        C(python), C(workers), C(threads), C(allowed_hosts), C(cors_origins), C(static_prefix), C(otlp), C(auth)
-        (C(config) file and C(secret_key)), C(metrics_dir), C(access_log), C(telemetry), C(pool_size),
-        C(max_overflow), C(max_connections), C(scratch_dir), C(tls_certificate), C(tls_key), C(env). Strings are
-        accepted for numbers and booleans, because surveys and C(-e) pass nothing else.
+        C(python), C(workers), C(threads), C(direct_artifacts), C(allowed_hosts), C(cors_origins), C(static_prefix),
+        C(otlp), C(auth) (C(config) file and C(secret_key)), C(metrics_dir), C(access_log), C(telemetry), C(pool_size),
+        C(max_overflow), C(max_connections) (for C(servers) of them together), C(scratch_dir), C(tls_certificate),
+        C(tls_key), C(env). Strings are accepted for numbers and booleans, because surveys and C(-e) pass nothing else.
     :raises BadInput: unknown or contradictory wishes; the message names the variables.
     """
     wish = _Wish(intent)
@@ -93,15 +93,16 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     uri = DatabaseUri.parse(database.uri, "uri of mlflow_server_database")
     auth = intent.get("auth") or None
     workers, threads = _concurrency(wish, profile, uri)
+    direct = wish.flag("direct_artifacts", False)
     _refuse_contradictions(wish, profile, bool(auth))
 
     env = {
         # What `mlflow server` hands to its workers.
         "_MLFLOW_SERVER_FILE_STORE": database.uri,
         "_MLFLOW_SERVER_REGISTRY_STORE": database.uri,
-        "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": store.uri if direct else "mlflow-artifacts:/",
         "_MLFLOW_SERVER_ARTIFACT_DESTINATION": store.uri,
-        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
+        "_MLFLOW_SERVER_SERVE_ARTIFACTS": _flag(not direct),
         "_MLFLOW_SGI_NAME": profile.server,
         "_MLFLOW_IN_JOB_EXECUTOR": "false",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": _flag(profile.jobs),
@@ -182,14 +183,17 @@ def _pool(wish: _Wish, workers: int, threads: int, engines: int, limited: bool) 
     overflow = wish.number("max_overflow", 0)
     if not kept:
         kept = min(_KEPT_CONNECTIONS, total - 1)
-        available = wish.number("max_connections", 0)
-        if available and limited:
+        offered, servers = wish.number("max_connections", 0), wish.number("servers", 1)
+        if offered and limited:
+            # Beside its workers, the readiness probe of a server connects for a moment.
+            available = offered // servers - (1 if servers > 1 else 0)
             kept = min(kept, (available // workers - total) // (engines - 1))
             if kept < 1:
+                share = f" ({offered} for {servers} servers at most)" if servers > 1 else ""
                 raise BadInput(
-                    f"The database allows {available} connections to this server, but {workers} workers with {threads} "
-                    f"threads and {engines} engines need {connections_needed(workers, threads, 1, engines)}. Lower "
-                    f"mlflow_server_workers or mlflow_server_threads, choose the profile throughput, or raise "
+                    f"The database allows {available} connections to this server{share}, but {workers} workers with "
+                    f"{threads} threads and {engines} engines need {connections_needed(workers, threads, 1, engines)}. "
+                    f"Lower mlflow_server_workers or mlflow_server_threads, choose the profile throughput, or raise "
                     f"max_connections of the database."
                 )
     overflow = overflow or max(1, total - kept)

@@ -3,8 +3,8 @@
 """C(mlflow-ops): the engine's door for containers, beside the Ansible modules.
 
 The last line on stdout is the JSON that the module of the same name returns, behind PREFIX, because pod logs merge
-stdout and stderr. Secrets come from the environment (C(PGPASSWORD), C(MLFLOW_TRACKING_PASSWORD)) or from files, never
-from arguments.
+stdout and stderr; in a pod it also becomes the container's termination message. Secrets come from the environment
+(C(PGPASSWORD), C(MLFLOW_TRACKING_PASSWORD)) or from files, never from arguments.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import health, info, schema, smoke, starter
+from . import bucket, health, info, schema, smoke, starter
 from .errors import EngineError
 from .http import Server
 
 PREFIX = "mlflow-ops: "
-# The role refuses an image whose major number is another.
+# An image whose major number is another is refused.
 INTERFACE = "1.0"
+_TERMINATION_MESSAGE = Path("/dev/termination-log")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,34 +35,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = command(options)
     except EngineError as error:
         result = {"failed": True, "msg": str(error)}
-    sys.stdout.write(PREFIX + json.dumps(result) + "\n")
+    line = PREFIX + json.dumps({"interface": INTERFACE, **result}) + "\n"
+    sys.stdout.write(line)
     sys.stdout.flush()
+    if os.getpid() == 1 and os.access(_TERMINATION_MESSAGE, os.W_OK):
+        _TERMINATION_MESSAGE.write_text(line)
     return 1 if result.get("failed") else 0
 
 
 def result_of(log: str) -> dict[str, Any]:
     """The result in a container's log.
 
-    :raises EngineError: there is none, because the command died; the end of the log is in the message.
+    :raises EngineError: there is none, because the command died (the end of the log is in the message); or the image
+        is another generation's.
     """
     for line in reversed(log.splitlines()):
         if line.startswith(PREFIX):
             found: dict[str, Any] = json.loads(line.removeprefix(PREFIX))
+            interface = found.pop("interface", "none")
+            if interface.partition(".")[0] != INTERFACE.partition(".")[0]:
+                raise EngineError(
+                    f"The image's mlflow-ops speaks interface {interface}, this collection {INTERFACE}: build the "
+                    f"image anew with the playbook images of this collection."
+                )
             return found
     end = " | ".join(log.strip().splitlines()[-5:])
     raise EngineError(f"mlflow-ops ended without a result. The end of its log: {end or 'it is empty'}")
 
 
 def _exec(options: argparse.Namespace) -> dict[str, Any]:
-    starter.start(Path(options.launch))
+    launch = Path(options.launch)
+    uri = json.loads(launch.read_text())["env"]["_MLFLOW_SERVER_FILE_STORE"]
+    uris = {"the backend store": (uri, schema.TRACKING), "the user database": (options.auth_uri, schema.AUTH)}
+    for what, (database, kind) in uris.items():
+        if database:
+            schema.wait_until_current(database, os.environ.get("PGPASSWORD"), kind, what, options.wait_timeout, _say)
+    starter.start(launch)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"mlflow-ops waits: {text}\n")
+    sys.stdout.flush()
 
 
 def _version(_options: argparse.Namespace) -> dict[str, Any]:
-    return {"interface": INTERFACE, "schema": schema.expected_revision(), "python": sys.version.split()[0]}
+    return {"schema": schema.expected_revision(), "python": sys.version.split()[0]}
+
+
+def _bucket(options: argparse.Namespace) -> dict[str, Any]:
+    return bucket.ensure(options.uri, create=options.create, wait_seconds=options.wait_timeout)
 
 
 def _schema(options: argparse.Namespace) -> dict[str, Any]:
-    return schema.ensure(
+    schema.wait_until_reachable(options.uri, os.environ.get("PGPASSWORD"), options.wait_timeout, _say)
+    result = schema.ensure(
         options.uri,
         os.environ.get("PGPASSWORD"),
         grantee=options.grantee,
@@ -70,6 +97,13 @@ def _schema(options: argparse.Namespace) -> dict[str, Any]:
         admin_password=os.environ.get("MLFLOW_AUTH_ADMIN_PASSWORD"),
         dry_run=options.check,
     )
+    offered = result["max_connections"]
+    if options.connections and offered is not None and offered < options.connections:
+        raise EngineError(
+            f"The database offers {offered} connections, but {options.connections} were planned with. Set "
+            f"mlflow_database_max_connections to {offered}, or raise max_connections of the database."
+        )
+    return result
 
 
 def _health(options: argparse.Namespace) -> dict[str, Any]:
@@ -89,11 +123,20 @@ def _info(options: argparse.Namespace) -> dict[str, Any]:
 def _server(options: argparse.Namespace) -> Server:
     return Server(
         url=options.url,
-        username=os.environ.get("MLFLOW_TRACKING_USERNAME"),
-        password=os.environ.get("MLFLOW_TRACKING_PASSWORD"),
+        username=options.username or os.environ.get("MLFLOW_TRACKING_USERNAME"),
+        password=_password(options.password_file),
         token=os.environ.get("MLFLOW_TRACKING_TOKEN"),
         timeout=options.timeout,
     )
+
+
+def _password(file: str | None) -> str | None:
+    if not file:
+        return os.environ.get("MLFLOW_TRACKING_PASSWORD")
+    try:
+        return Path(file).read_text(encoding="utf-8").rstrip("\n")
+    except OSError as error:
+        raise EngineError(f"The password file {file} cannot be read: {error.strerror}.") from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,7 +148,10 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    add("exec", _exec, "become the server that a launch file describes").add_argument("launch")
+    become = add("exec", _exec, "wait for the database schema, then become the server that a launch file describes")
+    become.add_argument("launch")
+    become.add_argument("--auth-uri")
+    become.add_argument("--wait-timeout", type=float, default=600.0)
     add("version", _version, "say which interface, schema and Python this image has")
     create = add("schema", _schema, "create the database schema where it is empty, refuse one that does not fit")
     create.add_argument("--uri", required=True)
@@ -113,6 +159,12 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--auth-uri")
     create.add_argument("--admin-username", default="admin")
     create.add_argument("--check", action="store_true", help="look only")
+    create.add_argument("--connections", type=int, default=0, help="how many connections the database must offer")
+    create.add_argument("--wait-timeout", type=float, default=0.0, help="seconds for the database to come up")
+    store = add("bucket", _bucket, "prove that an S3 bucket can be used")
+    store.add_argument("--uri", required=True)
+    store.add_argument("--create", action="store_true", help="create it where it is missing")
+    store.add_argument("--wait-timeout", type=float, default=0.0, help="seconds for the endpoint to answer")
     asked = [
         add("health", _health, "climb the ladder of checks"),
         add("smoke", _smoke, "prove the server with the real client"),
@@ -121,6 +173,8 @@ def _parser() -> argparse.ArgumentParser:
     for command in asked:
         command.add_argument("--url", default="http://127.0.0.1:5000")
         command.add_argument("--timeout", type=float, default=10.0)
+        command.add_argument("--username")
+        command.add_argument("--password-file")
     asked[0].add_argument("--level", choices=health.LEVELS, default="ready")
     asked[0].add_argument("--version")
     asked[0].add_argument("--database-uri")

@@ -12,14 +12,15 @@ import contextlib
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from .connection import DatabaseUri
-from .errors import BadInput, EngineError, MissingLibrary, SchemaError
+from .errors import BadInput, DatabaseUnavailable, EngineError, MissingLibrary, SchemaError
 
 # One number for every schema change of one database, so that two starters never migrate at once.
 _ADVISORY_LOCK = 0x6D6C666C6F77
@@ -92,6 +93,80 @@ def require(schema: Schema, what: str, version: str) -> None:
             f"{what} has tables, but no MLflow schema revision: it belongs to something else, or was made by a very "
             f"old MLflow. Nothing was changed. Give an empty database of its own."
         )
+
+
+def wait_until_reachable(uri: str, password: str | None, seconds: float, say: Callable[[str], None]) -> None:
+    """Try again for a while: a database that was started together with us needs some seconds.
+
+    :raises SchemaError: it still cannot be used; what it said last is in the message.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            read(uri, password)
+            return
+        except DatabaseUnavailable as error:
+            if time.monotonic() > end:
+                raise
+            say(str(error))
+            time.sleep(1)
+
+
+def wait_until_current(
+    uri: str,
+    password: str | None,
+    kind: tuple[str, str],
+    what: str,
+    seconds: float,
+    say: Callable[[str], None],
+) -> None:
+    """Wait until a database answers and has the schema that the installed MLflow needs.
+
+    Servers that start together with the database and the job that creates the tables come up without crashing.
+
+    :raises SchemaError: the schema is one that no waiting will mend, or the time is over.
+    """
+    end = time.monotonic() + seconds
+    objected = False
+    while True:
+        try:
+            found = read(uri, password, kind)
+            require(found, what, "of this image")
+            if found.state == "current":
+                return
+            reason = f"{what} is empty; a migration job must create its tables"
+        except DatabaseUnavailable as error:
+            reason = str(error)
+        except SchemaError:
+            # While tables are being created they look foreign, or are not open to us yet. Looked at once more, because
+            # that may have ended between our two questions.
+            if not being_migrated(uri, password):
+                if objected:
+                    raise
+                objected = True
+                continue
+            reason = f"{what} is being migrated"
+        objected = False
+        if time.monotonic() > end:
+            raise SchemaError(f"Waited {seconds:.0f} s in vain: {reason}")
+        say(reason)
+        time.sleep(1)
+
+
+def being_migrated(uri: str, password: str | None = None) -> bool:
+    """Whether somebody holds the lock of all schema changes right now. PostgreSQL only; False elsewhere."""
+    database = DatabaseUri.parse(uri)
+    if database.path is not None:
+        return False
+    with _postgresql(database, password) as connection:
+        cursor = connection.cursor()
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND "
+            "database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND "
+            "classid::bigint = %s AND objid::bigint = %s",
+            (_ADVISORY_LOCK >> 32, _ADVISORY_LOCK & 0xFFFFFFFF),
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def ensure(
@@ -270,7 +345,8 @@ def _postgresql(database: DatabaseUri, password: str | None) -> Iterator[Any]:
             if "does not exist" in text and "database" in text
             else ""
         )
-        raise SchemaError(
+        final = hint or "authentication failed" in text or "does not exist" in text or "no pg_hba.conf entry" in text
+        raise (SchemaError if final else DatabaseUnavailable)(
             f"PostgreSQL at {database.host}:{database.port}, database {database.database}, user {database.user}, "
             f"cannot be used: {text}.{hint}"
         ) from error

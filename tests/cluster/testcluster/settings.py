@@ -8,7 +8,7 @@ from pathlib import Path
 CONTEXT = "mlops-mlflow-test"
 NODE = "mlops-mlflow-test"
 IMAGE_PREFIX = "mlops-test.local"
-DEBIAN = "bookworm"
+DEBIAN = "trixie"
 
 # The node's own address lies on the loopback device: the cluster needs no network card, its certificates never change
 # with the network, and nothing of it can be reached from another machine.

@@ -1,0 +1,51 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""PRIVATE to the collection: how its modules log in to a cluster, which is how kubernetes.core does it."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ._engine.cluster import Cluster, ClusterError
+
+try:
+    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
+
+    IMPORT_TRACE = None
+except ImportError:
+    IMPORT_TRACE = traceback.format_exc()
+
+CLUSTER_ARGS: dict[str, Any] = {
+    "kubeconfig": {"type": "raw", "no_log": True},
+    "context": {"type": "str"},
+    "host": {"type": "str"},
+    "api_key": {"type": "str", "no_log": True},
+    "validate_certs": {"type": "bool", "aliases": ["verify_ssl"]},
+    "ca_cert": {"type": "path", "aliases": ["ssl_ca_cert"]},
+    "client_cert": {"type": "path", "aliases": ["cert_file"]},
+    "client_key": {"type": "path", "aliases": ["key_file"], "no_log": False},
+    "namespace": {"type": "str", "required": True},
+}
+
+
+def cluster_of(module: AnsibleModule) -> Cluster:
+    """The cluster that a module's options, or K8S_AUTH_* variables, describe."""
+    if IMPORT_TRACE:
+        module.fail_json(msg=missing_required_lib("kubernetes.core (collection)"), exception=IMPORT_TRACE)
+    try:
+        import kubernetes
+    except ImportError:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=traceback.format_exc())
+    given = {name: module.params[name] for name in CLUSTER_ARGS if name != "namespace"}
+    try:
+        configuration = get_api_client(**given).client.client.configuration
+    except Exception as error:
+        where = given["context"] or given["host"] or "the current context"
+        raise ClusterError(
+            f"The cluster ({where}) cannot be used: {' '.join(str(error).split())[:300]}. Is it running, and do "
+            f"kubeconfig and context name the right one?"
+        ) from error
+    return Cluster(kubernetes.client.ApiClient(configuration=configuration))
