@@ -140,6 +140,12 @@ workloads:
   type: list
   elements: dict
   sample: [{kind: Deployment, name: mlflow, wanted: 2, ready: 2}]
+unsettled:
+  description: Workloads that are not rolled out, each with the reason.
+  returned: success
+  type: list
+  elements: str
+  sample: ["Deployment/mlflow: 1 of 2 ready"]
 pods:
   description: Name, component, phase, readiness, restarts and problem of each pod.
   returned: success

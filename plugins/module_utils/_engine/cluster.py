@@ -203,10 +203,12 @@ def look(
 def state(cluster: Cluster, namespace: str, name: str) -> dict[str, Any]:
     """How a deployment's workloads and pods are right now."""
     query = _labelled(name)
-    workloads = []
+    workloads, unsettled = [], []
     for kind, plural in (("Deployment", "deployments"), ("StatefulSet", "statefulsets")):
         for item in cluster.items(f"/apis/apps/v1/namespaces/{namespace}/{plural}", query):
             status = item.get("status") or {}
+            if reason := _unready(item):
+                unsettled.append(f"{kind}/{item['metadata']['name']}: {reason}")
             workloads.append(
                 {
                     "kind": kind,
@@ -228,7 +230,7 @@ def state(cluster: Cluster, namespace: str, name: str) -> dict[str, Any]:
                 "problem": _problem(pod) or "",
             }
         )
-    return {"workloads": workloads, "pods": pods}
+    return {"workloads": workloads, "unsettled": unsettled, "pods": pods}
 
 
 def wait(

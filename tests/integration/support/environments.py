@@ -59,13 +59,13 @@ class Environments:
 
 
 def pinned_version() -> str:
-    text = (_ROLE / "vars" / "main.yml").read_text()
+    text = (_ROLE / "vars" / "main" / "version.yml").read_text()
     return next(line.split()[1] for line in text.splitlines() if line.startswith("_mlflow_server_pinned_version:"))
 
 
 def _state_of_the_role() -> str:
     """Changes with everything that decides what is installed."""
-    variables = (_ROLE / "vars" / "main.yml").read_text()
+    variables = (_ROLE / "vars" / "main" / "process.yml").read_text()
     tools = [line for line in variables.splitlines() if line.startswith("  - ")]
     files = [_ROLE / "tasks" / "process" / "install.yml", *sorted((_ROLE / "files").iterdir())]
     state = [pinned_version(), tools, [file.read_text() for file in files], _REQUIREMENTS, sys.version_info[:3]]
