@@ -7,7 +7,7 @@ RUN := . $(VENV)/bin/activate &&
 VARS ?=
 EXTRA := $(foreach var,$(VARS),-e '$(var)')
 
-.PHONY: help deploy destroy health status test test-host lint lock bench clean cluster-up cluster-down
+.PHONY: help deploy destroy health status test test-host test-cluster lint lock bench clean cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -29,6 +29,9 @@ test: $(VENV)/dev ## every check that needs neither root nor Docker nor Kubernet
 
 test-host: $(VENV)/dev ## a host of its own over SSH, killed and rebooted (Linux, root, systemd-nspawn)
 	@$(RUN) tests/run host
+
+test-cluster: $(VENV)/dev ## the target kubernetes on a real Kubernetes (Linux, root, Go; the first time 15 min more)
+	@$(RUN) tests/run cluster
 
 cluster-up: ## a real Kubernetes for tests, built from Go modules (Linux, root, Go)
 	@python3 tests/cluster/cluster.py up

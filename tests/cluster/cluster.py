@@ -7,7 +7,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from testcluster import build, lifecycle, preflight, processes
+from testcluster import build, lifecycle, preflight, processes, target_images
 from testcluster.shell import Failure, say, tail
 
 
@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     command("env", env, "print the shell commands that set TEST_KUBECONFIG and TEST_CONTEXT")
     command("build", build_programs, "build the programs only")
     command("load-image", load_image, "copy an image of the cluster's Docker engine into the node").add_argument("name")
+    command("images", build_images, "build and load the images that the tests of the target kubernetes deploy")
     command("logs", logs, "print the last lines of a component's log").add_argument("name", choices=lifecycle.NAMES)
     return top
 
@@ -72,6 +73,11 @@ def build_programs(_arguments: argparse.Namespace) -> int:
 
 def load_image(arguments: argparse.Namespace) -> int:
     lifecycle.load_image(arguments.name)
+    return 0
+
+
+def build_images(_arguments: argparse.Namespace) -> int:
+    target_images.ensure()
     return 0
 
 

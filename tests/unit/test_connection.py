@@ -119,3 +119,51 @@ def test_a_connection_that_is_none_is_refused_by_its_keys(value: Any, words: lis
 def test_numbers_in_a_connection_may_be_strings() -> None:
     found = Connection.parse({"type": "s3", "uri": "s3://b", "port": "9000", "env": {"A": 1}}, "x")
     assert (found.port, dict(found.env)) == (9000, {"A": "1"})
+
+
+def test_on_kubernetes_passwords_are_keys_of_a_secret() -> None:
+    found = postgresql_connection(URI, "/unused", secret="db", owner="boss")
+    assert found["secrets"] == {"PGPASSWORD": {"secret": "db", "key": "password"}}
+    assert found["owner"]["secrets"] == {"PGPASSWORD": {"secret": "db", "key": "owner-password"}}
+    assert "/unused" not in str(found)
+    Connection.parse(found, "mlflow_database_connection")
+
+
+def test_an_owner_may_have_a_secret_of_its_own() -> None:
+    found = postgresql_connection(URI, secret="db", owner="boss", owner_secret="db-owner", owner_key="password")
+    assert found["owner"]["secrets"] == {"PGPASSWORD": {"secret": "db-owner", "key": "password"}}
+
+
+@pytest.mark.parametrize(("given", "told"), [("", None), (0, None), (200, 200), ("200", 200)])
+def test_the_connections_that_a_database_offers_are_told_where_they_are_known(
+    given: str | int, told: int | None
+) -> None:
+    found = postgresql_connection(URI, "/p", max_connections=given)
+    assert found.get("max_connections") == told
+    Connection.parse(found, "mlflow_database_connection")
+
+
+def test_a_user_database_elsewhere_is_checked_and_gets_the_owner_too() -> None:
+    found = postgresql_connection(URI, "/p", owner="boss", auth_uri="postgresql+psycopg://mlflow@users/people")
+    assert found["auth_uri"] == "postgresql+psycopg://mlflow@users/people"
+    assert found["owner"]["auth_uri"] == "postgresql+psycopg://boss@users/people"
+    with pytest.raises(BadInput, match="mlflow_database_auth_uri"):
+        postgresql_connection(URI, "/p", auth_uri="postgresql://mlflow@users/people")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "access_mode", "claim", "create_bucket", "creates_secret", "footprint", "max_connections", "storage_class",
+        "workloads",
+    ],
+)  # fmt: skip
+def test_what_a_connection_tells_others_is_let_through(key: str) -> None:
+    plain = {"type": "volume", "uri": "/mnt/artifacts"}
+    assert Connection.parse({**plain, key: "x"}, "x") == Connection.parse(plain, "x")
+
+
+@pytest.mark.parametrize("place", [{"secret": "a"}, {"key": "b"}, {"secret": "a", "key": "b", "file": "c"}, {}, None])
+def test_a_secret_lies_in_a_file_or_under_the_key_of_a_secret_and_nowhere_else(place: Any) -> None:
+    with pytest.raises(BadInput, match=r"secrets\.PGPASSWORD of x must be"):
+        Connection.parse({"type": "a", "uri": "b", "secrets": {"PGPASSWORD": place}}, "x")

@@ -145,3 +145,23 @@ def test_a_launch_is_the_same_each_time_it_is_computed() -> None:
 
 def test_sqlite_needs_no_secret_of_the_database() -> None:
     assert "PGPASSWORD" not in computed(database=SQLITE).secrets
+
+
+@pytest.mark.parametrize("direct", [True, "true", "yes"])
+def test_direct_artifacts_are_read_and_written_in_the_store_itself(direct: bool | str) -> None:
+    env = computed(database=POSTGRESQL, artifact_store=BUCKET, direct_artifacts=direct).env
+    assert env["_MLFLOW_SERVER_ARTIFACT_ROOT"] == env["_MLFLOW_SERVER_ARTIFACT_DESTINATION"] == "s3://bucket/prefix"
+    assert env["_MLFLOW_SERVER_SERVE_ARTIFACTS"] == "false"
+
+
+@pytest.mark.parametrize("direct", [False, "", None])
+def test_artifacts_go_through_the_server_otherwise(direct: bool | str | None) -> None:
+    env = computed(database=POSTGRESQL, artifact_store=BUCKET, direct_artifacts=direct).env
+    assert env["_MLFLOW_SERVER_SERVE_ARTIFACTS"] == "true"
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_jobs_put_artifacts_where_the_server_says_that_they_are(direct: bool) -> None:
+    started = computed(profile="full", database=POSTGRESQL, artifact_store=BUCKET, direct_artifacts=direct)
+    assert started.jobs is not None
+    assert started.jobs.env["MLFLOW_DEFAULT_ARTIFACT_ROOT"] == started.env["_MLFLOW_SERVER_ARTIFACT_ROOT"]

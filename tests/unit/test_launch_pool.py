@@ -52,3 +52,33 @@ def test_a_pool_that_can_deadlock_is_refused_with_the_numbers() -> None:
 
 def test_sqlite_has_no_limit_of_connections() -> None:
     assert pool(computed(database=SQLITE, max_connections=5)) == pool(computed(database=SQLITE))
+
+
+@pytest.mark.parametrize("servers", [2, 6, 11])
+@pytest.mark.parametrize("auth", [None, AUTH])
+@pytest.mark.parametrize(("profile", "threads"), [("throughput", 2), ("full", 40), ("light", 40)])
+def test_all_servers_together_fit_and_each_leaves_one_connection_to_its_readiness_probe(
+    profile: str, threads: int, auth: dict[str, object] | None, servers: int
+) -> None:
+    engines, workers = (3 if auth else 2), launch.PROFILES[profile].workers
+    needed = servers * (launch.connections_needed(workers, threads, 1, engines) + 1)
+    wishes = {"profile": profile, "database": POSTGRESQL, "auth": auth, "servers": servers}
+    kept, beyond = pool(computed(**wishes, max_connections=needed))
+    assert servers * (workers * (kept + beyond + kept * (engines - 1)) + 1) <= needed
+    with pytest.raises(BadInput):
+        computed(**wishes, max_connections=needed - 1)
+
+
+def test_too_few_connections_for_all_servers_are_refused_with_the_share_of_each() -> None:
+    with pytest.raises(BadInput) as refused:
+        computed(profile="full", database=POSTGRESQL, max_connections=187, servers=11)
+    assert "allows 16 connections to this server (187 for 11 servers at most)" in str(refused.value)
+    with pytest.raises(BadInput) as alone:
+        computed(profile="full", database=POSTGRESQL, max_connections=50, servers=1)
+    assert "allows 50 connections to this server, but" in str(alone.value)
+
+
+def test_a_pool_given_by_hand_is_kept_whatever_the_share_is() -> None:
+    assert pool(
+        computed(profile="throughput", database=POSTGRESQL, pool_size=3, max_overflow=4, max_connections=10, servers=9)
+    ) == (3, 4)

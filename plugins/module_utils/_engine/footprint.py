@@ -5,17 +5,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from .errors import BadInput
 
 _SUFFIXES = {
-    **{suffix: Decimal(1000) ** n for n, suffix in enumerate(["", "k", "M", "G", "T", "P"])},
-    **{suffix: Decimal(1024) ** n for n, suffix in enumerate(["Ki", "Mi", "Gi", "Ti", "Pi"], start=1)},
-    "m": Decimal("0.001"),
+    **{suffix: Decimal(1000) ** n for n, suffix in enumerate(["", "k", "M", "G", "T", "P", "E"])},
+    **{suffix: Decimal(1024) ** n for n, suffix in enumerate(["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"], start=1)},
+    **{suffix: Decimal(1000) ** -n for n, suffix in enumerate(["m", "u", "n"], start=1)},
 }
+_QUANTITY = re.compile(r"(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?P<suffix>[A-Za-z]+)?")
 # In the order in which people think of them.
 KEYS = (
     "pods",
@@ -33,12 +35,10 @@ def quantity(value: Any) -> Decimal:
 
     :raises BadInput: it is none.
     """
-    text = str(value).strip()
-    number = text.rstrip("kKMGTPim")
-    try:
-        return Decimal(number) * _SUFFIXES[text[len(number) :]]
-    except (InvalidOperation, KeyError):
-        raise BadInput(f"'{value}' is no Kubernetes quantity such as 500m, 2 or 1Gi.") from None
+    found = _QUANTITY.fullmatch(str(value).strip())
+    if not found or (found["suffix"] or "") not in _SUFFIXES:
+        raise BadInput(f"'{value}' is no Kubernetes quantity such as 500m, 2 or 1Gi.")
+    return Decimal(found["number"]) * _SUFFIXES[found["suffix"] or ""]
 
 
 def of(objects: Iterable[Mapping[str, Any]]) -> dict[str, str]:

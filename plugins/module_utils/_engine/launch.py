@@ -132,7 +132,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     jobs = None
     if profile.jobs:
         env["_MLFLOW_HUEY_STORAGE_PATH"] = f"{wish.text('scratch_dir', '/tmp')}/jobs"  # noqa: S108
-        jobs = _jobs(wish, database)
+        jobs = _jobs(wish, database, env["_MLFLOW_SERVER_ARTIFACT_ROOT"])
         if auth:
             secrets["_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN"] = Secret(random_bytes=32)
     extra = intent.get("env") or {}
@@ -267,13 +267,13 @@ def _argv(wish: _Wish, profile: Profile, workers: int, threads: int, auth: bool)
     return [*argv, *(["--factory", "mlflow.server.auth:create_app"] if auth else ["mlflow.server.fastapi_app:app"])]
 
 
-def _jobs(wish: _Wish, database: Connection) -> Jobs:
+def _jobs(wish: _Wish, database: Connection, artifact_root: str) -> Jobs:
     own_url = f"http://127.0.0.1:{wish.number('port', 5000)}{wish.text('static_prefix')}"
     return Jobs(
         argv=[wish.text("python", "python"), "-m", "mlflow.server.jobs._job_runner"],
         env={
             "MLFLOW_BACKEND_STORE_URI": database.uri,
-            "MLFLOW_DEFAULT_ARTIFACT_ROOT": "mlflow-artifacts:/",
+            "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifact_root,
             "MLFLOW_TRACKING_URI": own_url,
             "MLFLOW_GATEWAY_URI": own_url,
             # The runner ends when the server does, and takes up what was unfinished before it came up. The starter

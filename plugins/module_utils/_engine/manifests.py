@@ -94,25 +94,24 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
     chosen = selector(common, own.get(COMPONENT))
     labels = {**(common.get("labels") or {}), **own, **chosen, PREFIX + "managed-by": MANAGER}
     annotations = {**(common.get("annotations") or {}), **(metadata.get("annotations") or {})}
-    metadata["labels"] = labels
+    metadata["labels"] = labels = _texts(labels)
     if annotations:
-        metadata["annotations"] = annotations
+        metadata["annotations"] = _texts(annotations)
     if item["kind"] not in _CLUSTER_KINDS:
         metadata["namespace"] = common["namespace"]
     if len(metadata["name"]) > _NAME_LIMIT:
         raise BadInput(f"The name {metadata['name']} is longer than {_NAME_LIMIT} characters: shorten mlflow_name.")
-    spec = item.get("spec") or {}
     if item["kind"] in ("Deployment", "StatefulSet", "PodDisruptionBudget"):
-        spec["selector"] = {"matchLabels": chosen}
+        item.setdefault("spec", {})["selector"] = {"matchLabels": chosen}
     elif item["kind"] == "NetworkPolicy":
-        spec["podSelector"] = {"matchLabels": chosen}
+        item.setdefault("spec", {})["podSelector"] = {"matchLabels": chosen}
     elif item["kind"] == "Service":
-        spec["selector"] = chosen
+        item.setdefault("spec", {})["selector"] = chosen
     if template := _pod_template(item):
         meta = template.setdefault("metadata", {})
-        meta["labels"] = {**labels, **(meta.get("labels") or {})}
+        meta["labels"] = _texts({**labels, **(meta.get("labels") or {}), **chosen})
         if common.get("annotations") or meta.get("annotations"):
-            meta["annotations"] = {**(common.get("annotations") or {}), **(meta.get("annotations") or {})}
+            meta["annotations"] = _texts({**(common.get("annotations") or {}), **(meta.get("annotations") or {})})
         template["spec"] = _pod(template["spec"], chosen, common.get("pod_spec") or {})
     return item
 
@@ -152,6 +151,15 @@ def _claims(item: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Kubernetes takes nothing but text there, and refuses the numbers and booleans that YAML makes of text."""
+    return {
+        str(key): str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in values.items()
+        if value is not None
+    }
+
+
 def _without_nulls(value: Any) -> Any:
     """A null would be another wish than none, for instance that a volume has no storage class."""
     if isinstance(value, Mapping):
@@ -168,5 +176,5 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         elif value is None:
             result.pop(key, None)
         else:
-            result[key] = deepcopy(value)
+            result[key] = _without_nulls(value)
     return result

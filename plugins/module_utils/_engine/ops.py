@@ -51,7 +51,10 @@ def result_of(log: str) -> dict[str, Any]:
     """
     for line in reversed(log.splitlines()):
         if line.startswith(PREFIX):
-            found: dict[str, Any] = json.loads(line.removeprefix(PREFIX))
+            try:
+                found: dict[str, Any] = json.loads(line.removeprefix(PREFIX))
+            except ValueError:
+                break  # cut off, or another stream wrote into it
             interface = found.pop("interface", "none")
             if interface.partition(".")[0] != INTERFACE.partition(".")[0]:
                 raise EngineError(
@@ -144,7 +147,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, command: Callable[[argparse.Namespace], dict[str, Any]], text: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text)
+        # An abbreviation would take a --password for a --password-file, and the error would repeat it.
+        added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         added.set_defaults(command=command)
         return added
 

@@ -140,7 +140,11 @@ def wait_until_current(
         except SchemaError:
             # While tables are being created they look foreign, or are not open to us yet. Looked at once more, because
             # that may have ended between our two questions.
-            if not being_migrated(uri, password):
+            try:
+                migrating = being_migrated(uri, password)
+            except DatabaseUnavailable:
+                continue  # it went away in between: the next look says so, and waits
+            if not migrating:
                 if objected:
                     raise
                 objected = True

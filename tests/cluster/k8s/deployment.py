@@ -1,0 +1,139 @@
+"""The target kubernetes, deployed with its playbook into a namespace of its own."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from support.playbooks import REPOSITORY, PlayResult, run_playbook
+
+from .kubectl import DATABASE, SERVER, Kubectl, eventually, is_ready, name
+
+INVENTORY = REPOSITORY / "inventories" / "kubernetes"
+SMALL = REPOSITORY / "tests" / "cluster" / "small.yml"
+# Several deployments are up at once, on two cores: they ask for little, and may use what is free.
+_LITTLE = {
+    "mlflow_server_resources": {
+        "requests": {"cpu": "50m", "memory": "300Mi"},
+        "limits": {"cpu": "1", "memory": "1Gi"},
+    },
+    "mlflow_database_resources": {
+        "requests": {"cpu": "20m", "memory": "64Mi"},
+        "limits": {"cpu": "2", "memory": "512Mi"},
+    },
+}
+
+
+class Deployment:
+    """One namespace; C(variables) are those of every playbook run on it, C(first) is what the first deploy said."""
+
+    def __init__(self, cluster: Kubectl, namespace: str, **variables: Any) -> None:
+        assert namespace.startswith("t-"), "namespaces of tests begin with t-"
+        self.namespace = namespace
+        self.kubectl = cluster.within(namespace)
+        self.first: PlayResult | None = None
+        self.variables: dict[str, Any] = {
+            "mlflow_cluster": {"kubeconfig": str(cluster.kubeconfig), "context": cluster.context},
+            "mlflow_namespace": namespace,
+            **_LITTLE,
+            **variables,
+        }
+
+    def deploy(self, *options: str, **variables: Any) -> PlayResult:
+        result = self.play("kubernetes", *options, **variables)
+        self.first = self.first or result
+        return result
+
+    def destroy(self, *options: str, **variables: Any) -> PlayResult:
+        return self.play("destroy", *options, mlflow_destroy=True, **variables)
+
+    def play(self, playbook: str, *options: str, **variables: Any) -> PlayResult:
+        return run_playbook(
+            REPOSITORY / "playbooks" / f"{playbook}.yml",
+            INVENTORY,
+            {**self.variables, **variables},
+            f"-e@{SMALL}",
+            *options,
+        )
+
+    def screen(self, folder: Path, *options: str, **variables: Any) -> str:
+        """All that a user sees of a deployment; what is wished comes from a file, as from a vault."""
+        wishes = folder / "wishes.json"
+        wishes.write_text(json.dumps({**self.variables, **variables}))
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(INVENTORY), f"-e@{SMALL}"]
+        done = subprocess.run(
+            [*command, f"-e@{wishes}", *options, str(REPOSITORY / "playbooks" / "kubernetes.yml")],
+            cwd=REPOSITORY,
+            env={**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-3000:]
+        return done.stdout
+
+    @property
+    def host(self) -> str:
+        """A name that the server answers to."""
+        return f"mlflow.{self.namespace}.svc"
+
+    @property
+    def address(self) -> str:
+        return str(self.kubectl.json("get", "service", "mlflow")["spec"]["clusterIP"])
+
+    def servers(self) -> list[dict[str, Any]]:
+        return self.kubectl.pods(SERVER)
+
+    def server(self) -> str:
+        return next(name(pod) for pod in self.servers() if is_ready(pod))
+
+    def database(self) -> dict[str, Any]:
+        return self.kubectl.pods(DATABASE)[0]
+
+    def wait_until_ready(self, servers: int | None = None, seconds: float = 150) -> None:
+        """Until every server that is wanted is ready, and no other is left."""
+
+        def ready() -> bool:
+            deployment = self.kubectl.json("get", "deployment", "mlflow")
+            wanted, status = deployment["spec"]["replicas"], deployment["status"]
+            listed = self.kubectl.items("pods", f"--selector=app.kubernetes.io/component={SERVER}")
+            return (
+                (servers is None or wanted == servers)
+                and status.get("observedGeneration") == deployment["metadata"]["generation"]
+                and status.get("readyReplicas", 0) == status.get("updatedReplicas", 0) == len(listed) == wanted
+            )
+
+        eventually(f"all servers of {self.namespace} ready", ready, seconds)
+
+    def sql(self, statement: str, database: str = "mlflow") -> str:
+        """What the superuser gets, within the database's pod."""
+        psql = ["psql", "--host=/tmp", "--username=postgres", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"]
+        return self.kubectl.execute("mlflow-database-0", *psql, f"--command={statement}", database).strip()
+
+    def secrets(self) -> dict[str, str]:
+        """Every value of every Secret of the namespace, by secret/key."""
+        return {
+            f"{name(secret)}/{key}": base64.b64decode(value).decode()
+            for secret in self.kubectl.items("secrets")
+            for key, value in (secret.get("data") or {}).items()
+        }
+
+    def remove(self, wait: bool = False) -> None:
+        """Without the playbook, because it must also work after the playbook failed."""
+        self.kubectl.remove_namespace(self.namespace, wait)
+
+
+def changed_objects(result: PlayResult) -> set[str]:
+    """The objects that a run says it changed, or would: C(Kind name)."""
+    said = [
+        str(task.get("msg", ""))
+        for title, task in result.results
+        if "Say what changed" in title and not task.get("skipped")
+    ]
+    return {line for text in said for line in text.splitlines() if line and not line.startswith(" ")}

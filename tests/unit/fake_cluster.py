@@ -1,0 +1,150 @@
+"""A cluster that answers as a real API server did: paths with JSON, and pods in the states that go wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cluster, ops
+
+Object = dict[str, Any]
+NAMESPACE = "/api/v1/namespaces/team-a"
+
+
+class ApiException(Exception):
+    """As the client's: an HTTP status and the body of a Status object."""
+
+    def __init__(self, status: int, message: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = json.dumps({"kind": "Status", "message": message, "code": status})
+
+
+class Api:
+    """The client of a real cluster, but for the network.
+
+    C(answers) holds objects and lists by path; a list of states under one path is given out one after the other, the
+    last one for ever. C(rules) are the permissions, as C(verb resource.group), or C(None) for all.
+    """
+
+    def __init__(self, answers: Mapping[str, Any] | None = None, rules: set[str] | None = None) -> None:
+        self.answers = dict(answers or {})
+        self.rules = rules
+        self.calls: list[tuple[str, str, Any]] = []
+        self.queries: dict[str, dict[str, str]] = {}
+        self.configuration = type("Configuration", (), {"host": "https://cluster:6443"})()
+
+    def call_api(self, path: str, method: str, **options: Any) -> Any:
+        body = options["body"]
+        self.calls.append((method, path, body))
+        self.queries[path] = dict(options["query_params"])
+        return type("Answer", (), {"data": json.dumps(self._answer(path, method, body))})()
+
+    def _answer(self, path: str, method: str, body: Any) -> Any:
+        if path.endswith("/selfsubjectaccessreviews"):
+            return {"status": {"allowed": self._allowed(body["spec"]["resourceAttributes"])}}
+        if method != "GET":
+            return body
+        answer = self.answers.get(path)
+        if isinstance(answer, States):
+            answer = answer.next()
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is None:
+            raise ApiException(404, "not found")
+        return {"items": answer} if isinstance(answer, list) else answer
+
+    def _allowed(self, asked: Mapping[str, str]) -> bool:
+        if self.rules is None:
+            return True
+        group = f".{asked['group']}" if asked["group"] else ""
+        return f"{asked['verb']} {asked['resource']}{group}" in self.rules
+
+    @property
+    def changes(self) -> list[tuple[str, str, Any]]:
+        return [call for call in self.calls if call[0] != "GET" and "accessreview" not in call[1]]
+
+
+class States:
+    """What one path answers, one after the other."""
+
+    def __init__(self, *states: Any) -> None:
+        self._states = list(states)
+
+    def next(self) -> Any:
+        return self._states.pop(0) if len(self._states) > 1 else self._states[0]
+
+
+class Executing(cluster.Cluster):
+    """A cluster in whose pods commands say this."""
+
+    def __init__(self, api: Api, said: str) -> None:
+        super().__init__(api)
+        self.said = said
+        self.executed: list[tuple[str, str, list[str]]] = []
+
+    def execute(self, namespace: str, pod: str, container: str, argv: Any, timeout: float) -> str:
+        self.executed.append((pod, container, list(argv)))
+        return self.said
+
+
+def ops_line(**result: Any) -> str:
+    return ops.PREFIX + json.dumps({"interface": ops.INTERFACE, **result}) + "\n"
+
+
+def deployment(wanted: int = 2, ready: int | None = None, **status: Any) -> Object:
+    ready = wanted if ready is None else ready
+    return {
+        "kind": "Deployment",
+        "metadata": {"name": "mlflow", "generation": 3},
+        "spec": {"replicas": wanted},
+        "status": {
+            "observedGeneration": 3,
+            "replicas": wanted,
+            "updatedReplicas": wanted,
+            "readyReplicas": ready,
+            **status,
+        },
+    }
+
+
+def job(*conditions: str, name: str = "mlflow-setup") -> Object:
+    return {
+        "kind": "Job",
+        "metadata": {"name": name, "annotations": {"mlops.mlflow/checksum": "abc"}},
+        "spec": {"backoffLimit": 0},
+        "status": {"conditions": [{"type": condition, "status": "True"} for condition in conditions]},
+    }
+
+
+def pod(name: str = "mlflow-5d5c-x2x", *statuses: Object, phase: str = "Running", **status: Any) -> Object:
+    return {
+        "metadata": {
+            "name": name,
+            "creationTimestamp": "2026-11-21T12:00:00Z",
+            "labels": {"app.kubernetes.io/component": "server"},
+        },
+        "spec": {"containers": [{"name": "mlflow"}]},
+        "status": {"phase": phase, "containerStatuses": list(statuses), **status},
+    }
+
+
+def container(state: str, ready: bool = False, name: str = "mlflow", restarts: int = 0, **details: Any) -> Object:
+    return {
+        "name": name,
+        "image": "mlops-mlflow:3.17.2",
+        "ready": ready,
+        "restartCount": restarts,
+        "state": {state: details},
+        "lastState": {},
+    }
+
+
+def crashed(message: str, restarts: int = 3) -> Object:
+    last = {"terminated": {"exitCode": 1, "reason": "Error", "message": message}}
+    return {**container("waiting", restarts=restarts, reason="CrashLoopBackOff"), "lastState": last}
+
+
+def ended(message: str, exit_code: int = 1, name: str = "schema") -> Object:
+    return container("terminated", name=name, exitCode=exit_code, reason="Error", message=message)

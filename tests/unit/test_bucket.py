@@ -1,0 +1,169 @@
+"""Bucket: what is proven of it, and the words for what goes wrong."""
+
+from __future__ import annotations
+
+import io
+import sys
+import types
+from typing import Any
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import bucket
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, MissingLibrary
+
+
+class ClientError(Exception):
+    """As botocore's: an answer, and the operation that got it."""
+
+    def __init__(self, operation: str, code: str, status: int, message: str = "") -> None:
+        super().__init__(operation)
+        self.operation_name = operation
+        self.response = {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        }
+
+
+class BotoCoreError(Exception):
+    pass
+
+
+class NoCredentialsError(BotoCoreError):
+    pass
+
+
+class S3:
+    """A bucket in memory. C(refusals): what an operation raises, the first one first."""
+
+    def __init__(self, exists: bool = True, **refusals: list[Exception]) -> None:
+        self.exists, self.refusals = exists, refusals
+        self.objects: dict[str, bytes] = {}
+        self.calls: list[str] = []
+
+    def _called(self, operation: str) -> None:
+        self.calls.append(operation)
+        if waiting := self.refusals.get(operation):
+            raise waiting.pop(0)
+
+    def head_bucket(self, Bucket: str) -> None:
+        self._called("head_bucket")
+        if not self.exists:
+            raise ClientError("HeadBucket", "404", 404)
+
+    def create_bucket(self, Bucket: str) -> None:
+        self._called("create_bucket")
+        self.exists = True
+
+    def put_object(self, Bucket: str, Key: str, Body: bytes) -> None:
+        self._called("put_object")
+        self.objects[Key] = Body
+        self.last_key = Key
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        self._called("get_object")
+        return {"Body": io.BytesIO(self.objects[Key])}
+
+    def delete_object(self, Bucket: str, Key: str) -> None:
+        self._called("delete_object")
+        del self.objects[Key]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Put a fake where boto3 would be, and time that does not pass."""
+
+    def install(store: S3) -> S3:
+        boto3, config, exceptions = (types.ModuleType(name) for name in ("boto3", "config", "exceptions"))
+        boto3.client = lambda _kind, **_options: store  # type: ignore[attr-defined]
+        config.Config = lambda **options: options  # type: ignore[attr-defined]
+        for error in (ClientError, BotoCoreError, NoCredentialsError):
+            setattr(exceptions, error.__name__, error)
+        botocore = types.ModuleType("botocore")
+        botocore.config, botocore.exceptions = config, exceptions  # type: ignore[attr-defined]
+        for name, module in {
+            "boto3": boto3,
+            "botocore": botocore,
+            "botocore.config": config,
+            "botocore.exceptions": exceptions,
+        }.items():
+            monkeypatch.setitem(sys.modules, name, module)
+        monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "http://store:7070")
+        return store
+
+    monkeypatch.setattr(bucket.time, "sleep", lambda _seconds: None)
+    return install
+
+
+@pytest.mark.parametrize("uri", ["bucket", "/mnt/artifacts", "s3:///prefix", "gs://bucket", ""])
+def test_what_is_no_bucket_is_refused_before_anything_is_imported(uri: str) -> None:
+    with pytest.raises(BadInput, match="is no bucket: write s3://bucket/prefix"):
+        bucket.ensure(uri)
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(MissingLibrary, match="boto3 is needed to look at the bucket"):
+        bucket.ensure("s3://bucket")
+
+
+@pytest.mark.parametrize(("uri", "place"), [("s3://b", ""), ("s3://b/", ""), ("s3://b/team/a/", "team/a/")])
+def test_it_is_proven_by_writing_reading_and_removing_where_artifacts_go(uri: str, place: str, serve: Any) -> None:
+    store = serve(S3())
+    assert bucket.ensure(uri) == {"bucket": "b", "changed": False}
+    assert store.calls == ["head_bucket", "put_object", "get_object", "delete_object"]
+    assert store.last_key.startswith(f"{place}.mlops-mlflow-probe-")
+    assert store.objects == {}
+
+
+def test_a_missing_bucket_is_created_where_that_is_wanted(serve: Any) -> None:
+    store = serve(S3(exists=False))
+    assert bucket.ensure("s3://b", create=True) == {"bucket": "b", "changed": True}
+    assert store.calls[:3] == ["head_bucket", "create_bucket", "put_object"]
+
+
+def test_a_missing_bucket_is_not_created_otherwise_and_the_remedy_is_named(serve: Any) -> None:
+    store = serve(S3(exists=False))
+    with pytest.raises(bucket.BucketError) as refused:
+        bucket.ensure("s3://b")
+    for words in ("bucket b at http://store:7070", "does not exist", "mlflow_artifact_store_create_bucket"):
+        assert words in str(refused.value)
+    assert "create_bucket" not in store.calls
+
+
+@pytest.mark.parametrize(
+    ("operation", "error", "words"),
+    [
+        ("head_bucket", ClientError("HeadBucket", "403", 403), "the keys are wrong, or may not use it"),
+        ("put_object", ClientError("PutObject", "SignatureDoesNotMatch", 403), "the secret key is wrong"),
+        ("put_object", ClientError("PutObject", "InvalidAccessKeyId", 403), "the access key is unknown there"),
+        ("delete_object", ClientError("DeleteObject", "AccessDenied", 403), "the keys may not do this"),
+        ("put_object", ClientError("PutObject", "QuotaExceeded", 507, "The volume is full."), "The volume is full."),
+        ("put_object", ClientError("PutObject", "Strange", 500), "Strange"),
+        ("head_bucket", NoCredentialsError("none"), "no keys were given"),
+    ],
+)
+def test_a_refusal_names_the_step_and_the_cause(operation: str, error: Exception, words: str, serve: Any) -> None:
+    serve(S3(**{operation: [error]}))
+    with pytest.raises(bucket.BucketError) as refused:
+        bucket.ensure("s3://b", create=True, wait_seconds=60)
+    assert words in str(refused.value)
+    if isinstance(error, ClientError):
+        assert f"{error.operation_name} was refused" in str(refused.value)
+
+
+def test_a_probe_is_removed_even_when_it_cannot_be_read(serve: Any) -> None:
+    store = serve(S3(get_object=[ClientError("GetObject", "AccessDenied", 403)]))
+    with pytest.raises(bucket.BucketError):
+        bucket.ensure("s3://b")
+    assert store.objects == {}
+
+
+def test_an_endpoint_that_comes_up_is_waited_for(serve: Any) -> None:
+    serve(S3(head_bucket=[BotoCoreError("Connection refused"), BotoCoreError("Connection refused")]))
+    assert bucket.ensure("s3://b", wait_seconds=60)["changed"] is False
+
+
+def test_an_endpoint_that_stays_away_is_named(serve: Any) -> None:
+    serve(S3(head_bucket=[BotoCoreError("Connection refused")] * 2))
+    with pytest.raises(bucket.BucketError, match=r"http://store:7070 cannot be reached: Connection refused"):
+        bucket.ensure("s3://b", wait_seconds=-1)

@@ -1,0 +1,241 @@
+"""Cluster: waiting for a roll-out, and saying in words why it does not come."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cluster
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.cluster import Cluster, ClusterError
+from fake_cluster import (
+    NAMESPACE,
+    Api,
+    Object,
+    States,
+    container,
+    crashed,
+    deployment,
+    ended,
+    job,
+    ops_line,
+    pod,
+)
+
+SERVER = {"kind": "Deployment", "name": "mlflow"}
+SETUP = {"kind": "Job", "name": "mlflow-setup"}
+DEPLOYMENT = "/apis/apps/v1/namespaces/team-a/deployments/mlflow"
+JOB = "/apis/batch/v1/namespaces/team-a/jobs/mlflow-setup"
+PODS = f"{NAMESPACE}/pods"
+EVENTS = f"{NAMESPACE}/events"
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(cluster, "time", clock)
+    return clock
+
+
+def waited(answers: dict[str, Any], *workloads: dict[str, str], seconds: float = 5) -> tuple[dict[str, Any], list[str]]:
+    said: list[str] = []
+    found = cluster.wait(Cluster(Api(answers)), "team-a", "mlflow", workloads or (SERVER,), seconds, said.append)
+    return found, said
+
+
+def why(answers: dict[str, Any], *workloads: dict[str, str]) -> str:
+    with pytest.raises(ClusterError) as failed:
+        waited(answers, *workloads)
+    return str(failed.value)
+
+
+def test_what_runs_already_is_not_waited_for(clock: Clock) -> None:
+    assert waited({DEPLOYMENT: deployment()})[0] == {"seconds": 0.0, "jobs": {}}
+
+
+def test_progress_is_said_once_each() -> None:
+    states = States(None, *[deployment(2, 1)] * 5, deployment())
+    _found, said = waited({DEPLOYMENT: states, PODS: []})
+    assert said == ["Deployment/mlflow: does not exist", "Deployment/mlflow: 1 of 2 ready"]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (deployment(observedGeneration=2), "not looked at yet"),
+        (deployment(updatedReplicas=1), "1 of 2 ready"),
+        (deployment(replicas=3), "2 of 2 ready"),
+        ({**deployment(), "status": {}}, "not looked at yet"),
+    ],
+    ids=["a change not seen yet", "an old server left", "an old server on its way out", "brand new"],
+)
+def test_a_roll_out_is_over_only_when_nothing_old_is_left(state: Object, reason: str) -> None:
+    assert f"Deployment/mlflow: {reason}." in why({DEPLOYMENT: state, PODS: []})
+
+
+def test_a_job_returns_what_its_containers_said() -> None:
+    done = pod(
+        "mlflow-setup-abc",
+        ended(ops_line(changed=True, revision="r"), 0),
+        phase="Succeeded",
+        initContainerStatuses=[ended(ops_line(bucket="b"), 0, "bucket")],
+    )
+    found, _said = waited(
+        {DEPLOYMENT: deployment(), JOB: job("SuccessCriteriaMet", "Complete"), PODS: [done]}, SERVER, SETUP
+    )
+    assert found["jobs"] == {"mlflow-setup": {"bucket": {"bucket": "b"}, "schema": {"changed": True, "revision": "r"}}}
+
+
+def test_a_job_whose_pod_is_gone_returns_nothing() -> None:
+    assert waited({JOB: job("Complete"), PODS: []}, SETUP)[0]["jobs"] == {"mlflow-setup": {}}
+
+
+def test_a_failed_job_is_reported_at_once_by_what_its_container_said(clock: Clock) -> None:
+    failed = pod(
+        "mlflow-setup-abc",
+        ended("log line\n" + ops_line(failed=True, msg="No CREATE for role mlflow.")),
+        phase="Failed",
+    )
+    message = why({JOB: job("FailureTarget", "Failed"), PODS: [failed]}, SETUP)
+    assert message == "The Job team-a/mlflow-setup failed at schema: No CREATE for role mlflow."
+    assert clock.now == 0
+
+
+def test_a_failed_job_names_the_initial_container_that_failed() -> None:
+    failed = pod(
+        "a", container("waiting"), phase="Failed", initContainerStatuses=[ended("Traceback\nOOM", 137, "bucket")]
+    )
+    assert why({JOB: job("Failed"), PODS: [failed]}, SETUP).endswith("failed at bucket: Traceback | OOM")
+
+
+def test_a_failed_job_without_pods_is_reported_with_the_last_warnings() -> None:
+    warnings = [event("Job/mlflow-setup", "Job has reached the specified backoff limit", "2026-11-21T12:00:01Z")]
+    message = why({JOB: job("Failed"), PODS: [], EVENTS: warnings}, SETUP)
+    assert "its pods are gone. Last warnings: Job/mlflow-setup: Job has reached" in message
+
+
+@pytest.mark.parametrize("reason", ["ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"])
+def test_an_image_that_cannot_be_pulled_ends_the_waiting_and_is_named(reason: str, clock: Clock) -> None:
+    stuck = pod("mlflow-1", container("waiting", reason=reason, message="manifest unknown"), phase="Pending")
+    message = why({DEPLOYMENT: deployment(2, 0), PODS: [stuck]})
+    assert message == f"Pod team-a/mlflow-1: {reason} (image mlops-mlflow:3.17.2): manifest unknown"
+    assert clock.now == 0
+
+
+def test_a_first_failed_pull_is_given_another_try() -> None:
+    trying = pod("mlflow-1", container("waiting", reason="ErrImagePull", message="timeout"), phase="Pending")
+    assert waited({DEPLOYMENT: States(deployment(2, 0), deployment()), PODS: [trying]})[0]["seconds"] > 0
+
+
+def test_a_missing_secret_ends_the_waiting_and_is_named() -> None:
+    stuck = pod(
+        "a", container("waiting", reason="CreateContainerConfigError", message='secret "mlflow-auth" not found')
+    )
+    message = why({DEPLOYMENT: deployment(2, 0), PODS: [stuck]})
+    assert message == 'Pod team-a/a: CreateContainerConfigError: secret "mlflow-auth" not found'
+
+
+def test_a_server_that_keeps_crashing_is_reported_by_the_message_of_mlflow_ops() -> None:
+    looping = pod("mlflow-1", crashed("starting\n" + ops_line(failed=True, msg="The schema is newer.")))
+    message = why({DEPLOYMENT: deployment(2, 0), PODS: [looping]})
+    assert message == "Pod team-a/mlflow-1: container mlflow crashed 3 times: The schema is newer."
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("1\n2\n3\n4\n5\n6\nKilled\n", "3 | 4 | 5 | 6 | Killed"),
+        ("", "Error (exit status 1)"),
+        ('mlflow-ops: {"failed": true, "msg": "cut o', "cut o"),
+        ('mlflow-ops: {"failed": true}', "failed"),
+    ],
+)
+def test_a_crash_without_a_result_is_reported_by_the_end_of_its_log(message: str, words: str) -> None:
+    assert why({DEPLOYMENT: deployment(2, 0), PODS: [pod("a", crashed(message))]}).endswith(words)
+
+
+def test_two_crashes_may_pass_and_are_told_only_when_the_time_is_over() -> None:
+    message = why({DEPLOYMENT: deployment(2, 1), PODS: [pod("a", crashed("Killed", restarts=2))]})
+    assert "Not ready after 5 s: Deployment/mlflow: 1 of 2 ready." in message
+    assert "pod a: container mlflow crashed 2 times: Killed" in message
+
+
+def test_what_an_earlier_roll_out_left_does_not_count() -> None:
+    leaving = pod("old", crashed("Killed"))
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-21T12:00:00Z"
+    failed = pod("setup-old", crashed("Killed"), phase="Failed")
+    waited({DEPLOYMENT: States(deployment(2, 1), deployment()), PODS: [leaving, failed]})
+
+
+def test_at_most_three_pods_are_named() -> None:
+    message = why({DEPLOYMENT: deployment(5, 0), PODS: [pod(f"a{n}", crashed("Killed")) for n in range(5)]})
+    assert re.findall(r"Pod team-a/(a\d)", message) == ["a0", "a1", "a2"]
+
+
+def test_a_quota_that_refuses_pods_is_named_from_the_condition() -> None:
+    refused = {
+        "type": "ReplicaFailure",
+        "status": "True",
+        "message": 'pods "mlflow-1" is forbidden: exceeded quota: team, requested: pods=1, used: pods=4, limited: pods=4',
+    }
+    message = why({DEPLOYMENT: deployment(2, 1, conditions=[refused]), PODS: []})
+    assert "Deployment/mlflow: pods are refused:" in message
+    assert "exceeded quota: team, requested: pods=1" in message
+
+
+def test_a_refusal_that_is_over_is_not_told() -> None:
+    over = {"type": "ReplicaFailure", "status": "False", "message": "exceeded quota"}
+    assert "quota" not in why({DEPLOYMENT: deployment(2, 1, conditions=[over]), PODS: []})
+
+
+def test_a_pod_that_no_node_takes_is_reported_with_the_schedulers_words() -> None:
+    condition = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available: Insufficient cpu."}
+    message = why({DEPLOYMENT: deployment(2, 1), PODS: [pod("a", phase="Pending", conditions=[condition])]})
+    assert "pod a: no node takes it: 0/3 nodes are available: Insufficient cpu." in message
+
+
+def test_a_server_that_runs_but_is_not_ready_is_named() -> None:
+    message = why(
+        {DEPLOYMENT: deployment(2, 1), PODS: [pod("a", container("running")), pod("b", container("running", True))]}
+    )
+    assert "pod a: container mlflow runs, but is not ready" in message
+    assert "pod b" not in message
+
+
+def event(about: str, message: str, at: str) -> Object:
+    kind, _slash, name = about.partition("/")
+    return {"involvedObject": {"kind": kind, "name": name}, "message": message, "lastTimestamp": at}
+
+
+def test_the_time_out_ends_with_the_last_three_warnings() -> None:
+    events = [event("Pod/mlflow-1", f"warning {n}", f"2026-11-21T12:00:0{n}Z") for n in (4, 1, 3, 2)]
+    api = Api({DEPLOYMENT: deployment(2, 1), PODS: [], EVENTS: events})
+    with pytest.raises(ClusterError) as failed:
+        cluster.wait(Cluster(api), "team-a", "mlflow", [SERVER], 1)
+    told = [f"Pod/mlflow-1: warning {n}" for n in (2, 3, 4)]
+    assert str(failed.value).endswith(f"Last warnings: {' | '.join(told)}")
+    assert api.queries[EVENTS] == {"fieldSelector": "type=Warning"}
+
+
+@pytest.mark.parametrize("final", [True, False])
+def test_a_ready_pod_has_no_problem(final: bool) -> None:
+    assert cluster._problem(pod("a", container("running", True)), final) is None
+
+
+def test_only_what_waiting_will_not_mend_is_final() -> None:
+    unscheduled = {"type": "PodScheduled", "status": "False", "message": "no"}
+    for passing in (pod("a", container("running")), pod("a", conditions=[unscheduled]), pod("a", crashed("x", 2))):
+        assert cluster._problem(passing)
+        assert cluster._problem(passing, final=True) is None

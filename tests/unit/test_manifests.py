@@ -1,0 +1,195 @@
+"""Manifests: what every object of a deployment gets, whatever its template forgot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import manifests
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
+
+COMMON = {"name": "mlflow", "namespace": "team-a", "component": "server"}
+OURS = {
+    "app.kubernetes.io/name": "mlflow",
+    "app.kubernetes.io/instance": "mlflow",
+    "app.kubernetes.io/component": "server",
+}
+
+
+def completed(item: Mapping[str, Any], **common: Any) -> dict[str, Any]:
+    return manifests.complete([item], {**COMMON, **common})[0]
+
+
+def workload(kind: str = "Deployment", **pod: Any) -> dict[str, Any]:
+    template = {"template": {"spec": {"containers": [{"name": "a"}], **pod}}}
+    spec = {"jobTemplate": {"spec": template}} if kind == "CronJob" else template
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": "thing"}, "spec": spec}
+
+
+def pod_of(item: Mapping[str, Any]) -> dict[str, Any]:
+    spec = item["spec"]["jobTemplate"]["spec"] if item["kind"] == "CronJob" else item["spec"]
+    return dict(spec["template"])
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_a_workload_selects_exactly_its_own_pods(kind: str) -> None:
+    item = completed(workload(kind))
+    assert item["spec"]["selector"] == {"matchLabels": OURS}
+    assert OURS.items() <= pod_of(item)["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize(
+    ("kind", "way"),
+    [
+        ("Service", ["selector"]),
+        ("PodDisruptionBudget", ["selector", "matchLabels"]),
+        ("NetworkPolicy", ["podSelector", "matchLabels"]),
+    ],
+)
+def test_what_selects_pods_selects_those_of_its_component(kind: str, way: list[str]) -> None:
+    found: Any = completed({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x"}})["spec"]
+    for key in way:
+        found = found[key]
+    assert found == OURS
+
+
+def test_a_label_names_another_component_than_the_templates() -> None:
+    item = workload("Job")
+    item["metadata"]["labels"] = {"app.kubernetes.io/component": "setup"}
+    labels = pod_of(completed(item))["metadata"]["labels"]
+    assert labels["app.kubernetes.io/component"] == "setup"
+    assert not OURS.items() <= labels.items(), "the server's Service must not find it"
+
+
+def test_no_wish_changes_a_label_that_selectors_look_for() -> None:
+    wished = {"app.kubernetes.io/instance": "other", "app.kubernetes.io/managed-by": "me", "team": "a"}
+    item = workload()
+    item["spec"]["template"]["metadata"] = {"labels": {"app.kubernetes.io/component": "store", "own": "1"}}
+    item = completed(item, labels=wished)
+    expected = {**OURS, "team": "a", "app.kubernetes.io/managed-by": "mlops.mlflow"}
+    assert item["metadata"]["labels"] == expected
+    assert pod_of(item)["metadata"]["labels"] == {**expected, "own": "1"}
+
+
+def test_spread_constraints_count_the_pods_of_the_component_unless_told_otherwise() -> None:
+    other = {"matchLabels": {"a": "b"}}
+    pod = pod_of(completed(workload(topologySpreadConstraints=[{"maxSkew": 1}, {"labelSelector": other}])))
+    assert [one["labelSelector"] for one in pod["spec"]["topologySpreadConstraints"]] == [{"matchLabels": OURS}, other]
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "Job", "CronJob"])
+def test_every_pod_meets_pod_security_restricted(kind: str) -> None:
+    spec = pod_of(completed(workload(kind, initContainers=[{"name": "first"}])))["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["enableServiceLinks"] is False, "MLFLOW_PORT=tcp://... would be read by MLflow"
+    assert spec["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    for container in spec["initContainers"] + spec["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+def test_what_a_template_says_is_kept_beside_what_it_forgot() -> None:
+    container = {"name": "a", "securityContext": {"readOnlyRootFilesystem": False}, "imagePullPolicy": "Always"}
+    spec = pod_of(completed(workload(containers=[container], securityContext={"fsGroup": 5})))["spec"]
+    assert spec["securityContext"]["fsGroup"] == 5 and spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["containers"][0]["imagePullPolicy"] == "Always"
+    assert spec["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is False
+    assert spec["containers"][0]["securityContext"]["allowPrivilegeEscalation"] is False
+
+
+def test_wished_fields_reach_every_pod_and_null_removes_one() -> None:
+    wished = {
+        "nodeSelector": {"disk": "ssd", "zone": None},
+        "securityContext": {"seccompProfile": None, "fsGroup": 7},
+        "priorityClassName": None,
+    }
+    spec = pod_of(completed(workload(priorityClassName="high"), pod_spec=wished))["spec"]
+    assert spec["nodeSelector"] == {"disk": "ssd"}
+    assert spec["securityContext"] == {"runAsNonRoot": True, "fsGroup": 7}
+    assert "priorityClassName" not in spec
+
+
+def test_labels_and_annotations_are_text_whatever_an_inventory_made_of_them() -> None:
+    item = workload()
+    item["metadata"]["annotations"] = {"size": 0, "redirect": False}
+    item = completed(item, labels={"cost-center": 4711, "gone": None}, annotations={"since": 2.5})
+    assert item["metadata"]["annotations"] == {"since": "2.5", "size": "0", "redirect": "false"}
+    assert item["metadata"]["labels"]["cost-center"] == "4711"
+    assert "gone" not in item["metadata"]["labels"]
+    assert pod_of(item)["metadata"]["annotations"] == {"since": "2.5"}
+    assert pod_of(item)["metadata"]["labels"]["cost-center"] == "4711"
+
+
+def test_a_null_is_left_out_because_it_would_be_another_wish() -> None:
+    claim = {"kind": "PersistentVolumeClaim", "metadata": {"name": "x"}, "spec": {"storageClassName": None, "a": [1]}}
+    assert completed(claim)["spec"] == {"a": [1]}
+
+
+def test_empty_documents_are_left_out() -> None:
+    assert manifests.complete([None, {}], COMMON) == []
+
+
+def test_all_but_the_namespace_itself_lie_in_the_namespace() -> None:
+    assert completed(workload())["metadata"]["namespace"] == "team-a"
+    space = completed({"kind": "Namespace", "metadata": {"name": "team-a", "labels": {"enforce": "restricted"}}})
+    assert "namespace" not in space["metadata"]
+    assert space["metadata"]["labels"]["enforce"] == "restricted"
+
+
+def test_what_was_rendered_is_not_changed_itself() -> None:
+    item, wished = workload(), {"tolerations": [{"key": "a"}]}
+    completed(item, pod_spec=wished)["spec"]["template"]["spec"]["tolerations"][0]["key"] = "b"
+    assert item == workload() and wished == {"tolerations": [{"key": "a"}]}
+
+
+@pytest.mark.parametrize("name", ["a", "mlflow", "team-a-2", "a" * 40])
+def test_names_that_kubernetes_takes_are_let_through(name: str) -> None:
+    manifests.check_name(name, "mlflow_name")
+
+
+@pytest.mark.parametrize("name", ["", "-a", "a-", "2a", "MLflow", "a.b", "a_b", "a b", "ä", "a" * 41])
+def test_other_names_are_refused_by_the_name_of_the_variable(name: str) -> None:
+    with pytest.raises(BadInput, match=r"^mlflow_namespace is "):
+        manifests.check_name(name, "mlflow_namespace")
+
+
+def test_a_name_that_became_too_long_is_refused_with_the_remedy() -> None:
+    with pytest.raises(BadInput, match="shorten mlflow_name"):
+        completed({"kind": "Service", "metadata": {"name": "a" * 64}})
+
+
+def objects() -> list[dict[str, Any]]:
+    state = workload("StatefulSet")
+    state["metadata"]["name"] = "database"
+    state["spec"] |= {"replicas": 2, "volumeClaimTemplates": [{"metadata": {"name": "data"}}]}
+    others = [
+        {"apiVersion": "v1", "kind": kind, "metadata": {"name": kind.lower()}, "spec": {}}
+        for kind in ("Secret", "PersistentVolumeClaim", "Service")
+    ]
+    return manifests.complete([*others, state], COMMON)
+
+
+def named(references: list[dict[str, Any]]) -> list[str]:
+    return [f"{item['kind']}/{item['metadata']['name']}" for item in references]
+
+
+def test_removal_goes_backwards_and_keeps_volumes_and_secrets() -> None:
+    assert named(manifests.references(objects())) == ["StatefulSet/database", "Service/service"]
+
+
+def test_removal_with_data_names_the_volumes_of_a_stateful_set_too() -> None:
+    found = manifests.references(objects(), keep_data=False)
+    assert named(found) == [
+        "StatefulSet/database",
+        "Service/service",
+        "PersistentVolumeClaim/persistentvolumeclaim",
+        "Secret/secret",
+        "PersistentVolumeClaim/data-database-0",
+        "PersistentVolumeClaim/data-database-1",
+    ]
+    assert {item["metadata"]["namespace"] for item in found} == {"team-a"}
+    assert all(set(item) == {"apiVersion", "kind", "metadata"} for item in found)
