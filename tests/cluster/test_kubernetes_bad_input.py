@@ -52,12 +52,12 @@ def refused_in_namespace(deployment: Deployment, *words: str, **variables: Any) 
 
 
 def test_a_cluster_that_does_not_answer_is_named(bad: Deployment, tmp_path: Path) -> None:
-    address = f"https://127.0.0.1:{free_port()}"
+    port = free_port()
     kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(json.dumps(roles.kubeconfig(address, "gone", {})))
+    kubeconfig.write_text(json.dumps(roles.kubeconfig(f"https://127.0.0.1:{port}", "gone", {})))
     start = time.monotonic()
     refused(
-        bad, address, "cannot be reached", "onnection refused", "Is it running",
+        bad, "gone", "127.0.0.1", str(port), "onnection refused", "Is it running", "kubeconfig and context",
         mlflow_cluster={"kubeconfig": str(kubeconfig), "context": "gone"},
     )  # fmt: skip
     assert time.monotonic() - start < 60
@@ -68,9 +68,7 @@ def test_a_context_that_does_not_exist_is_named(bad: Deployment) -> None:
     refused(bad, "no-such-context", "kubeconfig and context", mlflow_cluster=cluster)
 
 
-def test_a_missing_permission_is_named_by_verb_and_resource(
-    bad: Deployment, cluster: Kubectl, tmp_path: Path
-) -> None:
+def test_a_missing_permission_is_named_by_verb_and_resource(bad: Deployment, cluster: Kubectl, tmp_path: Path) -> None:
     cluster("create", "namespace", bad.namespace)
     with roles.account_without_deployments(cluster, bad.namespace) as limited:
         kubeconfig = tmp_path / "kubeconfig"
@@ -96,7 +94,11 @@ def test_a_quota_that_is_too_small_is_named_with_both_numbers(bad: Deployment, c
 
 
 def test_connections_that_cannot_suffice_are_named_with_the_numbers(bad: Deployment) -> None:
-    refused(bad, "connections", "mlflow_database_max_connections", "17", "5", mlflow_database_max_connections=20)
+    # 20, without 3 for superusers and 10 reserved.
+    refused(
+        bad, "7 for 5 servers", "need 5", "mlflow_database_max_connections", "mlflow_server_max_replicas",
+        mlflow_database_max_connections=20,
+    )  # fmt: skip
 
 
 def test_a_name_that_kubernetes_would_refuse_is_named(bad: Deployment) -> None:

@@ -191,7 +191,9 @@ def test_secrets_appear_nowhere(make: Callable[..., Deployment], tmp_path: Path)
     given = {"mlflow_server_auth_password": "Given-by-a-vault-1"}
     try:
         places = {"what Ansible prints": deployment.screen(tmp_path, "-vvv", "--diff", **given)}
-        argv = "\n".join(command for pod in deployment.kubectl.items("pods") for command in processes.of_pod(pod).values())
+        argv = "\n".join(
+            command for pod in deployment.kubectl.items("pods") for command in processes.of_pod(pod).values()
+        )
         kinds = ",".join(
             kind
             for kind in deployment.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name").split()

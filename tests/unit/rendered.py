@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,6 @@ CASES = {
             "mlflow_namespace": "team-a",
             "mlflow_server_auth": "basic",
             "mlflow_server_profile": "full",
-            "mlflow_server_resources": {
-                "requests": {"cpu": "1", "memory": "2Gi"},
-                "limits": {"cpu": "2", "memory": "4Gi"},
-            },
             "mlflow_server_replicas": 3,
             "mlflow_server_max_replicas": 6,
             "mlflow_server_port": 8080,
@@ -85,7 +81,15 @@ CASES = {
         {("openai", "api-key")},
     ),
     "shared-volume": _case(
-        {"mlflow_artifact_store_type": "volume", "mlflow_artifact_store_access_mode": "ReadWriteMany"}, OF_DATABASE
+        {
+            "mlflow_artifact_store_type": "volume",
+            "mlflow_artifact_store_access_mode": "ReadWriteMany",
+            "mlflow_server_memory_target": 80,
+            "mlflow_server_expose": "loadbalancer",
+            "mlflow_server_hostname": "mlflow.example.com",
+            "mlflow_server_expose_annotations": {"service.beta.kubernetes.io/aws-load-balancer-internal": True},
+        },
+        OF_DATABASE,
     ),
     "one-server": _case(
         {
@@ -117,6 +121,8 @@ CASES = {
         {
             "mlflow_database_type": "cloudnative_pg",
             "mlflow_server_auth": "basic",
+            "mlflow_server_replicas": 2,
+            "mlflow_server_max_replicas": 2,
             "mlflow_server_expose": "httproute",
             "mlflow_server_hostname": "mlflow.example.com",
             "mlflow_server_gateway": {"name": "gateway", "namespace": "gateways"},
@@ -131,18 +137,6 @@ CASES = {
             "mlflow_server_hostname": "mlflow.apps.example.com",
             "mlflow_server_tls_secret": "mlflow-tls",
             **_AS_THE_CLUSTER_CHOOSES,
-        },
-        OF_DATABASE,
-        OF_STORE,
-    ),
-    "load-balancer": _case(
-        {
-            "mlflow_server_expose": "loadbalancer",
-            "mlflow_server_hostname": "mlflow.example.com",
-            "mlflow_server_replicas": 2,
-            "mlflow_server_max_replicas": 2,
-            "mlflow_server_memory_target": 80,
-            "mlflow_server_expose_annotations": {"service.beta.kubernetes.io/aws-load-balancer-internal": True},
         },
         OF_DATABASE,
         OF_STORE,
@@ -184,9 +178,9 @@ class Deployment:
     """What one case rendered."""
 
     name: str
-    case: Case
-    texts: Mapping[str, str]
-    summary: str
+    case: Case = field(repr=False)
+    texts: Mapping[str, str] = field(repr=False)
+    summary: str = field(repr=False)
 
     @cached_property
     def objects(self) -> list[Object]:

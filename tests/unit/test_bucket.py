@@ -143,7 +143,7 @@ def test_a_missing_bucket_is_not_created_otherwise_and_the_remedy_is_named(serve
     ],
 )
 def test_a_refusal_names_the_step_and_the_cause(operation: str, error: Exception, words: str, serve: Any) -> None:
-    serve(S3(**{operation: [error]}))
+    serve(S3(True, **{operation: [error]}))
     with pytest.raises(bucket.BucketError) as refused:
         bucket.ensure("s3://b", create=True, wait_seconds=60)
     assert words in str(refused.value)

@@ -159,7 +159,7 @@ def test_a_server_that_keeps_crashing_is_reported_by_the_message_of_mlflow_ops()
         ("1\n2\n3\n4\n5\n6\nKilled\n", "3 | 4 | 5 | 6 | Killed"),
         ("", "Error (exit status 1)"),
         ('mlflow-ops: {"failed": true, "msg": "cut o', "cut o"),
-        ('mlflow-ops: {"failed": true}', "failed"),
+        ('mlflow-ops: {"failed": true}', '{"failed": true}'),
     ],
 )
 def test_a_crash_without_a_result_is_reported_by_the_end_of_its_log(message: str, words: str) -> None:
@@ -188,7 +188,7 @@ def test_a_quota_that_refuses_pods_is_named_from_the_condition() -> None:
     refused = {
         "type": "ReplicaFailure",
         "status": "True",
-        "message": 'pods "mlflow-1" is forbidden: exceeded quota: team, requested: pods=1, used: pods=4, limited: pods=4',
+        "message": 'pods "mlflow-1" is forbidden: exceeded quota: team, requested: pods=1, limited: pods=4',
     }
     message = why({DEPLOYMENT: deployment(2, 1, conditions=[refused]), PODS: []})
     assert "Deployment/mlflow: pods are refused:" in message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import schema
@@ -18,7 +18,7 @@ NEWER = schema.Schema("newer", "unknown", "head")
 AWAY = DatabaseUnavailable("Connection refused.")
 REFUSED = SchemaError("password authentication failed")
 
-Answer = schema.Schema | Exception
+Answer: TypeAlias = "schema.Schema | Exception"
 
 
 class Clock:

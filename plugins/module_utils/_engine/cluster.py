@@ -90,7 +90,7 @@ class Cluster:
             if status:
                 message = _message_of(getattr(error, "body", ""))
                 raise ClusterError(f"The cluster at {self.address} refused {method} {path}: {message}") from error
-            cause = str(error).split("(Caused by ")[-1].rstrip(")")
+            cause = str(error).rsplit("(Caused by ", maxsplit=1)[-1].rstrip(")")
             raise ClusterError(
                 f"The cluster at {self.address} cannot be reached: {cause}. Is it running, and do kubeconfig and "
                 f"context name the right one?"

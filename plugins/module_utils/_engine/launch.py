@@ -193,8 +193,9 @@ def _pool(wish: _Wish, workers: int, threads: int, engines: int, limited: bool) 
                 raise BadInput(
                     f"The database allows {available} connections to this server{share}, but {workers} workers with "
                     f"{threads} threads and {engines} engines need {connections_needed(workers, threads, 1, engines)}. "
-                    f"Lower mlflow_server_workers or mlflow_server_threads, choose the profile throughput, or raise "
-                    f"max_connections of the database."
+                    f"Lower {'mlflow_server_max_replicas, ' if servers > 1 else ''}mlflow_server_workers or "
+                    f"mlflow_server_threads, choose the profile throughput, or raise max_connections of the database "
+                    f"(mlflow_database_max_connections)."
                 )
     overflow = overflow or max(1, total - kept)
     if limited and kept + overflow <= threads:

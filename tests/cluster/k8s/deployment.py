@@ -126,6 +126,12 @@ class Deployment:
 
     def remove(self, wait: bool = False) -> None:
         """Without the playbook, because it must also work after the playbook failed."""
+        if not self.kubectl.has_namespace(self.namespace):
+            return
+        # Namespaces that still have pods when they go are looked at again after half of the pods' grace period only.
+        self.kubectl("delete", "deployment,statefulset,job", "--all", "--cascade=orphan", check=False)
+        self.kubectl("delete", "replicaset,pod", "--all", "--grace-period=1", check=False)
+        self.kubectl("delete", "persistentvolumeclaim", "--all", check=False)
         self.kubectl.remove_namespace(self.namespace, wait)
 
 

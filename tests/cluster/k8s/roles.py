@@ -34,13 +34,14 @@ def account_without_deployments(cluster: Kubectl, namespace: str) -> Iterator[di
         {"apiGroups": ["apps"], "resources": _ALL, "verbs": ["get", "list", "watch"]},
     ]
     subject = {"kind": "ServiceAccount", "name": _NAME, "namespace": namespace}
+    binding = {"metadata": {"name": _NAME}, "subjects": [subject]}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _NAME}
     rbac = "rbac.authorization.k8s.io/v1"
     try:
         cluster.within(namespace).apply(
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {**meta, "namespace": namespace}},
             {"apiVersion": rbac, "kind": "ClusterRole", "metadata": meta, "rules": rules},
-            {"apiVersion": rbac, "kind": "ClusterRoleBinding", "metadata": meta, "subjects": [subject], "roleRef": role},
+            {"apiVersion": rbac, "kind": "ClusterRoleBinding", "roleRef": role, **binding},
         )
         token = cluster.within(namespace)("create", "token", _NAME).strip()
         access = cluster.json("config", "view", "--raw", "--minify")["clusters"][0]["cluster"]
