@@ -43,5 +43,5 @@ def test_no_first_start_of_three_servers_crashes(three: Deployment, amount: int)
 
 
 def test_for_comparison_plain_servers_on_an_empty_database(three: Deployment) -> None:
-    crashes = first_starts.naive(three, SERVERS, seconds=150)
-    print(f"\n{SERVERS} plain `mlflow server` on an empty database: {crashes} crashes until all were ready")
+    crashes, ready = first_starts.naive(three, SERVERS)
+    print(f"\n{SERVERS} plain `mlflow server` on an empty database: {crashes} crashes; {ready} ready within 75 s")
