@@ -17,7 +17,12 @@ SERVERS = 3
 
 @pytest.fixture(scope="module")
 def three(make: Callable[..., Deployment]) -> Iterator[Deployment]:
-    deployment = make("t-starts", mlflow_server_replicas=SERVERS, mlflow_server_max_replicas=SERVERS)
+    deployment = make(
+        "t-starts",
+        mlflow_server_replicas=SERVERS,
+        mlflow_server_max_replicas=SERVERS,
+        cluster_prerequisites_quota=False,  # the servers of the comparison come on top
+    )
     try:
         deployment.deploy().succeeded()
         yield deployment

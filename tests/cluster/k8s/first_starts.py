@@ -76,7 +76,7 @@ def naive(deployment: Deployment, servers: int, seconds: float = 75) -> tuple[in
         "env": [
             {"name": "PGPASSWORD", "valueFrom": {"secretKeyRef": {"name": "mlflow-database", "key": "owner-password"}}}
         ],
-        "resources": {"requests": {"cpu": "50m", "memory": "300Mi"}, "limits": {"cpu": "600m", "memory": "1Gi"}},
+        "resources": {"requests": {"cpu": "50m", "memory": "300Mi"}, "limits": {"cpu": "1", "memory": "3Gi"}},
         "securityContext": restricted,
         "readinessProbe": {"httpGet": {"path": "/health", "port": 5000}},
     }
