@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import launch
@@ -158,6 +159,17 @@ def test_direct_artifacts_are_read_and_written_in_the_store_itself(direct: bool 
 def test_artifacts_go_through_the_server_otherwise(direct: bool | str | None) -> None:
     env = computed(database=POSTGRESQL, artifact_store=BUCKET, direct_artifacts=direct).env
     assert env["_MLFLOW_SERVER_SERVE_ARTIFACTS"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("wishes", "kept"),
+    [({}, True), ({"signed_artifacts": "true"}, False), ({"direct_artifacts": True}, False)],
+    ids=["by default", "signed", "direct"],
+)
+def test_the_server_keeps_clients_away_from_the_bucket(wishes: dict[str, Any], kept: bool) -> None:
+    env = computed(database=POSTGRESQL, artifact_store=BUCKET, plugins_dir="/srv/plugins", **wishes).env
+    assert env.get("MLOPS_MLFLOW_PROXIED") == ("true" if kept else None)
+    assert env["PYTHONPATH"] == "/srv/plugins"
 
 
 @pytest.mark.parametrize("direct", [False, True])

@@ -15,7 +15,7 @@ from support.environments import Environments, pinned_version
 from support.playbooks import REPOSITORY
 
 # Not MLflow's: what libpq and the Prometheus client read.
-OTHERS = {"PGPASSWORD", "prometheus_multiproc_dir"}
+OTHERS = {"MLOPS_MLFLOW_PROXIED", "PGPASSWORD", "prometheus_multiproc_dir"}
 
 
 @pytest.fixture(scope="module")

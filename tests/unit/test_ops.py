@@ -153,6 +153,28 @@ def test_exec_waits_for_the_user_database_too(launch_file: Path, order: list[str
     ]
 
 
+def test_exec_waits_for_databases_that_an_operator_is_making(
+    launch_file: Path, order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeSchema(monkeypatch, None)
+    with pytest.raises(Became):
+        ops.main(["exec", str(launch_file), "--auth-uri", AUTH_URI, "--being-created"])
+    assert fake.waited == [(URI, 600.0, True, None), (AUTH_URI, 600.0, True, None)]
+    assert order[-1] == "start"
+
+
+@pytest.mark.parametrize("text", [None, "{", "{}"])
+def test_exec_without_a_launch_names_the_file(
+    text: str | None, tmp_path: Path, order: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "launch.json"
+    if text is not None:
+        file.write_text(text)
+    assert ops.main(["exec", str(file)]) == 1
+    assert f"The launch file {file} cannot be read" in ops.result_of(capsys.readouterr().out)["msg"]
+    assert order == []
+
+
 def test_exec_says_why_it_does_not_start(
     launch_file: Path, order: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,12 +205,15 @@ class FakeSchema:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, offered: int | None) -> None:
         self.asked: dict[str, Any] = {}
+        self.waited: list[tuple[Any, ...]] = []
         self._offered = offered
         monkeypatch.setattr(ops.schema, "wait_until_reachable", self.wait)
         monkeypatch.setattr(ops.schema, "ensure", self.ensure)
 
-    def wait(self, uri: str, _password: str | None, seconds: float, _say: object) -> None:
-        self.asked |= {"waited": (uri, seconds)}
+    def wait(
+        self, uri: str, _password: str | None, seconds: float, _say: object, being_created: bool, role: str | None
+    ) -> None:
+        self.waited.append((uri, seconds, being_created, role))
 
     def ensure(self, uri: str, _password: str | None, **options: Any) -> dict[str, Any]:
         self.asked |= {"uri": uri, **options}
@@ -218,9 +243,9 @@ def test_the_schema_command_passes_on_what_it_was_told(monkeypatch: pytest.Monke
     monkeypatch.setenv("MLFLOW_AUTH_ADMIN_PASSWORD", "first-password")
     fake = FakeSchema(monkeypatch, 100)
     options = ["--grantee=mlflow", f"--auth-uri={AUTH_URI}", "--admin-username=boss", "--check", "--wait-timeout=180"]
-    assert ops.main(["schema", f"--uri={URI}", *options]) == 0
+    assert ops.main(["schema", f"--uri={URI}", *options, "--being-created"]) == 0
+    assert fake.waited == [(URI, 180.0, True, "mlflow"), (AUTH_URI, 180.0, True, "mlflow")]
     assert fake.asked == {
-        "waited": (URI, 180.0),
         "uri": URI,
         "grantee": "mlflow",
         "auth_uri": AUTH_URI,

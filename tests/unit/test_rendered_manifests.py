@@ -344,13 +344,8 @@ def test_every_container_asks_for_what_it_needs_and_has_limits(deployment: Deplo
             assert 0 < asked <= limit, f"{pod.name} {container['name']}"
 
 
-def test_the_memory_request_of_a_server_fits_its_workers(
-    deployment: Deployment, request: pytest.FixtureRequest
-) -> None:
+def test_the_memory_request_of_a_server_fits_its_workers(deployment: Deployment) -> None:
     profile = wish(deployment, "mlflow_server_profile", "throughput")
-    if profile == "full":
-        reason = "defaults ask for 1Gi whatever the profile is; full was measured with 1563 MiB"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     asked = quantity(deployment.server["resources"]["requests"]["memory"])
     assert asked >= MEASURED_MEMORY[profile] * 1024**2
 

@@ -7,7 +7,11 @@ from typing import Any, TypeAlias
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import schema
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import DatabaseUnavailable, SchemaError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import (
+    DatabaseMissing,
+    DatabaseUnavailable,
+    SchemaError,
+)
 
 URI = "postgresql+psycopg2://mlflow@db/mlflow"
 CURRENT = schema.Schema("current", "head", "head")
@@ -16,7 +20,7 @@ FOREIGN = schema.Schema("foreign", None, "head")
 OLDER = schema.Schema("older", "old", "head")
 NEWER = schema.Schema("newer", "unknown", "head")
 AWAY = DatabaseUnavailable("Connection refused.")
-REFUSED = SchemaError("password authentication failed")
+REFUSED = DatabaseMissing("password authentication failed")
 
 Answer: TypeAlias = "schema.Schema | Exception"
 
@@ -172,3 +176,17 @@ def test_a_refusal_is_not_tried_again(clock: Clock, database: Callable[..., Data
     with pytest.raises(SchemaError, match="authentication failed"):
         reach(60)
     assert looked.looks == 1
+
+
+def test_what_an_operator_is_making_is_waited_for(clock: Clock, database: Callable[..., Database]) -> None:
+    database(AWAY, REFUSED, EMPTY)
+    said: list[str] = []
+    schema.wait_until_reachable(URI, "kept", 60, said.append, being_created=True)
+    assert said == ["Connection refused.", "password authentication failed"]
+
+
+def test_what_an_operator_does_not_make_in_time_is_told(clock: Clock, database: Callable[..., Database]) -> None:
+    database(REFUSED)
+    with pytest.raises(SchemaError, match="authentication failed"):
+        schema.wait_until_reachable(URI, "kept", 5, [].append, being_created=True)
+    assert 5 <= clock.now <= 6

@@ -20,6 +20,7 @@ POSTGRESQL_DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary
 # What a connection may tell beside that, for others than the launch.
 _FOR_OTHERS = (
     "access_mode",  # of the volume
+    "being_created",  # whether somebody else, such as an operator, makes databases and roles meanwhile
     "claim",  # the volume that holds the artifacts
     "create_bucket",  # whether a missing bucket is to be created
     "creates_secret",  # whether the component's role puts the secrets where they are said to be

@@ -39,5 +39,9 @@ class SchemaError(EngineError):
     """The database's schema is not the one that this MLflow needs, or could not be read."""
 
 
+class DatabaseMissing(SchemaError):
+    """There is no such database or role, or its password is another. No waiting mends that, unless it is being made."""
+
+
 class DatabaseUnavailable(SchemaError):
     """The database does not answer now, but may soon: it is starting, out of connections, or out of reach."""

@@ -80,7 +80,8 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     """Turn what the user wants into one launch.
 
     :param intent: C(profile), C(database) and C(artifact_store) (connections), and optionally C(host), C(port),
-        C(python), C(workers), C(threads), C(direct_artifacts), C(allowed_hosts), C(cors_origins), C(static_prefix),
+        C(python), C(workers), C(threads), C(direct_artifacts),
+        C(signed_artifacts), C(plugins_dir), C(allowed_hosts), C(cors_origins), C(static_prefix),
         C(otlp), C(auth) (C(config) file and C(secret_key)), C(metrics_dir), C(access_log), C(telemetry), C(pool_size),
         C(max_overflow), C(max_connections) (for C(servers) of them together), C(scratch_dir), C(tls_certificate),
         C(tls_key), C(env). Strings are accepted for numbers and booleans, because surveys and C(-e) pass nothing else.
@@ -118,6 +119,11 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         **database.secrets,
         **store.secrets,
     }
+    if not direct and not wish.flag("signed_artifacts", False):
+        # Read by proxied.py: without it, the server sends clients to the bucket with signed URLs.
+        env["MLOPS_MLFLOW_PROXIED"] = "true"
+    if plugins := wish.text("plugins_dir"):
+        env["PYTHONPATH"] = plugins
     if origins := wish.items("cors_origins"):
         env["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] = ",".join(origins)
     if prefix := wish.text("static_prefix"):

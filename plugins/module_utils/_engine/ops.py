@@ -24,6 +24,7 @@ from .http import Server
 PREFIX = "mlflow-ops: "
 # An image whose major number is another is refused.
 INTERFACE = "1.0"
+_BEING_CREATED = "wait also for databases and roles that do not exist yet"
 _TERMINATION_MESSAGE = Path("/dev/termination-log")
 
 
@@ -68,12 +69,26 @@ def result_of(log: str) -> dict[str, Any]:
 
 def _exec(options: argparse.Namespace) -> dict[str, Any]:
     launch = Path(options.launch)
-    uri = json.loads(launch.read_text())["env"]["_MLFLOW_SERVER_FILE_STORE"]
+    try:
+        uri = json.loads(launch.read_text())["env"]["_MLFLOW_SERVER_FILE_STORE"]
+    except (OSError, ValueError, KeyError) as error:
+        raise EngineError(
+            f"The launch file {launch} cannot be read ({type(error).__name__}: {error}). The server's ConfigMap must "
+            f"be mounted there: deploy again."
+        ) from error
     uris = {"the backend store": (uri, schema.TRACKING), "the user database": (options.auth_uri, schema.AUTH)}
     for what, (database, kind) in uris.items():
         if database:
+            if options.being_created:
+                _reach(options, database)
             schema.wait_until_current(database, os.environ.get("PGPASSWORD"), kind, what, options.wait_timeout, _say)
     starter.start(launch)
+
+
+def _reach(options: argparse.Namespace, uri: str, role: str | None = None) -> None:
+    schema.wait_until_reachable(
+        uri, os.environ.get("PGPASSWORD"), options.wait_timeout, _say, options.being_created, role
+    )
 
 
 def _say(text: str) -> None:
@@ -90,7 +105,8 @@ def _bucket(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _schema(options: argparse.Namespace) -> dict[str, Any]:
-    schema.wait_until_reachable(options.uri, os.environ.get("PGPASSWORD"), options.wait_timeout, _say)
+    for uri in filter(None, (options.uri, options.auth_uri)):
+        _reach(options, uri, options.grantee)
     result = schema.ensure(
         options.uri,
         os.environ.get("PGPASSWORD"),
@@ -156,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     become.add_argument("launch")
     become.add_argument("--auth-uri")
     become.add_argument("--wait-timeout", type=float, default=600.0)
+    become.add_argument("--being-created", action="store_true", help=_BEING_CREATED)
     add("version", _version, "say which interface, schema and Python this image has")
     create = add("schema", _schema, "create the database schema where it is empty, refuse one that does not fit")
     create.add_argument("--uri", required=True)
@@ -163,6 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--auth-uri")
     create.add_argument("--admin-username", default="admin")
     create.add_argument("--check", action="store_true", help="look only")
+    create.add_argument("--being-created", action="store_true", help=_BEING_CREATED)
     create.add_argument("--connections", type=int, default=0, help="how many connections the database must offer")
     create.add_argument("--wait-timeout", type=float, default=0.0, help="seconds for the database to come up")
     store = add("bucket", _bucket, "prove that an S3 bucket can be used")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .connection import DatabaseUri
-from .errors import BadInput, DatabaseUnavailable, EngineError, MissingLibrary, SchemaError
+from .errors import BadInput, DatabaseMissing, DatabaseUnavailable, EngineError, MissingLibrary, SchemaError
 
 # One number for every schema change of one database, so that two starters never migrate at once.
 _ADVISORY_LOCK = 0x6D6C666C6F77
@@ -95,21 +95,44 @@ def require(schema: Schema, what: str, version: str) -> None:
         )
 
 
-def wait_until_reachable(uri: str, password: str | None, seconds: float, say: Callable[[str], None]) -> None:
+def wait_until_reachable(
+    uri: str,
+    password: str | None,
+    seconds: float,
+    say: Callable[[str], None],
+    being_created: bool = False,
+    role: str | None = None,
+) -> None:
     """Try again for a while: a database that was started together with us needs some seconds.
 
+    :param being_created: an operator makes databases and roles meanwhile, so that a missing one is waited for too.
+    :param role: a role that must exist as well.
     :raises SchemaError: it still cannot be used; what it said last is in the message.
     """
+    waited_for = (DatabaseUnavailable, DatabaseMissing) if being_created else (DatabaseUnavailable,)
     end = time.monotonic() + seconds
     while True:
         try:
             read(uri, password)
+            if role:
+                _require_role(DatabaseUri.parse(uri), password, role)
             return
-        except DatabaseUnavailable as error:
+        except waited_for as error:
             if time.monotonic() > end:
                 raise
             say(str(error))
             time.sleep(1)
+
+
+def _require_role(database: DatabaseUri, password: str | None, role: str) -> None:
+    with _postgresql(database, password) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT count(*) FROM pg_roles WHERE rolname = %s", (role,))
+        if not cursor.fetchone()[0]:
+            raise DatabaseMissing(
+                f"PostgreSQL at {database.host}:{database.port} has no role {role}, which the servers use. "
+                f'Create it: CREATE ROLE "{role}" LOGIN;'
+            )
 
 
 def wait_until_current(
@@ -350,7 +373,7 @@ def _postgresql(database: DatabaseUri, password: str | None) -> Iterator[Any]:
             else ""
         )
         final = hint or "authentication failed" in text or "does not exist" in text or "no pg_hba.conf entry" in text
-        raise (SchemaError if final else DatabaseUnavailable)(
+        raise (DatabaseMissing if final else DatabaseUnavailable)(
             f"PostgreSQL at {database.host}:{database.port}, database {database.database}, user {database.user}, "
             f"cannot be used: {text}.{hint}"
         ) from error
