@@ -1,0 +1,49 @@
+"""The definitions of objects that operators and gateways bring, from their Go modules (../schemas/go.mod)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .kubectl import Kubectl
+
+_SOURCES = Path(__file__).resolve().parent.parent / "schemas"
+# Where each module keeps the definitions that roles use.
+_DEFINITIONS = {
+    "github.com/cloudnative-pg/cloudnative-pg": (
+        "config/crd/bases/postgresql.cnpg.io_clusters.yaml",
+        "config/crd/bases/postgresql.cnpg.io_databases.yaml",
+    ),
+    "github.com/openshift/api": ("route/v1/zz_generated.crd-manifests/routes.crd.yaml",),
+    "sigs.k8s.io/gateway-api": ("config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",),
+}
+
+
+def files() -> Iterator[Path]:
+    for module, names in _DEFINITIONS.items():
+        done = subprocess.run(
+            ["go", "mod", "download", "-json", module], cwd=_SOURCES, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"go mod download {module}: {done.stdout}{done.stderr}"
+        for name in names:
+            yield Path(json.loads(done.stdout)["Dir"], name)
+
+
+@contextmanager
+def installed(cluster: Kubectl) -> Iterator[None]:
+    """The cluster knows them meanwhile; those that it knew before stay."""
+    added = []
+    try:
+        for file in files():
+            if "NotFound" in cluster("get", "--filename", str(file), check=False):
+                cluster("create", "--filename", str(file))
+                added.append(str(file))
+        for file in map(str, files()):
+            cluster("wait", "--for=condition=Established", "--timeout=60s", "--filename", file)
+        yield
+    finally:
+        for name in added:
+            cluster("delete", "--filename", name)

@@ -1,0 +1,64 @@
+"""What the roles render is what a real API server, with the definitions of operators and gateways, takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import rendered
+from k8s import schemas
+from k8s.kubectl import Kubectl
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="module")
+def deployments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, rendered.Deployment]:
+    return rendered.render(tmp_path_factory.mktemp("rendered"))
+
+
+@pytest.fixture(scope="module")
+def namespaces(cluster: Kubectl, deployments: dict[str, rendered.Deployment]) -> Iterator[None]:
+    """A trial in a namespace that does not exist is refused."""
+    wanted = {one["metadata"]["namespace"] for each in deployments.values() for one in each.of("Deployment")}
+    made = [name for name in sorted(wanted) if not cluster.has_namespace(name)]
+    try:
+        for name in made:
+            cluster("create", "namespace", name)
+        yield
+    finally:
+        for name in made:
+            cluster.remove_namespace(name)
+
+
+@pytest.fixture(scope="module")
+def definitions(cluster: Kubectl) -> Iterator[None]:
+    with schemas.installed(cluster):
+        yield
+
+
+@pytest.mark.usefixtures("namespaces", "definitions")
+@pytest.mark.parametrize("name", list(rendered.CASES))
+def test_a_real_api_server_takes_every_rendered_object(
+    name: str, cluster: Kubectl, deployments: dict[str, rendered.Deployment]
+) -> None:
+    objects = deployments[name].objects
+    said = _try(cluster, deployments[name])
+    assert said.count("serverside-applied") == len(objects) >= 10
+    # Unknown fields would be refused; what Pod Security or a deprecation objects to is a warning.
+    assert "Warning" not in said, said
+
+
+@pytest.mark.usefixtures("namespaces", "definitions")
+def test_an_unknown_field_would_be_noticed(cluster: Kubectl, deployments: dict[str, rendered.Deployment]) -> None:
+    assert "spec.instancez" in _try(cluster, deployments["cloudnative-pg"], ("instances: 2", "instancez: 2"))
+
+
+def _try(cluster: Kubectl, deployment: rendered.Deployment, change: tuple[str, str] | None = None) -> str:
+    text = "\n---\n".join(deployment.texts.values())
+    if change:
+        assert change[0] in text
+        text = text.replace(*change)
+    namespace = deployment.of("Deployment")[0]["metadata"]["namespace"]
+    trial = ["--server-side", "--dry-run=server", "--validate=strict", "--field-manager=test", "--force-conflicts"]
+    return cluster.within(namespace)("apply", *trial, "--filename=-", stdin=text, check=not change)
