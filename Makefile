@@ -7,7 +7,7 @@ RUN := . $(VENV)/bin/activate &&
 VARS ?=
 EXTRA := $(foreach var,$(VARS),-e '$(var)')
 
-.PHONY: help deploy destroy health status test test-host test-cluster lint lock bench clean cluster-up cluster-down
+.PHONY: help deploy destroy health status test test-host test-cluster soak lint lock bench bench-cluster clean cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -33,6 +33,9 @@ test-host: $(VENV)/dev ## a host of its own over SSH, killed and rebooted (Linux
 test-cluster: $(VENV)/dev ## the target kubernetes on a real Kubernetes (Linux, root, Go; the first time 15 min more)
 	@$(RUN) tests/run cluster
 
+soak: $(VENV)/dev ## the tests on the cluster with their full counts (the same, and an hour)
+	@$(RUN) tests/run soak
+
 cluster-up: ## a real Kubernetes for tests, built from Go modules (Linux, root, Go)
 	@python3 tests/cluster/cluster.py up
 
@@ -44,6 +47,9 @@ lint: $(VENV)/dev ## the checks that take seconds
 
 bench: $(VENV)/dev ## measure the profiles beside plain `mlflow server`
 	@$(RUN) python benchmarks/server.py
+
+bench-cluster: $(VENV)/dev ## measure the playbook beside `kubectl apply` (on the cluster of TEST_KUBECONFIG)
+	@$(RUN) python benchmarks/kubernetes.py
 
 lock: $(VENV)/dev ## resolve the pins of what the roles install anew
 	@$(RUN) tools/lock
