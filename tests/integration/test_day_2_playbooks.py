@@ -50,3 +50,16 @@ def test_status_of_a_stopped_server_does_not_fail(laptop: Deployment) -> None:
     finally:
         laptop.deploy().succeeded()
     assert listeners(laptop.port) == {laptop.group}
+
+
+def test_restart_ends_in_another_healthy_server_on_the_same_port(laptop: Deployment) -> None:
+    before = laptop.group
+    assert laptop.play("restart").succeeded().stats["changed"] == 1
+    assert laptop.group != before
+    assert listeners(laptop.port) == {laptop.group}
+
+
+def test_restart_of_what_was_never_started_says_so(laptop: Deployment) -> None:
+    result = laptop.play("restart", mlflow_server_dir=str(laptop.data / "elsewhere"))
+    assert result.code != 0
+    assert "deploy it, which also starts it" in result.message
