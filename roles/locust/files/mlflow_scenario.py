@@ -21,7 +21,7 @@ import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -119,10 +119,8 @@ class DataScientist(FastHttpUser):
         if PLAN.get("record"):
             with open(PLAN["record"], "a", encoding="utf-8") as file:
                 file.write(f"{self.number} {name}\n")
-        try:
+        with suppress(Failed):
             TASKS[name](self)
-        except Failed:
-            pass
 
     # What a user has. Whatever is missing, because the server refused it, is asked for again.
 
@@ -359,7 +357,7 @@ def _json(answer: Any, exists: str = "") -> dict[str, Any]:
 
 
 def _reason(answer: Any) -> str:
-    """MLflow's error code with its message, without what differs each time, so that like failures are counted as one."""
+    """MLflow's error code with the start of its message; else the start of the answer."""
     try:
         body = json.loads(answer.content)
         return f"{body.get('error_code', '')}: {body.get('message', '')}"[:120]
@@ -424,19 +422,27 @@ class Pulse:
 
 
 class Recorder:
-    """One line for each second of the test, and what is left at the end. Runs where the counters are: not on workers."""
+    """One line for each second of the test, and the result. Runs where the counters are: not on workers."""
 
     def __init__(self, environment: Any, pulse: Pulse) -> None:
         self.environment, self.pulse = environment, pulse
         self.workers: dict[str, dict[str, float]] = {}
         self.series: list[dict[str, Any]] = []
-        self.shown = 0.0
+        self.shown, self.shown_requests = 0.0, 0
+        # Of the monotonic clock: a wall clock that is set during the test would make all rates wrong.
+        self.began = self.ended = 0.0
+
+    def begin(self) -> None:
+        self.began = time.monotonic()
+
+    def end(self) -> None:
+        self.ended = time.monotonic()
 
     def watch(self) -> None:
         psutil.cpu_percent()
         while True:
             gevent.sleep(1.0)
-            if self.environment.runner.state in ("spawning", "running", "stopping"):
+            if self.began and not self.ended and self.environment.runner.state != "ready":
                 self.note()
 
     def note(self) -> None:
@@ -445,7 +451,7 @@ class Recorder:
         own = self.pulse.read()
         busiest = list(self.workers.values()) or [own]
         moment = {
-            "time": round(time.time(), 2),
+            "at": round(time.monotonic() - self.began, 3),
             "users": users,
             "requests": total.num_requests,
             "failures": total.num_failures,
@@ -455,14 +461,12 @@ class Recorder:
             "client_lag": max(one["lag"] for one in busiest),
             "machine_cpu": round(psutil.cpu_percent() / 100, 3),
         }
-        before = self.series[-1] if self.series else {"requests": 0, "time": total.start_time}
         self.series.append(moment)
-        if moment["time"] - self.shown >= PLAN["progress_seconds"]:
-            self.shown = moment["time"]
-            passed = max(moment["time"] - before["time"], 0.001)
-            rate = (moment["requests"] - before["requests"]) / passed
+        if moment["at"] - self.shown >= PLAN["progress_seconds"] - 0.5:
+            rate = (moment["requests"] - self.shown_requests) / max(moment["at"] - self.shown, 0.001)
+            self.shown, self.shown_requests = moment["at"], moment["requests"]
             _say(
-                f"{moment['time'] - total.start_time:5.0f} s  {users:4d} users  {total.num_requests:7d} requests  "
+                f"{moment['at']:5.0f} s  {users:4d} users  {total.num_requests:7d} requests  "
                 f"{rate:7.1f}/s  p50 {moment['p50'] or 0:.0f} ms  p95 {moment['p95'] or 0:.0f} ms  "
                 f"{total.num_failures} failed"
             )
@@ -472,7 +476,8 @@ class Recorder:
         result = {
             "locust": _version(),
             "start": stats.total.start_time,
-            "end": stats.total.last_request_timestamp or time.time(),
+            "seconds": (self.ended or time.monotonic()) - self.began,
+            "cores": os.cpu_count() or 1,
             # Not serialize_stats(), which empties the counters before Locust writes its own reports.
             "stats": [_counters(entry) for entry in stats.entries.values() if entry.num_requests],
             "failures": [error.to_dict() for error in stats.errors.values()],
@@ -512,14 +517,14 @@ def _begin(environment: Any, **_rest: Any) -> None:
     pulse = Pulse()
     gevent.spawn(pulse.beat)
     if isinstance(environment.runner, WorkerRunner):
-        environment.events.report_to_master.add_listener(
-            lambda client_id, data: data.update({"pulse": pulse.read()}),  # noqa: ARG005
-        )
+        environment.events.report_to_master.add_listener(lambda client_id, data: data.update({"pulse": pulse.read()}))
         return
     recorder = Recorder(environment, pulse)
     if isinstance(environment.runner, MasterRunner):
         environment.events.worker_report.add_listener(
             lambda client_id, data: recorder.workers.update({client_id: data.get("pulse", {"cpu": 0.0, "lag": 0.0})})
         )
+    environment.events.test_start.add_listener(lambda **_more: recorder.begin())
+    environment.events.test_stop.add_listener(lambda **_more: recorder.end())
     gevent.spawn(recorder.watch)
     environment.events.quitting.add_listener(lambda **_more: recorder.finish())
