@@ -514,6 +514,8 @@ def _version() -> str:
 
 @events.init.add_listener
 def _begin(environment: Any, **_rest: Any) -> None:
+    # gevent's clock stood still while this file was read; timers that begin now would end too early.
+    gevent.get_hub().loop.update_now()
     pulse = Pulse()
     gevent.spawn(pulse.beat)
     if isinstance(environment.runner, WorkerRunner):
