@@ -27,6 +27,7 @@ TARGET = [
     "labels",
     "annotations",
     "render_dir",
+    "load_test_allowed",
 ]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 
