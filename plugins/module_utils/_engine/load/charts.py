@@ -122,6 +122,26 @@ def ranges(title: str, rows: Sequence[Range], width: int = 1060) -> str:
     return _figure(title, "", "".join(parts), ())
 
 
+def bars(title: str, values: Sequence[tuple[str, float]], unit: str = "", width: int = 520) -> str:
+    """One horizontal bar for each label."""
+    if not values:
+        return _empty(title)
+    left, right, row_height, top = 150, 70, 28, 4
+    height = top + row_height * len(values) + 4
+    most = max(max(value for _label, value in values), 1e-9)
+    parts = [_svg(title, width, height)]
+    for number, (label, value) in enumerate(values):
+        y = top + row_height * number
+        long = max(value / most * (width - left - right), 1)
+        parts.append(
+            f'<text class="label" x="{left - 10}" y="{y + 18}" text-anchor="end">{escape(label)}</text>'
+            f'<rect x="{left}" y="{y + 4}" width="{long:.1f}" height="20" rx="3" style="fill:var(--one)"/>'
+            f'<text class="label" x="{left + long + 8:.1f}" y="{y + 18}">{value:.4g}</text>'
+        )
+    parts.append("</svg>")
+    return _figure(title, unit, "".join(parts), ())
+
+
 def _figure(title: str, unit: str, svg: str, legend: Sequence[Line]) -> str:
     named = "".join(
         f'<span class="key"><i style="background:var(--{line.role})"></i>{escape(line.label)}</span>' for line in legend

@@ -84,7 +84,7 @@ def html(result: Mapping[str, Any], attachments: Iterable[str] = ()) -> str:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{'Passed' if judged['passed'] else 'Failed'}: {_text(result['title'])}</title>"
-        f"<style>{_STYLE}</style></head>\n<body><main>\n" + "\n".join(filter(None, body)) + "\n</main></body></html>\n"
+        f"<style>{STYLE}</style></head>\n<body><main>\n" + "\n".join(filter(None, body)) + "\n</main></body></html>\n"
     )
 
 
@@ -321,7 +321,7 @@ def _ms(value: float | None) -> str:
     return f"{value / 1000:.2f} s" if value >= 1000 else f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
 
 
-_STYLE = """
+STYLE = """
 :root{--page:#fff;--ink:#1c2430;--soft:#5d6877;--rule:#e3e7ec;--panel:#f6f8fa;--one:#2563a8;--two:#c2690c;
 --quiet:#9aa5b1;--good:#1a7f4b;--bad:#c0322b;--goodback:#e9f6ef;--badback:#fcedec}
 @media (prefers-color-scheme:dark){:root{--page:#14181d;--ink:#e4e8ed;--soft:#98a3b0;--rule:#2c333c;--panel:#1b2027;

@@ -1,0 +1,114 @@
+"""The report of a walk: what the steps left, side by side, also of a target that failed."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import walk
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
+
+MIB = 1024**2
+FAILED = """
+TASK [Check the wishes] ***
+[ERROR]: Task failed: Action failed: Port 5099 is taken by another process: free it.
+fatal: [local]: FAILED! =>
+    changed: false
+    msg: 'Port 5099 is taken by another
+        process: free it.'
+"""
+
+
+def step(name: str, ok: bool = True, seconds: float = 2.0, output: str = "") -> dict[str, Any]:
+    return {"name": name, "ok": ok, "seconds": seconds, "output": output}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """One target that went through, and one that failed at once."""
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    (good / "load").mkdir(parents=True)
+    bad.mkdir()
+    (good / "steps.json").write_text(json.dumps([step("deploy", seconds=31.4), step("training"), step("destroy")]))
+    (good / "training.json").write_text(
+        json.dumps(
+            {
+                "steps": {"linear regression": 1.25, "random forest": 3.5, "registry": 2.0},
+                "artifacts": [{"bytes": 32 * MIB, "put_seconds": 2.0, "get_seconds": 0.5}],
+            }
+        )
+    )
+    (good / "fault.json").write_text(json.dumps({"survived": True, "seconds": 4.2}))
+    operation = {"name": "log_metric", "p50_ms": 5.0, "p95_ms": 12.0, "p99_ms": 40.0}
+    total = {"per_second": 88.8, "p50_ms": 6.0, "p95_ms": 20.0, "p99_ms": 55.0, "error_rate": 0.0025}
+    servers = [{"measured": True, "memory_peak_bytes": 200 * MIB}, {"measured": False}]
+    (good / "load/result.json").write_text(json.dumps({"total": total, "operations": [operation], "servers": servers}))
+    (bad / "steps.json").write_text(json.dumps([step("deploy", False, 3.0, FAILED), step("destroy")]))
+    return tmp_path
+
+
+def test_what_was_measured_stands_side_by_side(folder: Path) -> None:
+    text = walk.markdown(walk.read(folder, ["good", "bad"]))
+    for line in (
+        "| From nothing to ready | s | 31.4 | - |",
+        "| Random forest, logged | s | 3.5 | - |",
+        "| Artifact of 32 MiB, put | MiB/s | 16.0 | - |",
+        "| Artifact of 32 MiB, get | MiB/s | 64.0 | - |",
+        "| Load: 95 % within | ms | 20 | - |",
+        "| Load: failed | % | 0.25 | - |",
+        "| Servers' memory at most | MiB | 200 | - |",
+        "| Healthy after a server was killed | s | 4.2 | - |",
+    ):
+        assert line in text.splitlines()
+
+
+def test_a_target_that_failed_is_reported_with_step_and_reason(folder: Path) -> None:
+    walked = walk.read(folder, ["good", "bad"])
+    said = walk.sentence(walked)
+    assert said == (
+        "1 of 2 targets went through. bad failed at deploy: Port 5099 is taken by another process: free it."
+    )
+    assert "| training | 2 s | not tried |" in walk.markdown(walked)
+
+
+@pytest.mark.parametrize("output", ["", "no playbook at all"])
+def test_a_step_that_left_no_message_has_a_reason_too(output: str) -> None:
+    assert walk.reason(output)
+
+
+def test_a_target_that_the_walk_never_came_to_is_named(folder: Path) -> None:
+    with pytest.raises(BadInput, match="the walk did not come to never"):
+        walk.read(folder, ["good", "never"])
+
+
+def test_a_broken_record_is_named(folder: Path) -> None:
+    (folder / "good/training.json").write_text("{")
+    with pytest.raises(BadInput, match=r"good/training\.json cannot be read"):
+        walk.read(folder, ["good"])
+
+
+def test_the_page_is_well_formed_and_loads_nothing_from_elsewhere(folder: Path) -> None:
+    page = walk.html(walk.read(folder, ["good", "bad"]))
+    opened: list[str] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            assert not {"src", "href"} & {name for name, _value in attrs}
+            if tag != "meta":
+                opened.append(tag)
+
+        def handle_endtag(self, tag: str) -> None:
+            assert opened.pop() == tag
+
+    Reader().feed(page)
+    assert not opened
+    assert "Port 5099 is taken" in page and "log_metric · good" in page
+
+
+def test_all_forms_are_written(folder: Path) -> None:
+    paths = walk.write(walk.read(folder, ["good"]), folder)
+    assert set(paths) == {"json", "markdown", "html"}
+    assert json.loads(Path(paths["json"]).read_text())["good"]["fault"]["seconds"] == 4.2
