@@ -4,7 +4,7 @@
 
 The last line on stdout is the JSON that the module of the same name returns, behind PREFIX, because pod logs merge
 stdout and stderr; in a pod it also becomes the container's termination message. Secrets come from the environment
-(C(PGPASSWORD), C(MLFLOW_TRACKING_PASSWORD)) or from files, never from arguments.
+(C(PGPASSWORD), C(MLFLOW_TRACKING_PASSWORD)) or from files (C(PGPASSWORD_FILE)), never from arguments.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,14 @@ PREFIX = "mlflow-ops: "
 # An image whose major number is another is refused.
 INTERFACE = "1.0"
 _TERMINATION_MESSAGE = Path("/dev/termination-log")
+# NAME_FILE names a file with the value of NAME. Only of these: AWS and others have variables of their own that end so.
+_FROM_FILES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "MLFLOW_AUTH_ADMIN_PASSWORD",
+    "MLFLOW_TRACKING_PASSWORD",
+    "PGPASSWORD",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], dict[str, Any]] = options.command
     try:
+        take_secrets_from_files(os.environ)
         result = command(options)
     except EngineError as error:
         result = {"failed": True, "msg": str(error)}
@@ -41,6 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if os.getpid() == 1 and os.access(_TERMINATION_MESSAGE, os.W_OK):
         _TERMINATION_MESSAGE.write_text(line)
     return 1 if result.get("failed") else 0
+
+
+def take_secrets_from_files(environment: MutableMapping[str, str]) -> None:
+    """Give the variables of NAME_FILE their values, which so never stand in what C(docker inspect) shows.
+
+    :raises EngineError: a file cannot be read.
+    """
+    for name in _FROM_FILES:
+        if name not in environment and (file := environment.get(f"{name}_FILE")):
+            environment[name] = _text_of(file, f"The file {file} of {name}_FILE")
 
 
 def result_of(log: str) -> dict[str, Any]:
@@ -136,10 +155,14 @@ def _server(options: argparse.Namespace) -> Server:
 def _password(file: str | None) -> str | None:
     if not file:
         return os.environ.get("MLFLOW_TRACKING_PASSWORD")
+    return _text_of(file, f"The password file {file}")
+
+
+def _text_of(file: str, name: str) -> str:
     try:
         return Path(file).read_text(encoding="utf-8").rstrip("\n")
     except OSError as error:
-        raise EngineError(f"The password file {file} cannot be read: {error.strerror}.") from error
+        raise EngineError(f"{name} cannot be read: {error.strerror}.") from error
 
 
 def _parser() -> argparse.ArgumentParser:
