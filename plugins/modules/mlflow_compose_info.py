@@ -90,7 +90,7 @@ missing_images:
   elements: str
 containers:
   description: >-
-    The deployment's containers with C(name), C(component), C(service), C(state), C(health), C(problem) (empty where
+    The deployment's containers with C(name), C(component), C(service), C(zone), C(state), C(health), C(problem) (empty where
     there is none), C(image), C(started), C(restarts), C(networks) and C(ports).
   returned: always
   type: list

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from . import ops
-from .compose import COMPONENT, DEPLOYMENT, labels
+from .compose import COMPONENT, DEPLOYMENT, ZONE, labels
 from .errors import BadInput, EngineError
 
 OLDEST_COMPOSE = (2, 20)
@@ -182,6 +182,7 @@ def container(one: Mapping[str, Any]) -> dict[str, Any]:
         "name": one["Name"].lstrip("/"),
         "component": known.get(COMPONENT, ""),
         "service": known.get("com.docker.compose.service", ""),
+        "zone": known.get(ZONE, ""),
         "state": state["Status"],
         "health": health,
         "problem": problem,
