@@ -5,12 +5,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mlflow_compose_front
-short_description: Take a server out of the front's rotation, or put it back
+short_description: Wait until a front sends requests to a server
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
-  - Before a server is stopped, the front must send it no more requests, and those that it has must be answered. Then
-    none is lost.
+  - After a server was replaced or its zone healed, the front looks at it before it sends requests there. Who then stops
+    the next one must wait for that.
 extends_documentation_fragment:
   - mlops.mlflow.attributes
 attributes:
@@ -20,7 +20,6 @@ attributes:
     support: none
   idempotent:
     support: full
-    details: It changes who gets requests, and nothing that a deployment consists of, so it never says V(changed).
 options:
   front:
     description:
@@ -32,12 +31,6 @@ options:
       - Name of the server in it.
     type: str
     required: true
-  state:
-    description:
-      - V(drained) returns when the server has no request any more, V(ready) when the front finds it healthy.
-    type: str
-    choices: [drained, ready]
-    required: true
   timeout:
     description:
       - Seconds to wait for that at most.
@@ -46,21 +39,21 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Send no more requests to the first server
+- name: Wait for the first server
   mlops.mlflow.mlflow_compose_front:
     front: mlflow-front
     server: server-1
-    state: drained
 """
 
 RETURN = r"""
-told:
-  description: Whether there is a front that knows the server. Without one there is nobody to tell.
+seconds:
+  description: How long it took.
   returned: success
-  type: bool
-  sample: true
+  type: float
+  sample: 0.4
 """
 
+import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -70,10 +63,10 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 def apply(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    if module.check_mode:
-        return {"changed": False, "told": False}
-    act = docker.drain if params["state"] == "drained" else docker.undrain
-    return {"changed": False, "told": act(params["front"], params["server"], params["timeout"])}
+    start = time.monotonic()
+    if not module.check_mode:
+        docker.wait_for_front(params["front"], params["server"], params["timeout"])
+    return {"changed": False, "seconds": round(time.monotonic() - start, 2)}
 
 
 def main() -> None:
@@ -81,7 +74,6 @@ def main() -> None:
         argument_spec={
             "front": {"type": "str", "required": True},
             "server": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["drained", "ready"], "required": True},
             "timeout": {"type": "float", "default": 60.0},
         },
         supports_check_mode=True,

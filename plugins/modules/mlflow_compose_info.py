@@ -95,6 +95,11 @@ containers:
   returned: always
   type: list
   elements: dict
+scratch:
+  description: Volumes in which servers keep what is not worth keeping.
+  returned: always
+  type: list
+  elements: str
 port:
   description: Whether the port is V(free), V(ours) or V(taken) by another program.
   returned: always

@@ -19,6 +19,7 @@ LABEL = "mlops.mlflow"
 DEPLOYMENT = f"{LABEL}.deployment"
 COMPONENT = f"{LABEL}.component"
 ZONE = f"{LABEL}.zone"
+SCRATCH = "scratch"
 # What docker accepts as a name of containers, networks and volumes, and compose as that of a project.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
@@ -39,7 +40,7 @@ def complete(document: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str
 
     :param document: what a template renders. A service's C(limits) (C(cpu), C(memory), as Kubernetes writes them)
         become those of the container; its C(networks) are a part of C(common)'s, all of them where it names none.
-        Volumes and networks are made before and outlive the project.
+        Volumes with a name and networks are made before and outlive the project; a volume without one is scratch.
     :param common: C(name) (of the deployment), C(component), C(networks) (names), and optionally C(labels).
     :raises BadInput: a name that Docker would refuse, a service without limits, user or a way to tell its health.
     """
@@ -51,9 +52,13 @@ def complete(document: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str
         name: _service(name, service, common, networks) for name, service in result["services"].items()
     }
     result["networks"] = {network: {"name": network, "external": True} for network in networks}
-    if volumes := sorted(_volumes(result["services"].values())):
-        result["volumes"] = {volume: {"name": volume, "external": True} for volume in volumes}
-    return result
+    scratch = {volume for service in result["services"].values() for volume in _scratch(service, common)}
+    volumes: dict[str, Any] = {
+        volume: {"name": volume, "labels": labels(str(common["name"]), SCRATCH)} for volume in sorted(scratch)
+    }
+    for volume in sorted(_volumes(result["services"].values()) - scratch):
+        volumes[volume] = {"name": volume, "external": True}
+    return {**result, "volumes": volumes} if volumes else result
 
 
 def check_name(name: str, variable: str) -> None:
@@ -93,6 +98,16 @@ def _service(name: str, service: dict[str, Any], common: Mapping[str, Any], netw
             **labels(str(common["name"]), str(common["component"])),
         },
     }
+
+
+def _scratch(service: Mapping[str, Any], common: Mapping[str, Any]) -> list[str]:
+    """Name the volumes without a name: Docker would leave those behind at each replacement of the container."""
+    found = []
+    for mount in service.get("volumes", []):
+        if mount["type"] == "volume" and not mount.get("source"):
+            mount["source"] = f"{service['container_name']}-{SCRATCH}"
+            found.append(mount["source"])
+    return found
 
 
 def _volumes(services: Iterable[Mapping[str, Any]]) -> set[str]:

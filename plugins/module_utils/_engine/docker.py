@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from . import ops
-from .compose import COMPONENT, DEPLOYMENT, ZONE, labels
+from .compose import COMPONENT, DEPLOYMENT, SCRATCH, ZONE, labels
 from .errors import BadInput, EngineError
 
 OLDEST_COMPOSE = (2, 20)
@@ -57,8 +57,8 @@ def look(
 
     :param networks: names and the subnets that are wished for them (empty: none).
     :returns: C(engine), C(compose) (C(version) and C(problem)), C(networks) and C(volumes) (name: deployment that it
-        belongs to, empty for nobody's), C(overlaps) (texts), C(missing_images), C(containers), C(port) (free, ours or
-        taken).
+        belongs to, empty for nobody's), C(overlaps) (texts), C(missing_images), C(containers), C(scratch) (names of
+        volumes), C(port) (free, ours or taken).
     """
     found: dict[str, Any] = {
         "engine": {"version": "", "problem": ""},
@@ -68,6 +68,7 @@ def look(
         "overlaps": [],
         "missing_images": [],
         "containers": [],
+        "scratch": [],
         "port": "free",
     }
     try:
@@ -84,6 +85,8 @@ def look(
     found["volumes"] = {one["Name"]: owner(one) for one in _inspect("volume", volumes)}
     found["missing_images"] = [image for image in dict.fromkeys(images) if not _inspect("image", [image])]
     found["containers"] = containers(name)
+    mine = (f"--filter=label={DEPLOYMENT}={name}", f"--filter=label={COMPONENT}={SCRATCH}")
+    found["scratch"] = sorted(call("volume", "ls", "--quiet", *mine).stdout.split())
     if port:
         found["port"] = port_state(found["containers"], host, port)
     return found
@@ -287,39 +290,16 @@ def run_ops(project: str, service: str, arguments: Sequence[str], timeout: float
         raise
 
 
-def drain(front: str, server: str, timeout: float) -> bool:
-    """Let no new request go to a server, and wait until it has answered those that it has.
+def wait_for_front(front: str, server: str, timeout: float) -> None:
+    """Wait until the front sends requests to a server.
 
-    :returns: whether there is a front that knows the server. Without one there is nobody to tell.
-    :raises DockerError: requests are still under way after C(timeout) seconds.
+    :raises DockerError: it does not find the server healthy within C(timeout) seconds.
     """
-    if not _tell(front, f"set server servers/{server} state drain"):
-        return False
     deadline = time.monotonic() + timeout
-    while under_way := _sessions(front, server):
-        if time.monotonic() > deadline:
-            raise DockerError(
-                f"{server} still answers {under_way} requests after {timeout:.0f} s. Try again later, or raise "
-                f"mlflow_server_drain_timeout."
-            )
-        time.sleep(0.2)
-    return True
-
-
-def undrain(front: str, server: str, timeout: float) -> bool:
-    """Let requests go to a server again, and wait until the front finds it healthy."""
-    if not _tell(front, f"set server servers/{server} state ready"):
-        return False
-    deadline = time.monotonic() + timeout
-    while (state := _stats(front, server).get("status", "")) != "UP":
+    while (state := _stats(front, server).get("status") or "unknown to it") != "UP":
         if time.monotonic() > deadline:
             raise DockerError(f"The front {front} does not find {server} healthy after {timeout:.0f} s: it is {state}.")
         time.sleep(0.2)
-    return True
-
-
-def _sessions(front: str, server: str) -> int:
-    return int(_stats(front, server).get("scur") or 0)
 
 
 def _stats(front: str, server: str) -> dict[str, str]:
@@ -327,14 +307,6 @@ def _stats(front: str, server: str) -> dict[str, str]:
     names = lines[0].split(",") if lines else []
     rows = [dict(zip(names, line.split(","), strict=False)) for line in lines[1:]]
     return next((row for row in rows if row.get("svname") == server), {})
-
-
-def _tell(front: str, command: str) -> bool:
-    """Whether the front took the command: it may not run, or not know the server yet."""
-    try:
-        return not _ask(front, command).strip()
-    except DockerError:
-        return False
 
 
 def _ask(front: str, command: str) -> str:

@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from . import bucket, health, info, schema, smoke, starter
 from .errors import EngineError
@@ -86,6 +86,8 @@ def result_of(log: str) -> dict[str, Any]:
 
 
 def _exec(options: argparse.Namespace) -> dict[str, Any]:
+    if options.drain:
+        _keep(options)
     launch = Path(options.launch)
     uri = json.loads(launch.read_text())["env"]["_MLFLOW_SERVER_FILE_STORE"]
     uris = {"the backend store": (uri, schema.TRACKING), "the user database": (options.auth_uri, schema.AUTH)}
@@ -93,6 +95,14 @@ def _exec(options: argparse.Namespace) -> dict[str, Any]:
         if database:
             schema.wait_until_current(database, os.environ.get("PGPASSWORD"), kind, what, options.wait_timeout, _say)
     starter.start(launch)
+
+
+def _keep(options: argparse.Namespace) -> NoReturn:
+    """Become the keeper, which runs this command again without C(--drain)."""
+    own = [word for word in sys.argv[1:] if not word.startswith("--drain")]
+    keeper = [sys.executable, "-I", str(Path(__file__).with_name("keeper.py"))]
+    place = [f"--port={options.drain_port}", f"--seconds={options.drain}"]
+    os.execv(keeper[0], [*keeper, *place, "--", sys.argv[0], *own])  # noqa: S606
 
 
 def _say(text: str) -> None:
@@ -179,6 +189,8 @@ def _parser() -> argparse.ArgumentParser:
     become.add_argument("launch")
     become.add_argument("--auth-uri")
     become.add_argument("--wait-timeout", type=float, default=600.0)
+    become.add_argument("--drain", type=float, default=0.0, help="seconds from SIGTERM until the server is told")
+    become.add_argument("--drain-port", type=int, default=5001, help="where a front asks whether to send requests")
     add("version", _version, "say which interface, schema and Python this image has")
     create = add("schema", _schema, "create the database schema where it is empty, refuse one that does not fit")
     create.add_argument("--uri", required=True)
