@@ -7,7 +7,7 @@ RUN := . $(VENV)/bin/activate &&
 VARS ?=
 EXTRA := $(foreach var,$(VARS),-e '$(var)')
 
-.PHONY: help deploy destroy health status test test-host test-cluster lint lock bench clean cluster-up cluster-down
+.PHONY: help deploy destroy health status test test-host test-cluster test-compose lint lock bench clean cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -33,6 +33,9 @@ test-host: $(VENV)/dev ## a host of its own over SSH, killed and rebooted (Linux
 test-cluster: $(VENV)/dev ## the target kubernetes on a real Kubernetes (Linux, root, Go; the first time 15 min more)
 	@$(RUN) tests/run cluster
 
+test-compose: $(VENV)/dev ## the compose targets on a real Docker Engine (Linux, root, Go; the first time 5 min more)
+	@$(RUN) tests/run compose
+
 cluster-up: ## a real Kubernetes for tests, built from Go modules (Linux, root, Go)
 	@python3 tests/cluster/cluster.py up
 
@@ -55,5 +58,5 @@ clean: ## remove what the targets above put into the clone
 $(VENV)/run: requirements.txt
 	@tools/environment $(VENV) requirements.txt && touch $@
 
-$(VENV)/dev: requirements.txt requirements-dev.txt requirements-kubernetes.txt
+$(VENV)/dev: requirements.txt requirements-dev.txt requirements-kubernetes.txt requirements-compose.txt
 	@tools/environment $(VENV) requirements-dev.txt && touch $@ $(VENV)/run
