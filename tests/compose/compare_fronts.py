@@ -31,7 +31,8 @@ pid /tmp/nginx.pid;
 error_log stderr;
 http {
   access_log off;
-  client_body_temp_path /tmp/b; proxy_temp_path /tmp/p; fastcgi_temp_path /tmp/f; uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s;
+  client_body_temp_path /tmp/b; proxy_temp_path /tmp/p; fastcgi_temp_path /tmp/f;
+  uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s;
   client_max_body_size 0;
   resolver 127.0.0.11 valid=1s;
   upstream servers {
@@ -84,9 +85,14 @@ def main() -> int:
                             harm(f"mlflow-server-{number % 2 + 1}", "ab"[number % 2])
                             deployment.wait_until_healthy()
                             if front == "nginx":
-                                docker("exec", NAME, "nginx", "-c", "/etc/front/nginx.conf", "-s", "reload", check=False)
+                                docker(
+                                    "exec", NAME, "nginx", "-c", "/etc/front/nginx.conf", "-s", "reload", check=False
+                                )
                             time.sleep(3)
-                    print(f"| {what} | {front} | {seen.answers} | {len(seen.failures)} | {seen.slowest:.1f} s |", flush=True)
+                    print(
+                        f"| {what} | {front} | {seen.answers} | {len(seen.failures)} | {seen.slowest:.1f} s |",
+                        flush=True,
+                    )
         finally:
             docker("rm", "--force", "--volumes", NAME)
     return 0

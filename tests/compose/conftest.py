@@ -15,12 +15,14 @@ from support.environments import Environments
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "cluster"))  # load, real client
 
-from compose_target.deployment import Deployment  # noqa: E402
-from k8s.client import RealClient  # noqa: E402
+from compose_target.deployment import Deployment
+from k8s.client import RealClient
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "compose: deploys to the Docker Engine of tests/compose/engine.py; needs minutes")
+    config.addinivalue_line(
+        "markers", "compose: deploys to the Docker Engine of tests/compose/engine.py; needs minutes"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

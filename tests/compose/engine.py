@@ -16,11 +16,10 @@ from pathlib import Path
 os.environ["MLOPS_TEST_BED"] = "compose"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
 
-from testcluster import images, leftovers, preflight, processes, settings, target_images  # noqa: E402
-from testcluster.processes import Process  # noqa: E402
-from testcluster.shell import Failure, run, say, wait_for  # noqa: E402
-
-import programs  # noqa: E402
+import programs
+from testcluster import images, leftovers, preflight, processes, settings, target_images
+from testcluster.processes import Process
+from testcluster.shell import Failure, run, say, wait_for
 
 NAME = "dockerd"
 NETNS = "mlops-mlflow-compose"
@@ -157,7 +156,7 @@ def inside(arguments: argparse.Namespace) -> int:
     if not is_running():
         raise Failure("The engine is not up: `python tests/compose/engine.py up` starts it.")
     command = ["nsenter", f"--net=/run/netns/{NETNS}", *arguments.argv]
-    os.execvpe(command[0], command, {**os.environ, **environment()})
+    os.execvpe(command[0], command, {**os.environ, **environment()})  # noqa: S606
 
 
 def environment() -> dict[str, str]:

@@ -23,8 +23,8 @@ def compose_plugin() -> Path:
     plugin = settings.CACHE / "cli-plugins" / "docker-compose"
     if plugin.exists():
         return plugin
-    installed = [Path(folder, "docker-compose") for folder in
-                 ("/usr/libexec/docker/cli-plugins", "/usr/lib/docker/cli-plugins", "/usr/local/lib/docker/cli-plugins")]  # fmt: skip
+    folders = ("/usr/libexec/docker", "/usr/lib/docker", "/usr/local/lib/docker")
+    installed = [Path(folder, "cli-plugins", "docker-compose") for folder in folders]
     if found := next((path for path in installed if path.exists()), None):
         return found
     work = settings.CACHE / "apt"

@@ -67,16 +67,12 @@ def test_an_engine_that_is_not_running(make: Callable[..., Deployment], monkeypa
     assert list(deployment.folder.iterdir()) == []
 
 
-def test_a_compose_plugin_that_is_too_old(
-    refused: Callable[..., str], docker_that_says: Callable[[str], None]
-) -> None:
+def test_a_compose_plugin_that_is_too_old(refused: Callable[..., str], docker_that_says: Callable[[str], None]) -> None:
     docker_that_says("echo 2.17.3; exit 0")
     assert "The compose plugin 2.17.3 is too old: 2.20 or newer is needed." in refused()
 
 
-def test_a_compose_plugin_that_is_missing(
-    refused: Callable[..., str], docker_that_says: Callable[[str], None]
-) -> None:
+def test_a_compose_plugin_that_is_missing(refused: Callable[..., str], docker_that_says: Callable[[str], None]) -> None:
     docker_that_says("echo \"docker: 'compose' is not a docker command.\" >&2; exit 1")
     assert "The compose plugin of Docker is not installed" in refused()
 
@@ -97,9 +93,7 @@ def test_subnets_that_overlap_each_other(refused: Callable[..., str]) -> None:
 
 
 def test_a_subnet_that_is_none(refused: Callable[..., str]) -> None:
-    assert "The subnet 'somewhere' of the network t-bad-a is none" in refused(
-        mlflow_zones={"a": "somewhere", "b": ""}
-    )
+    assert "The subnet 'somewhere' of the network t-bad-a is none" in refused(mlflow_zones={"a": "somewhere", "b": ""})
 
 
 def test_an_image_that_is_missing(refused: Callable[..., str]) -> None:

@@ -20,6 +20,8 @@ TARGETS = {
     "compose_single_az": {"mlflow_server_auth": "basic"},
     "compose_multi_az_nfs": {"mlflow_artifact_store_type": "volume"},
 }
+# Of files that may be shown to anybody.
+WRITTEN = (".yaml", ".json", ".ini", ".cfg")
 LOG_A_RUN = """
 run = client.create_run("0")
 client.log_metric(run.info.run_id, "loss", 0.25)
@@ -176,7 +178,7 @@ def test_secrets_appear_nowhere(make: Callable[..., Deployment], tmp_path: Path)
             **{f"docker inspect {name}": docker("inspect", name) for name in names},
             **{f"docker logs {name}": docker("logs", name) for name in names},
             **{f"docker top {name}": docker("top", name, "-o", "pid,args") for name in names},
-            **{str(path): path.read_text() for path in deployment.folder.rglob("*") if path.name.endswith((".yaml", ".json", ".ini", ".cfg"))},
+            **{str(path): path.read_text() for path in deployment.folder.rglob("*") if path.suffix in WRITTEN},
         }  # fmt: skip
         kept = deployment.folder / "secrets"
         secrets = {path.name: path.read_text().strip() for path in kept.iterdir()}

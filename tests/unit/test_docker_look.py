@@ -71,7 +71,7 @@ def test_subnets_are_held_against_each_other_networks_and_routes(tmp_path: Path)
     assert found(a="172.18.4.0/24") == ["172.18.4.0/24 of m-a overlaps 172.18.0.0/16 of the network bridge"]
     assert found(a="192.0.2.128/25") == ["192.0.2.128/25 of m-a overlaps 192.0.2.0/24 of a route of this host"]
     assert found(b="10.2.0.0/16", c="10.2.1.0/24") == ["10.2.0.0/16 of m-b overlaps 10.2.1.0/24 of m-c"]
-    with pytest.raises(BadInput, match="The subnet '10.1.0.1/24' of the network m-b is none"):
+    with pytest.raises(BadInput, match=r"The subnet '10\.1\.0\.1/24' of the network m-b is none"):
         found(b="10.1.0.1/24")
     assert docker.host_routes(NOTHING) == []
 

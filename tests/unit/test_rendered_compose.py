@@ -163,7 +163,9 @@ def test_servers_do_not_race_for_an_empty_database(case: Rendered) -> None:
     assert own["profiles"] == ["ops"], "it runs when the role asks for it, before the servers"
     assert own["restart"] == "no"
     owners = {mount["source"] for mount in own["volumes"]}
-    others = {mount.get("source") for name, one in case.services.items() if name != "schema" for mount in one["volumes"]}
+    others = {
+        mount.get("source") for name, one in case.services.items() if name != "schema" for mount in one["volumes"]
+    }
     assert not owners & others, "nobody else has the owner's password"
 
 

@@ -34,7 +34,12 @@ def call(*arguments: str, timeout: float = _SECONDS, check: bool = True) -> subp
     """Run docker. C(check): whether an exit status other than 0 is an error."""
     try:
         done = subprocess.run(
-            ["docker", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+            ["docker", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
     except FileNotFoundError:
         raise DockerError("The program docker is not installed on this host: install Docker Engine.") from None
@@ -108,7 +113,9 @@ def compose_state(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     wanted = ".".join(map(str, OLDEST_COMPOSE))
     version = done.stdout.strip().removeprefix("v")
     if done.returncode or not version[:1].isdigit():
-        problem = f"The compose plugin of Docker is not installed (docker compose version): {wanted} or newer is needed."
+        problem = (
+            f"The compose plugin of Docker is not installed (docker compose version): {wanted} or newer is needed."
+        )
         return {"version": "", "problem": problem}
     old = f"The compose plugin {version} is too old: {wanted} or newer is needed."
     return {"version": version, "problem": old if _numbers(version) < OLDEST_COMPOSE else ""}

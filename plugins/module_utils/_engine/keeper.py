@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Keeper: the first process of a container whose server is behind a front.
 
-Told to stop, gunicorn drops requests that it has accepted and not yet begun. Kubernetes waits before it tells a server to
-stop, until nobody sends it requests any more; Docker does not. So the keeper is told instead: it says C(drain) to the
-front, which asks several times a second, waits until the front must have heard it, and only then tells the server.
+Told to stop, gunicorn drops requests that it has accepted and not yet begun. Kubernetes waits before it tells a server
+to stop, until nobody sends it requests any more; Docker does not. So the keeper is told instead: it says C(drain) to
+the front, which asks several times a second, waits until the front must have heard it, and only then tells the server.
 
 Standard library only, no import of the engine: it lives as long as the server, and is to be small.
 """

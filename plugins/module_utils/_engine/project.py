@@ -36,8 +36,8 @@ def ensure(
     :param copies: files with secrets, by the path of their copy. What is mounted into a container must be open to
         its user; the folder that only its owner can enter protects it on the host.
     :param generated: those of them that are made where they do not exist.
-    :returns: C(existed) (whether there was a compose file before), C(written) (paths in the folder), C(generated) (files),
-        C(before) and C(after) (texts of C(written), without secrets).
+    :returns: C(existed) (whether there was a compose file before), C(written) (paths in the folder), C(generated)
+        (files), C(before) and C(after) (texts of C(written), without secrets).
     :raises BadInput: a file with a secret does not exist, or cannot be read.
     """
     existed = (folder / COMPOSE_FILE).exists()
