@@ -7,7 +7,7 @@ RUN := . $(VENV)/bin/activate &&
 VARS ?=
 EXTRA := $(foreach var,$(VARS),-e '$(var)')
 
-.PHONY: help deploy destroy health status test test-host test-cluster soak lint lock bench bench-cluster clean cluster-up cluster-down
+.PHONY: help deploy destroy health status test test-host test-cluster test-compose soak lint lock bench bench-cluster clean cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -32,6 +32,9 @@ test-host: $(VENV)/dev ## a host of its own over SSH, killed and rebooted (Linux
 
 test-cluster: $(VENV)/dev ## the target kubernetes on a real Kubernetes (Linux, root, Go; the first time 15 min more)
 	@$(RUN) tests/run cluster
+
+test-compose: $(VENV)/dev ## the compose targets on a real Docker Engine (Linux, root, Go; the first time 5 min more)
+	@$(RUN) tests/run compose
 
 soak: $(VENV)/dev ## the tests on the cluster with their full counts (the same, and an hour)
 	@$(RUN) tests/run soak
@@ -61,5 +64,5 @@ clean: ## remove what the targets above put into the clone
 $(VENV)/run: requirements.txt
 	@tools/environment $(VENV) requirements.txt && touch $@
 
-$(VENV)/dev: requirements.txt requirements-dev.txt requirements-kubernetes.txt
+$(VENV)/dev: requirements.txt requirements-dev.txt requirements-kubernetes.txt requirements-compose.txt
 	@tools/environment $(VENV) requirements-dev.txt && touch $@ $(VENV)/run

@@ -25,8 +25,10 @@ _FOR_OTHERS = (
     "create_bucket",  # whether a missing bucket is to be created
     "creates_secret",  # whether the component's role puts the secrets where they are said to be
     "footprint",  # what the component takes of a cluster at its most
+    "images",  # that its containers run
     "max_connections",  # that the database offers
     "storage_class",  # of its volumes; empty for the default one
+    "volumes",  # that hold its data
     "workloads",  # to wait for
 )
 

@@ -4,7 +4,7 @@
 
 The last line on stdout is the JSON that the module of the same name returns, behind PREFIX, because pod logs merge
 stdout and stderr; in a pod it also becomes the container's termination message. Secrets come from the environment
-(C(PGPASSWORD), C(MLFLOW_TRACKING_PASSWORD)) or from files, never from arguments.
+(C(PGPASSWORD), C(MLFLOW_TRACKING_PASSWORD)) or from files (C(PGPASSWORD_FILE)), never from arguments.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from . import bucket, health, info, schema, smoke, starter
 from .errors import EngineError
@@ -26,6 +26,14 @@ PREFIX = "mlflow-ops: "
 INTERFACE = "1.0"
 _BEING_CREATED = "wait also for databases and roles that do not exist yet"
 _TERMINATION_MESSAGE = Path("/dev/termination-log")
+# NAME_FILE names a file with the value of NAME. Only of these: AWS and others have variables of their own that end so.
+_FROM_FILES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "MLFLOW_AUTH_ADMIN_PASSWORD",
+    "MLFLOW_TRACKING_PASSWORD",
+    "PGPASSWORD",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], dict[str, Any]] = options.command
     try:
+        take_secrets_from_files(os.environ)
         result = command(options)
     except EngineError as error:
         result = {"failed": True, "msg": str(error)}
@@ -42,6 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if os.getpid() == 1 and os.access(_TERMINATION_MESSAGE, os.W_OK):
         _TERMINATION_MESSAGE.write_text(line)
     return 1 if result.get("failed") else 0
+
+
+def take_secrets_from_files(environment: MutableMapping[str, str]) -> None:
+    """Give the variables of NAME_FILE their values, which so never stand in what C(docker inspect) shows.
+
+    :raises EngineError: a file cannot be read.
+    """
+    for name in _FROM_FILES:
+        if name not in environment and (file := environment.get(f"{name}_FILE")):
+            environment[name] = _text_of(file, f"The file {file} of {name}_FILE")
 
 
 def result_of(log: str) -> dict[str, Any]:
@@ -68,6 +87,8 @@ def result_of(log: str) -> dict[str, Any]:
 
 
 def _exec(options: argparse.Namespace) -> dict[str, Any]:
+    if options.drain:
+        _keep(options)
     launch = Path(options.launch)
     try:
         uri = json.loads(launch.read_text())["env"]["_MLFLOW_SERVER_FILE_STORE"]
@@ -89,6 +110,14 @@ def _reach(options: argparse.Namespace, uri: str, role: str | None = None) -> No
     schema.wait_until_reachable(
         uri, os.environ.get("PGPASSWORD"), options.wait_timeout, _say, options.being_created, role
     )
+
+
+def _keep(options: argparse.Namespace) -> NoReturn:
+    """Become the keeper, which runs this command again without C(--drain)."""
+    own = [word for word in sys.argv[1:] if not word.startswith("--drain")]
+    keeper = [sys.executable, "-I", str(Path(__file__).with_name("keeper.py"))]
+    place = [f"--port={options.drain_port}", f"--seconds={options.drain}"]
+    os.execv(keeper[0], [*keeper, *place, "--", sys.argv[0], *own])  # noqa: S606
 
 
 def _say(text: str) -> None:
@@ -152,10 +181,14 @@ def _server(options: argparse.Namespace) -> Server:
 def _password(file: str | None) -> str | None:
     if not file:
         return os.environ.get("MLFLOW_TRACKING_PASSWORD")
+    return _text_of(file, f"The password file {file}")
+
+
+def _text_of(file: str, name: str) -> str:
     try:
         return Path(file).read_text(encoding="utf-8").rstrip("\n")
     except OSError as error:
-        raise EngineError(f"The password file {file} cannot be read: {error.strerror}.") from error
+        raise EngineError(f"{name} cannot be read: {error.strerror}.") from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -173,6 +206,8 @@ def _parser() -> argparse.ArgumentParser:
     become.add_argument("--auth-uri")
     become.add_argument("--wait-timeout", type=float, default=600.0)
     become.add_argument("--being-created", action="store_true", help=_BEING_CREATED)
+    become.add_argument("--drain", type=float, default=0.0, help="seconds from SIGTERM until the server is told")
+    become.add_argument("--drain-port", type=int, default=5001, help="where a front asks whether to send requests")
     add("version", _version, "say which interface, schema and Python this image has")
     create = add("schema", _schema, "create the database schema where it is empty, refuse one that does not fit")
     create.add_argument("--uri", required=True)

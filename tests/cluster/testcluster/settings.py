@@ -30,8 +30,11 @@ COMMAND = "python tests/cluster/cluster.py"
 GO_SOURCES = HERE / "go"
 ADDONS = HERE / "addons"
 
+# tests/compose has a Docker engine of its own with this code, beside a running cluster.
+BED = os.environ.get("MLOPS_TEST_BED", "cluster")
+
 # Kept by `down`: programs and images that are expensive to make again, and the logs of the last run.
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlops-mlflow-tests" / "cluster"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlops-mlflow-tests" / BED
 PROGRAMS = CACHE / "bin"
 LOGS = CACHE / "logs"
 DOCKER_ROOT = CACHE / "docker"
@@ -40,7 +43,7 @@ LOCK = CACHE / "lock"
 
 # Removed by `down`. Two places, because STATE is often in memory and NODE_DATA can become large.
 NODE_DATA = CACHE / "node"
-STATE = Path("/run/mlops-mlflow-tests/cluster")
+STATE = Path("/run/mlops-mlflow-tests", BED)
 PKI = STATE / "pki"
 CONFIG = STATE / "config"
 PROCESSES = STATE / "processes"

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from . import settings
+
 TAIL_LINES = 15
 SAY_EVERY_SECONDS = 20
 
@@ -23,7 +25,7 @@ class Failure(Exception):
 
 
 def say(message: str) -> None:
-    print(f"cluster: {message}", flush=True)
+    print(f"{settings.BED}: {message}", flush=True)
 
 
 def tail(log: Path, lines: int = TAIL_LINES) -> str:

@@ -13,7 +13,14 @@ _POSTGRESQL_CONTEXT = settings.HERE / "images" / "postgresql"
 
 
 def ensure() -> None:
-    """Build both (the engine's cache makes the second time quick) and load them into the node."""
+    """Build both and load them into the node."""
+    build()
+    for image in (MLFLOW, POSTGRESQL):
+        images.load(image)
+
+
+def build() -> None:
+    """The engine's cache makes the second time quick."""
     variables = {
         "mlflow_image": MLFLOW,
         "mlflow_image_base": images.DEBIAN_IMAGE,
@@ -30,5 +37,3 @@ def ensure() -> None:
     images.build_image(
         _POSTGRESQL_CONTEXT, _POSTGRESQL_CONTEXT / "Containerfile", POSTGRESQL, {"BASE": images.DEBIAN_IMAGE}
     )
-    for image in (MLFLOW, POSTGRESQL):
-        images.load(image)

@@ -1,0 +1,115 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mlflow_compose_files
+short_description: Write the files of a compose project
+version_added: 0.1.0
+author: The mlops.mlflow authors (@mlops-mlflow)
+description:
+  - Writes the compose file and what its containers are given in one call, generates secrets that do not exist yet, and
+    copies secrets to files that the containers' users can read, in a folder that only its owner can enter.
+extends_documentation_fragment:
+  - mlops.mlflow.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Secrets are never in it.
+  idempotent:
+    support: full
+options:
+  folder:
+    description:
+      - The folder of the project.
+    type: path
+    required: true
+  files:
+    description:
+      - The text of each file under its path in the folder. No secrets.
+    type: dict
+    default: {}
+  secrets:
+    description:
+      - Files on the host that hold secrets, each under the path of its copy in the folder.
+    type: dict
+    default: {}
+  generated:
+    description:
+      - Those of these files that are generated where they do not exist.
+    type: list
+    elements: path
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Write the files of the database
+  mlops.mlflow.mlflow_compose_files:
+    folder: /var/lib/mlflow/compose/database
+    files:
+      compose.yaml: "{{ text }}"
+    secrets:
+      secrets/password: /var/lib/mlflow/secrets/database-password
+    generated: [/var/lib/mlflow/secrets/database-password]
+"""
+
+RETURN = r"""
+existed:
+  description: Whether there was a compose file before.
+  returned: success
+  type: bool
+  sample: true
+written:
+  description: Paths in the folder of what was written, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [compose.yaml]
+generated:
+  description: Files with secrets that were generated, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import project
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
+
+
+def write(module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    texts = {path: text if text.endswith("\n") else f"{text}\n" for path, text in params["files"].items()}
+    result = project.ensure(
+        Path(params["folder"]), texts, params["secrets"], params["generated"], dry_run=module.check_mode
+    )
+    before, after = result.pop("before"), result.pop("after")
+    diff = [
+        {"before_header": path, "after_header": path, "before": before[path], "after": after[path]} for path in after
+    ]
+    return {"changed": bool(result["written"] or result["generated"]), **result, "diff": diff}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "folder": {"type": "path", "required": True},
+            "files": {"type": "dict", "default": {}},
+            # Places, not secrets.
+            "secrets": {"type": "dict", "default": {}, "no_log": False},
+            "generated": {"type": "list", "elements": "path", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    run(module, write)
+
+
+if __name__ == "__main__":
+    main()

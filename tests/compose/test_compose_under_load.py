@@ -1,0 +1,157 @@
+"""What clients notice while servers stop, die, lose their zone, and while the database is away."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from compose_target.deployment import Deployment
+from compose_target.engine import docker, inspect, is_healthy, kill_all
+from k8s.amounts import amounts
+from k8s.client import RealClient
+from k8s.kubectl import eventually
+from k8s.load import Load, under_load
+
+pytestmark = pytest.mark.compose
+
+THREADS = 4
+# From a death until the front sends nothing there any more.
+NOTICED_SECONDS = 10.0
+
+
+@pytest.fixture(autouse=True)
+def rested(multi_az: Deployment) -> None:
+    """Each test begins with all servers in rotation."""
+    multi_az.wait_until_healthy()
+
+
+def nothing_lost(seen: Load, deployment: Deployment) -> None:
+    print(f"\n{seen}")
+    assert seen.answers > 0
+    assert seen.lost(deployment) == {}
+
+
+def _more(seen: Load, amount: int = 20) -> None:
+    before = seen.answers
+    eventually("writes are answered", lambda: seen.answers > before + amount)
+
+
+@amounts(2, 20, "stops")
+def test_no_request_fails_while_servers_are_stopped_in_good_order(multi_az: Deployment, amount: int) -> None:
+    with under_load(multi_az, THREADS, pause=0) as seen:
+        for number in range(amount):
+            server = multi_az.servers()[number % 2]
+            docker("stop", server)
+            _more(seen)
+            docker("start", server)
+            multi_az.wait_until_healthy()
+    nothing_lost(seen, multi_az)
+    assert not seen.failures
+
+
+@amounts(2, 20, "kills")
+def test_a_killed_server_takes_only_its_requests_with_it_and_the_real_client_sees_no_error(
+    multi_az: Deployment, real_client: RealClient, amount: int
+) -> None:
+    kills: list[float] = []
+    with real_client.reading(multi_az) as reader, under_load(multi_az, THREADS, pause=0) as seen:
+        for number in range(amount):
+            server = multi_az.servers()[number % 2]
+            before = inspect(server)["State"]["StartedAt"]
+            kills.append(time.monotonic())
+            kill_all(server)
+            eventually("it was started again", lambda: inspect(server)["State"]["StartedAt"] != before)  # noqa: B023
+            multi_az.wait_until_healthy()
+    nothing_lost(seen, multi_az)
+    print(f"{len(seen.failures)} requests failed in {amount} kills; the real client had {reader.reads} answers")
+    assert reader.reads > 0
+    assert len(seen.failures) <= THREADS * amount
+    assert all(one.in_flight for one in seen.failures), seen.failures
+    late = [one for one in seen.failures if not any(0 <= one.at - kill < NOTICED_SECONDS for kill in kills)]
+    assert not late, f"failures long after the kill: {late}"
+
+
+def test_no_request_fails_while_all_servers_are_restarted(multi_az: Deployment) -> None:
+    before = {server: inspect(server)["Id"] for server in multi_az.servers()}
+    with under_load(multi_az, THREADS) as seen:
+        multi_az.play("restart").succeeded()
+    assert all(inspect(server)["Id"] != before[server] for server in before)
+    nothing_lost(seen, multi_az)
+    assert not seen.failures
+
+
+def test_no_request_fails_while_a_changed_wish_is_rolled_out(multi_az: Deployment) -> None:
+    with under_load(multi_az, THREADS) as seen:
+        assert multi_az.deploy(mlflow_server_env={"TZ": "UTC"}).succeeded().stats["changed"]
+    assert all('"TZ": "UTC"' in docker("exec", one, "cat", "/etc/mlflow/launch.json") for one in multi_az.servers())
+    multi_az.variables["mlflow_server_env"] = {"TZ": "UTC"}
+    nothing_lost(seen, multi_az)
+    assert not seen.failures
+
+
+def test_no_request_fails_while_servers_are_added_and_removed(multi_az: Deployment) -> None:
+    with under_load(multi_az, THREADS) as seen:
+        multi_az.play("scale", mlflow_server_replicas=3).succeeded()
+        assert multi_az.servers() == [f"t-multi-server-{number}" for number in (1, 2, 3)]
+        multi_az.wait_until_healthy()
+        _more(seen)
+        multi_az.play("scale", mlflow_server_replicas=2).succeeded()
+    assert multi_az.servers() == ["t-multi-server-1", "t-multi-server-2"]
+    assert "t-multi-server-3-scratch" not in docker("volume", "ls", "--quiet").split()
+    nothing_lost(seen, multi_az)
+    assert not seen.failures
+
+
+@amounts(1, 10, "kills")
+def test_after_the_database_is_killed_servers_recover_by_themselves(multi_az: Deployment, amount: int) -> None:
+    before = {name: at for name, at in multi_az.started().items() if name != multi_az.database()}
+    with under_load(multi_az, THREADS) as seen:
+        for _time in range(amount):
+            kill_all(multi_az.database())
+            eventually("the database is back", lambda: is_healthy(multi_az.database()), 120)
+            _more(seen)
+            time.sleep(2)
+    multi_az.wait_until_healthy()
+    nothing_lost(seen, multi_az)
+    assert {name: at for name, at in multi_az.started().items() if name in before} == before
+
+
+def test_a_database_that_is_restarted_loses_nothing(multi_az: Deployment) -> None:
+    with under_load(multi_az, THREADS) as seen:
+        docker("restart", multi_az.database())
+        _more(seen)
+    multi_az.wait_until_healthy()
+    nothing_lost(seen, multi_az)
+
+
+def test_a_zone_that_is_cut_off_is_noticed_and_the_other_goes_on_serving(
+    multi_az: Deployment, real_client: RealClient
+) -> None:
+    cut = {"mlflow_zone": "a", "mlflow_zone_state": "cut"}
+    with real_client.reading(multi_az) as reader, under_load(multi_az, THREADS) as seen:
+        said = multi_az.play("zone_outage", **cut).succeeded()
+        assert "Zone a is cut off; healthy" in said.of("Say what became of the zone")["msg"]
+        assert inspect("t-multi-server-1")["NetworkSettings"]["Networks"] == {}
+        eventually("the front has noticed", lambda: multi_az.seen_by_front("t-multi-server-1") != "UP", 30)
+        _more(seen, 200)
+        noticed = len(seen.failures)
+        health = multi_az.play("health")
+        assert health.code and "t-multi-server-1 is cut off" in health.message
+        _more(seen, 200)
+        assert len(seen.failures) == noticed, "failures after the front has noticed"
+        said = multi_az.play("zone_outage", mlflow_zone="a", mlflow_zone_state="healed").succeeded()
+        assert "Zone a is healed; healthy" in said.of("Say what became of the zone")["msg"]
+        assert multi_az.seen_by_front("t-multi-server-1") == "UP"
+        healed = len(seen.failures)
+        _more(seen, 200)
+        assert len(seen.failures) == healed, "failures after the zone was healed"
+    print(f"{len(seen.failures)} requests failed; the real client had {reader.reads} answers")
+    nothing_lost(seen, multi_az)
+    assert len(seen.failures) <= THREADS
+    assert multi_az.deploy().succeeded().stats["changed"] == 0
+    multi_az.play("health").succeeded()
+
+
+def test_a_zone_is_cut_only_where_there_is_one(multi_az: Deployment) -> None:
+    refused = multi_az.play("zone_outage", mlflow_zone="c", mlflow_zone_state="cut")
+    assert refused.code and "Say which zone (a or b)" in refused.message

@@ -1,0 +1,334 @@
+"""The compose files that the targets render. The defects of the reference setup are regression tests here."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.playbooks import REPOSITORY, run_play, run_playbook
+
+TARGETS = ("compose_local", "compose_single_az", "compose_multi_az", "compose_multi_az_nfs")
+_NFS = {"mlflow_artifact_store_nfs_server": "nfs.example.com", "mlflow_artifact_store_nfs_path": "/exports/mlflow"}
+CASES: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "compose_local": ("compose_local", {}),
+    "compose_single_az": ("compose_single_az", {}),
+    "compose_multi_az": ("compose_multi_az", {}),
+    "compose_multi_az_nfs": ("compose_multi_az_nfs", _NFS),
+    "everything": (
+        "compose_multi_az",
+        {
+            "mlflow_name": "tracking",
+            "mlflow_server_auth": "basic",
+            "mlflow_server_profile": "full",
+            "mlflow_server_replicas": "3",
+            "mlflow_server_port": "8080",
+            "mlflow_server_host": "",
+            "mlflow_server_static_prefix": "/tracking",
+            "mlflow_server_tls_certificate": "/etc/ssl/mlflow.pem",
+            "mlflow_server_tls_key": "/etc/ssl/mlflow.key",
+            "mlflow_server_allowed_hosts": ["mlflow.example.com"],
+            "mlflow_database_max_connections": 700,
+            "mlflow_image": "registry.example.com/mlflow:1",
+            "mlflow_database_image": "registry.example.com/postgres:1",
+            "mlflow_artifact_store_image": "registry.example.com/versitygw:1",
+            "mlflow_server_front_image": "registry.example.com/haproxy:1",
+            "mlflow_labels": {"team": "a", "cost-center": 4711},
+            "mlflow_server_env": {"PRICE": "5 $ for $USER"},
+        },
+    ),
+    "external": (
+        "compose_single_az",
+        {
+            "mlflow_database_type": "external_postgresql",
+            "mlflow_database_uri": "postgresql+psycopg2://mlflow@db.example.com:5432/mlflow",
+            "mlflow_database_owner": "mlflow_owner",
+            "mlflow_artifact_store_type": "external_s3",
+            "mlflow_artifact_store_uri": "s3://bucket/prefix",
+            "mlflow_artifact_store_endpoint": "https://s3.example.com",
+        },
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What one case rendered. C(files): text by path, C(services): by name, of all projects."""
+
+    name: str
+    wishes: Mapping[str, Any] = field(repr=False)
+    files: Mapping[str, str] = field(repr=False)
+
+    @property
+    def projects(self) -> dict[str, dict[str, Any]]:
+        return {
+            path.partition("/")[0]: yaml.safe_load(text)
+            for path, text in self.files.items()
+            if path.endswith("/compose.yaml")
+        }
+
+    @property
+    def services(self) -> dict[str, dict[str, Any]]:
+        return {name: service for project in self.projects.values() for name, service in project["services"].items()}
+
+    @property
+    def servers(self) -> dict[str, dict[str, Any]]:
+        return {name: service for name, service in self.services.items() if name.startswith("server-")}
+
+    @property
+    def launch(self) -> dict[str, Any]:
+        return dict(json.loads(self.files["server/configuration/launch.json"]))
+
+    @property
+    def haproxy(self) -> str:
+        return self.files["server/front/haproxy.cfg"]
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rendered]:
+    folder = tmp_path_factory.mktemp("compose")
+    hosts = {}
+    for name, (target, changes) in CASES.items():
+        shipped = yaml.safe_load((REPOSITORY / "inventories" / target / "group_vars/mlflow.yml").read_text())
+        own = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        hosts[name] = {**shipped, **own, "mlflow_render_dir": str(folder / "files" / name), **changes}
+    inventory = folder / "hosts.json"
+    inventory.write_text(json.dumps({"mlflow": {"hosts": hosts}}))
+    run = run_playbook(REPOSITORY / "playbooks/compose_local.yml", inventory)
+    assert run.code == 0, f"rendering failed: {run.message or run.output[-3000:]}"
+    return {
+        name: Rendered(
+            name,
+            hosts[name],
+            {
+                str(file.relative_to(folder / "files" / name)): file.read_text()
+                for file in sorted((folder / "files" / name).rglob("*"))
+                if file.is_file()
+            },
+        )
+        for name in CASES
+    }
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest, rendered: dict[str, Rendered]) -> Rendered:
+    return rendered[request.param]
+
+
+# Defects of the reference setup
+
+
+def test_every_target_is_published_on_its_port_by_exactly_one_container(case: Rendered) -> None:
+    published = {name: service["ports"] for name, service in case.services.items() if service.get("ports")}
+    [(name, ports)] = published.items()
+    assert name == ("front" if len(case.servers) > 1 else "server-1")
+    host, port = case.wishes["mlflow_server_host"], case.wishes["mlflow_server_port"]
+    assert ports == [f"{host}:{port}:5000" if host else f"{port}:5000"]
+    if case.name in TARGETS:
+        assert port == 5000
+
+
+def test_probes_ask_for_health_and_the_database_and_not_for_a_page_of_the_user_interface(case: Rendered) -> None:
+    for server in case.servers.values():
+        assert server["healthcheck"]["test"] == ["CMD", "mlflow-ready"]
+        assert server["environment"]["READY_DATABASE"].startswith("postgresql://mlflow@")
+    if len(case.servers) > 1:
+        prefix = case.wishes.get("mlflow_server_static_prefix", "")
+        assert f"http-check send meth GET uri {prefix}/health ver HTTP/1.1 hdr Host localhost" in case.haproxy
+
+
+def test_no_secret_is_in_an_environment_or_a_file_that_is_rendered(case: Rendered) -> None:
+    secret = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|TOKEN", re.IGNORECASE)
+    for service in case.services.values():
+        for name, value in service.get("environment", {}).items():
+            assert not secret.search(name) or (name.endswith("_FILE") and value.startswith("/run/secrets/")), name
+    for name in case.launch["env"]:
+        assert not secret.search(name)
+    for name, place in case.launch["secrets"].items():
+        assert place == {"file": f"/run/secrets/{name}"} or set(place) == {"random_bytes"}
+    assert not re.search(r"://[^/@\s]+:[^/@\s]+@", "".join(case.files.values())), "a URI with a password"
+
+
+def test_servers_do_not_race_for_an_empty_database(case: Rendered) -> None:
+    for server in case.servers.values():
+        assert server["command"][0] == "exec", "which waits for the schema, and cannot create it"
+        assert "depends_on" not in server
+    own = case.services["schema"]
+    assert own["profiles"] == ["ops"], "it runs when the role asks for it, before the servers"
+    assert own["restart"] == "no"
+    owners = {mount["source"] for mount in own["volumes"]}
+    others = {
+        mount.get("source") for name, one in case.services.items() if name != "schema" for mount in one["volumes"]
+    }
+    assert not owners & others, "nobody else has the owner's password"
+
+
+def test_the_start_command_is_a_list_of_words_and_the_server_itself(case: Rendered) -> None:
+    argv = case.launch["argv"]
+    assert argv[:2] == ["/opt/mlflow/bin/python", "-m"] and argv[2] in ("gunicorn", "uvicorn")
+    assert not [word for word in argv if " " in word or word == "server"]
+    assert "0.0.0.0" in " ".join(argv) and "5000" in " ".join(argv)
+    for name, service in case.services.items():
+        command = service.get("command", [])
+        assert isinstance(command, list)
+        assert all("'" not in word and '"' not in word for word in command), f"quotes of no shell in {name}"
+    if "artifacts" in case.services:
+        assert case.services["artifacts"]["command"][-2:] == ["posix", "/objects"]
+
+
+def test_no_subnet_is_fixed_so_that_targets_can_live_side_by_side(rendered: dict[str, Rendered]) -> None:
+    for name in TARGETS:
+        assert not any(rendered[name].wishes.get("mlflow_zones", {}).values())
+        for project in rendered[name].projects.values():
+            assert all(network == {"name": key, "external": True} for key, network in project["networks"].items())
+
+
+def test_the_front_reads_the_configuration_that_it_is_given(case: Rendered) -> None:
+    if len(case.servers) < 2:
+        assert "front" not in case.services
+        return
+    front = case.services["front"]
+    [mount] = front["volumes"]
+    assert front["entrypoint"] == ["haproxy"]
+    assert front["command"][-1] == f"{mount['target']}/haproxy.cfg"
+    assert mount["source"].endswith("/server/front")
+    name = case.wishes["mlflow_name"]
+    listed = dict(re.findall(r"^    server (\S+) (\S+)$", case.haproxy, re.MULTILINE))
+    assert listed == {server: f"{name}-{server}:5000" for server in case.servers}
+    for host in (f"{name}-front", *[f"{name}-{server}" for server in case.servers]):
+        assert f"{host}:*" in case.launch["env"]["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+
+
+def test_every_inventory_has_a_playbook_of_its_own_name() -> None:
+    for target in TARGETS:
+        [play] = yaml.safe_load((REPOSITORY / "playbooks" / f"{target}.yml").read_text())
+        assert play["ansible.builtin.import_playbook"] == "deploy.yml"
+        variables = yaml.safe_load((REPOSITORY / "inventories" / target / "group_vars/mlflow.yml").read_text())
+        assert variables["mlflow_platform"] == "compose"
+
+
+# What the targets are
+
+
+def test_targets_have_the_servers_zones_and_stores_that_the_documentation_says(rendered: dict[str, Rendered]) -> None:
+    shape = {
+        name: (len(rendered[name].servers), len(rendered[name].wishes.get("mlflow_zones", {})),
+               rendered[name].wishes["mlflow_artifact_store_type"])
+        for name in TARGETS
+    }  # fmt: skip
+    assert shape == {
+        "compose_local": (1, 0, "volume"),
+        "compose_single_az": (1, 0, "s3"),
+        "compose_multi_az": (2, 2, "s3"),
+        "compose_multi_az_nfs": (2, 2, "nfs"),
+    }
+    assert all("database" in rendered[name].services for name in TARGETS)
+
+
+def test_each_server_is_in_one_zone_and_what_all_need_in_every_zone(rendered: dict[str, Rendered]) -> None:
+    case = rendered["everything"]
+    assert [server["networks"] for server in case.servers.values()] == [["tracking-a"], ["tracking-b"], ["tracking-a"]]
+    assert [server["labels"]["mlops.mlflow.zone"] for server in case.servers.values()] == ["a", "b", "a"]
+    for shared in ("database", "artifacts", "front", "ops", "schema"):
+        assert case.services[shared]["networks"] == ["tracking-a", "tracking-b"]
+
+
+def test_each_component_is_a_project_of_its_own(case: Rendered) -> None:
+    name = case.wishes["mlflow_name"]
+    names = {project["name"] for project in case.projects.values()}
+    assert names <= {f"{name}-server", f"{name}-database", f"{name}-artifacts"} and f"{name}-server" in names
+    assert len(names) == len(case.projects)
+
+
+def test_containers_have_no_rights_and_end_nowhere_else_than_where_they_are_wanted(case: Rendered) -> None:
+    for name, service in case.services.items():
+        assert service["read_only"] is True and service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["user"].split(":")[0] not in ("", "0", "root"), name
+        assert service["cpus"] > 0 and service["mem_limit"] == service["memswap_limit"] > 0, name
+        assert service["pids_limit"] and service["logging"]["options"]["max-size"], name
+        assert not {"privileged", "cap_add", "network_mode", "pid", "devices"} & set(service), name
+        assert service["pull_policy"] == "never", name
+        long_running = "profiles" not in service
+        assert (service["restart"] == "unless-stopped") is long_running
+        assert bool(service.get("healthcheck")) is long_running
+        assert not [mount for mount in service.get("volumes", []) if "docker.sock" in str(mount)]
+
+
+def test_data_is_in_volumes_that_the_project_does_not_own(case: Rendered) -> None:
+    for project in case.projects.values():
+        for name, volume in project.get("volumes", {}).items():
+            assert volume.get("external") is True or name.endswith("-scratch")
+    prefix = case.wishes["mlflow_name"]
+    if "database" in case.services:
+        assert f"{prefix}-database" in case.projects["database"]["volumes"]
+    for server in case.servers.values():
+        mounts = {mount["target"]: mount.get("source") for mount in server["volumes"]}
+        store = case.wishes["mlflow_artifact_store_type"]
+        assert mounts.get("/mnt/artifacts") == (f"{prefix}-artifacts" if store in ("volume", "nfs") else None)
+
+
+def test_images_can_be_those_of_a_registry_of_ones_own(rendered: dict[str, Rendered]) -> None:
+    images = {service["image"] for service in rendered["everything"].services.values()}
+    assert {image.partition("/")[0] for image in images} == {"registry.example.com"} and len(images) == 4
+
+
+def test_the_front_has_the_certificate_and_the_servers_do_not(rendered: dict[str, Rendered]) -> None:
+    case = rendered["everything"]
+    assert "bind :5000 ssl crt /etc/front/certificate.pem" in case.haproxy
+    assert "certfile" not in str(case.launch["argv"])
+    assert " ssl " not in rendered["compose_multi_az"].haproxy
+
+
+def test_text_with_a_dollar_reaches_the_server_as_it_is(rendered: dict[str, Rendered]) -> None:
+    assert rendered["everything"].launch["env"]["PRICE"] == "5 $ for $USER"
+    script = rendered["compose_multi_az"].services["artifacts"]["entrypoint"][2]
+    assert "$$(cat /run/secrets/access-key)" in script and not re.search(r"(?<!\$)\$(?!\$)", script)
+
+
+def test_the_connections_of_all_servers_fit_into_what_the_database_offers(case: Rendered) -> None:
+    text = case.files.get("database/postgresql.conf", "max_connections = 100")
+    found = re.search(r"^max_connections = (\d+)", text, re.MULTILINE)
+    assert found
+    env = case.launch["env"]
+    each = int(env["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"]) + int(env["MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"])
+    assert len(case.servers) * each <= int(found[1]) - 13
+
+
+def test_what_clients_ask_again_is_only_what_reads(rendered: dict[str, Rendered]) -> None:
+    text = rendered["compose_multi_az"].haproxy
+    assert "http-request disable-l7-retry unless METH_GET || { method HEAD }" in text
+    assert "http-reuse never" in text and "option http-server-close" in text
+    assert rendered["compose_multi_az"].services["server-1"]["command"][1].startswith("--drain=")
+    assert not [word for word in rendered["compose_local"].services["server-1"]["command"] if "--drain" in word]
+
+
+# NFS, whose mount needs a kernel that most test machines do not have
+
+
+def test_the_volume_of_an_export_is_made_with_its_mount_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = tmp_path / "said"
+    program = tmp_path / "docker"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {said}\n[ "$2" != inspect ] || {{ echo "[]"; exit 1; }}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    role = {"ansible.builtin.include_role": {"name": "mlops.mlflow.mlflow_artifact_store"}}
+    wishes = {"mlflow_platform": "compose", "mlflow_artifact_store_type": "nfs", "mlflow_image": "any", **_NFS}
+    run_play([role], variables=wishes).succeeded()
+    [created] = [line for line in said.read_text().splitlines() if line.startswith("volume create")]
+    assert created.split()[2:] == [
+        "--label=mlops.mlflow.deployment=mlflow",
+        "--label=mlops.mlflow.component=artifacts",
+        "--opt=type=nfs",
+        "--opt=o=addr=nfs.example.com,rw,nfsvers=4.2,hard,timeo=100,retrans=3",
+        "--opt=device=:/exports/mlflow",
+        "mlflow-artifacts",
+    ]
