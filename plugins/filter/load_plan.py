@@ -37,7 +37,9 @@ options:
 EXAMPLES = r"""
 - name: Show what Locust would be told
   ansible.builtin.debug:
-    msg: "{{ {'users': 50, 'run': 'mlops-load-abc'} | mlops.mlflow.load_plan('http://mlflow.mlflow.svc:5000', '', true, {}) }}"
+    msg: "{{ wishes | mlops.mlflow.load_plan('http://mlflow.mlflow.svc:5000', '', true, {}) }}"
+  vars:
+    wishes: {users: 50, run: mlops-load-abc}
 """
 
 RETURN = r"""
