@@ -14,7 +14,6 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-_MODULE = "mlops.mlflow.mlflow_load_test"
 # What looking, cleaning up and reporting may take beyond the load itself.
 _PATIENCE_SECONDS = 1800
 _LOOK_SECONDS = 2.0
@@ -22,19 +21,20 @@ _LOOK_SECONDS = 2.0
 
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
+    MODULE = "mlops.mlflow.mlflow_load_test"
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         folder = self._task.args.get("report_dir")
         if self._task.check_mode or not folder:  # without a folder the module says what is missing
-            return result | self._execute_module(_MODULE, task_vars=task_vars)
+            return result | self._execute_module(self.MODULE, task_vars=task_vars)
         progress = os.path.join(str(folder), "progress.txt")
         # An earlier test's progress is not this one's.
         self._low_level_execute_command(f"rm -f {shlex.quote(progress)}")
         before = self._task.async_val
         self._task.async_val = int(float(self._task.args.get("run_time") or 60)) + _PATIENCE_SECONDS
         try:
-            job = self._execute_module(_MODULE, task_vars=task_vars, wrap_async=True)
+            job = self._execute_module(self.MODULE, task_vars=task_vars, wrap_async=True)
             if "ansible_job_id" not in job:
                 return result | job
             found = self._wait(job, progress, task_vars)

@@ -100,7 +100,8 @@ options:
     default: mixed
   weights:
     description:
-      - Changed weights of tasks, such as C({artifact_32m: 0, log_batch_500: 20}). A task of weight 0 is not done.
+      - >-
+        Changed weights of tasks, such as C({artifact_32m: 0, log_batch_500: 20}). A task of weight 0 is not done.
     type: dict
     default: {}
   wait_min:
@@ -113,10 +114,12 @@ options:
     type: float
   slos:
     description:
-      - Objectives as C({operation: {measure: limit}}), where an operation may be C(all). Measures are C(p50_ms),
-        C(p95_ms), C(p99_ms), C(max_ms), C(error_rate) (a share, 1 % is 0.01), C(per_second) (good answers, at least) and
-        C(mib_per_second) (of operations with an artifact, at least).
-      - Not given, C({all: {error_rate: 0.01}}).
+      - >-
+        Objectives as C({operation: {measure: limit}}), where an operation may be C(all). Measures are C(p50_ms),
+        C(p95_ms), C(p99_ms), C(max_ms), C(error_rate) (a share, 1 % is 0.01), C(per_second) (good answers, at least)
+        and C(mib_per_second) (of operations with an artifact, at least).
+      - >-
+        Not given, C({all: {error_rate: 0.01}}).
     type: dict
   seed:
     description:

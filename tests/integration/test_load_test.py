@@ -170,7 +170,7 @@ def test_the_same_seed_gives_every_user_the_same_tasks_in_the_same_order(
         record = tmp_path / name
         wanted = Wanted(
             [Target("one", light_server.server(), allowed=True)],
-            users=2, seconds=4, wait=(0.0, 0.05), seed=seed, weights={"artifact_32m": 0},
+            users=2, seconds=6, wait=(0.0, 0.05), seed=seed, weights={"artifact_32m": 0},
         )  # fmt: skip
         result = run.run(
             wanted, str(locust.program(locust_dir)), str(locust.SCENARIO), tmp_path / f"{name}.d", record=str(record)
@@ -186,8 +186,8 @@ def test_the_same_seed_gives_every_user_the_same_tasks_in_the_same_order(
     assert set(first) == set(again) == {"0-0", "0-1"}
     for user in first:
         common = min(len(first[user]), len(again[user]))
-        assert common > 10 and first[user][:common] == again[user][:common]
-        assert first[user][:10] != other[user][:10]
+        assert common >= 5 and first[user][:common] == again[user][:common]  # so few on a very busy machine
+        assert first[user][:common] != other[user][:common]
 
 
 def test_several_processes_and_several_servers_are_told_apart(

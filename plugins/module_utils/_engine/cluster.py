@@ -97,6 +97,26 @@ class Cluster:
             ) from error
         return dict(json.loads(answer.data))
 
+    def log(self, namespace: str, pod: str, container: str) -> str:
+        """What a container has printed so far; empty while there is nothing.
+
+        :raises ClusterError: no answer.
+        """
+        from kubernetes.client import CoreV1Api
+        from kubernetes.client.exceptions import ApiException
+
+        try:
+            answer = CoreV1Api(self._api).read_namespaced_pod_log(
+                pod, namespace, container=container, _preload_content=False, _request_timeout=60
+            )
+        except ApiException as error:
+            if error.status in (400, 404):  # it has not started yet
+                return ""
+            raise ClusterError(f"The log of pod {namespace}/{pod} cannot be read: {error.reason}.") from error
+        except Exception as error:
+            raise ClusterError(f"The log of pod {namespace}/{pod} cannot be read: {error}.") from error
+        return bytes(answer.data).decode("utf-8", "replace")
+
     def execute(self, namespace: str, pod: str, container: str, argv: Sequence[str], timeout: float) -> str:
         """Run a command in a container and return what it printed, whatever its exit status was."""
         from kubernetes.client import ApiClient, CoreV1Api
@@ -402,6 +422,32 @@ def _unready(item: Mapping[str, Any] | None) -> str | None:
     if updated < wanted or ready < wanted or status.get("replicas", 0) > wanted:
         return f"{min(updated, ready)} of {wanted} ready"
     return None
+
+
+def pods_of_job(cluster: Cluster, namespace: str, name: str) -> list[dict[str, Any]]:
+    """A Job's pods, the newest last."""
+    return _pods_of_job(cluster, namespace, name)
+
+
+def job_state(cluster: Cluster, namespace: str, name: str) -> str:
+    """C(running), C(complete) or C(failed).
+
+    :raises ClusterError: there is no such Job.
+    """
+    job = cluster.get(_KIND_PATHS["Job"].format(namespace=namespace, name=name))
+    if job is None:
+        raise ClusterError(f"There is no Job {namespace}/{name}: somebody removed it.")
+    return _job_state(job)
+
+
+def final_problem(pod: Mapping[str, Any]) -> str | None:
+    """What keeps a pod from starting, where waiting does not mend it."""
+    return _problem(pod, final=True)
+
+
+def warnings(cluster: Cluster, namespace: str) -> str:
+    """The last warnings among a namespace's events, as a sentence."""
+    return _warnings(cluster, namespace)
 
 
 def _job_state(job: Mapping[str, Any]) -> str:

@@ -20,10 +20,11 @@ from typing import Any, NoReturn
 from . import bucket, health, info, schema, smoke, starter
 from .errors import EngineError
 from .http import Server
+from .load import targets as load_targets
 
 PREFIX = "mlflow-ops: "
 # An image whose major number is another is refused.
-INTERFACE = "1.0"
+INTERFACE = "1.1"
 _BEING_CREATED = "wait also for databases and roles that do not exist yet"
 _TERMINATION_MESSAGE = Path("/dev/termination-log")
 # NAME_FILE names a file with the value of NAME. Only of these: AWS and others have variables of their own that end so.
@@ -168,6 +169,10 @@ def _info(options: argparse.Namespace) -> dict[str, Any]:
     return info.read(_server(options))
 
 
+def _clean_load(options: argparse.Namespace) -> dict[str, Any]:
+    return load_targets.clean_up(_server(options), options.run).as_dict()
+
+
 def _server(options: argparse.Namespace) -> Server:
     return Server(
         url=options.url,
@@ -226,12 +231,14 @@ def _parser() -> argparse.ArgumentParser:
         add("health", _health, "climb the ladder of checks"),
         add("smoke", _smoke, "prove the server with the real client"),
         add("info", _info, "say what the server is and holds"),
+        add("clean-load", _clean_load, "remove what a load test made and left"),
     ]
     for command in asked:
         command.add_argument("--url", default="http://127.0.0.1:5000")
         command.add_argument("--timeout", type=float, default=10.0)
         command.add_argument("--username")
         command.add_argument("--password-file")
+    asked[3].add_argument("--run", required=True, help="the name with which everything begins that it made")
     asked[0].add_argument("--level", choices=health.LEVELS, default="ready")
     asked[0].add_argument("--version")
     asked[0].add_argument("--database-uri")

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
 
 from . import images, settings
 from .shell import run_long
 
 MLFLOW = images.name("mlflow")
 POSTGRESQL = images.name("postgresql")
+LOCUST = images.name("locust")
 _POSTGRESQL_CONTEXT = settings.HERE / "images" / "postgresql"
+_LOCUST_CONTEXT = settings.HERE / "images" / "locust"
+_LOCUST_ROLE = settings.HERE.parent.parent / "roles" / "locust"
 
 
 def ensure() -> None:
-    """Build both and load them into the node."""
+    """Build them and load them into the node."""
     build()
-    for image in (MLFLOW, POSTGRESQL):
+    build_locust()
+    for image in (MLFLOW, POSTGRESQL, LOCUST):
         images.load(image)
 
 
@@ -37,3 +45,16 @@ def build() -> None:
     images.build_image(
         _POSTGRESQL_CONTEXT, _POSTGRESQL_CONTEXT / "Containerfile", POSTGRESQL, {"BASE": images.DEBIAN_IMAGE}
     )
+
+
+def build_locust() -> None:
+    """The version and the constraints are those of the role."""
+    defaults = (_LOCUST_ROLE / "defaults" / "main.yml").read_text()
+    (version,) = re.findall(r"^locust_version: (\S+)$", defaults, re.MULTILINE)
+    index = os.environ.get("PIP_INDEX_URL")
+    arguments = {"BASE": images.DEBIAN_IMAGE, "LOCUST_VERSION": version, **({"PIP_INDEX_URL": index} if index else {})}
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder, "context")
+        shutil.copytree(_LOCUST_CONTEXT, context)
+        shutil.copy(_LOCUST_ROLE / "files" / "constraints.txt", context)
+        images.build_image(context, context / "Containerfile", LOCUST, arguments)

@@ -165,6 +165,46 @@ class Wanted:
         }
 
 
+# What a wish is called in Ansible, and as what it is read.
+_NUMBERS: dict[str, tuple[str, type]] = {
+    "users": ("users", int),
+    "spawn_rate": ("spawn_rate", float),
+    "run_time": ("seconds", float),
+    "seed": ("seed", int),
+    "processes": ("processes", int),
+    "request_timeout": ("timeout", float),
+    "stop_timeout": ("stop_seconds", float),
+}
+
+
+def wanted(wishes: Mapping[str, Any], targets: list[Target]) -> Wanted:
+    """Read wishes as Ansible has them: numbers may be texts, and what is empty takes the default.
+
+    :raises BadInput: a wish that is no number, is unknown, or cannot work.
+    """
+    found: dict[str, Any] = {"targets": targets}
+    texts = ("workload", "weights", "slos", "title", "run")
+    if unknown := sorted(set(wishes) - set(_NUMBERS) - set(texts) - {"wait_min", "wait_max"}):
+        raise BadInput(f"There is no such wish: {', '.join(unknown)}.")
+    for name, (field_name, kind) in _NUMBERS.items():
+        if wishes.get(name) not in (None, ""):
+            found[field_name] = _number(name, wishes[name], kind)
+    found |= {name: wishes[name] for name in texts if wishes.get(name) not in (None, "")}
+    wait = [wishes.get(name) for name in ("wait_min", "wait_max")]
+    if any(value not in (None, "") for value in wait):
+        found["wait"] = tuple(
+            _number(name, value, float) for name, value in zip(("wait_min", "wait_max"), wait, strict=True)
+        )
+    return Wanted(**found)
+
+
+def _number(name: str, value: Any, kind: type) -> Any:
+    try:
+        return kind(str(value))
+    except ValueError as error:
+        raise BadInput(f"{name} is '{value}'; it must be a number.") from error
+
+
 def _place(target: Target, number: int) -> dict[str, Any]:
     server = target.server
     secret = target.secret(number)

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Watched:
     database_port: int | None = None
     moments: list[Moment] = field(default_factory=list)
     why_not: str = ""
-    _cpu: dict[int, float] = field(default_factory=dict)
+    _cpu: dict[Any, float] = field(default_factory=dict)
     _sum: float = 0.0
 
     def look(self, at: float, proc: Path = Path("/proc")) -> None:
@@ -60,13 +60,16 @@ class Watched:
         if not members:
             self.why_not = f"no process of group {group} is visible here"
             return
-        # A process that was there before counts from the first look on; one that came later counts whole.
-        for process, cpu in members.items():
-            before = self._cpu.get(process, cpu if not self.moments else 0.0)
-            self._sum += max(cpu - before, 0.0)
-        self._cpu = members
         connections = None if self.database_port is None else _connections(set(members), self.database_port, proc)
-        memory = sum(_memory(process, proc) for process in members)
+        self.add(at, members, sum(_memory(process, proc) for process in members), connections)
+
+    def add(self, at: float, members: Mapping[Any, float], memory: int, connections: int | None) -> None:
+        """Take a moment of C(members): processes or pods with the CPU seconds that each has used so far."""
+        # What was there before counts from the first look on; what came later counts whole.
+        for member, cpu in members.items():
+            before = self._cpu.get(member, cpu if not self.moments else 0.0)
+            self._sum += max(cpu - before, 0.0)
+        self._cpu = dict(members)
         self.moments.append(Moment(round(at, 2), round(self._sum, 2), memory, len(members), connections))
 
     def summary(self) -> dict[str, Any]:

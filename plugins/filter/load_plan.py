@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: load_plan
+short_description: Say what a load test in a cluster is to do
+version_added: 0.1.0
+author: The mlops.mlflow authors (@mlops-mlflow)
+description:
+  - Checks the wishes for a load test, and makes of them what Locust's master and workers are started with. Anything that
+    cannot work is refused here, before an object exists.
+positional: url, username, allowed, capabilities
+options:
+  _input:
+    description: Wishes, named as the options of M(mlops.mlflow.mlflow_load_test), with C(run), its name.
+    type: dict
+    required: true
+  url:
+    description: Where the server is, seen from the cluster.
+    type: str
+    required: true
+  username:
+    description: User for basic authentication. Empty for none.
+    type: str
+    required: true
+  allowed:
+    description: Whether it may be loaded.
+    type: bool
+    required: true
+  capabilities:
+    description: What the server says of itself, as M(mlops.mlflow.mlflow_info) returns it.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show what Locust would be told
+  ansible.builtin.debug:
+    msg: "{{ wishes | mlops.mlflow.load_plan('http://mlflow.mlflow.svc:5000', '', true, {}) }}"
+  vars:
+    wishes: {users: 50, run: mlops-load-abc}
+"""
+
+RETURN = r"""
+_value:
+  description: C(plan) (text of the file), C(master) and C(worker) (arguments), C(workers) (how many) and C(run).
+  type: dict
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import in_cluster
+
+
+def load_plan(
+    wishes: Mapping[str, Any], url: str, username: str, allowed: bool, capabilities: Mapping[str, Any]
+) -> dict[str, Any]:
+    try:
+        return in_cluster.plan(wishes, url, username, allowed, capabilities)
+    except EngineError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Any]:
+        return {"load_plan": load_plan}
