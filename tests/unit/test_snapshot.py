@@ -65,6 +65,11 @@ def test_what_was_replaced_is_kept_beside_until_it_is_removed(small: Small) -> N
     assert small.state() == after
     assert small.restore(keep_replaced=False).replaced == []
     assert small.litter() == []
+    with pytest.raises(BadInput, match="it is not removed"):
+        restore.remove_replaced(small.target, [str(small.home)])
+    replaced = small.restore().replaced
+    assert restore.remove_replaced(small.target, replaced, check=True) == replaced and len(small.litter()) == 2
+    assert restore.remove_replaced(small.target, replaced) == replaced and small.litter() == []
 
 
 def test_a_drill_compares_and_leaves_nothing_and_changes_nothing(small: Small) -> None:

@@ -126,8 +126,42 @@ def run(
     finally:
         work.clean()
     if not drill and not options.keep_replaced:
-        work.drop_replaced()
+        remove_replaced(target, report.replaced)
+        report.replaced = []
     return report
+
+
+def remove_replaced(target: Target, names: list[str], *, check: bool = False) -> list[str]:
+    """Remove what an earlier restore of this target moved aside. Returns what was there.
+
+    :raises BadInput: a name that no restore of this target gives.
+    """
+    places: dict[str, postgresql.Server | None] = {}
+    if target.artifacts and target.artifacts.folder is not None:
+        root = Path(target.artifacts.folder)
+        places[f"{root}[.]before-"] = places[f"{root}/{artifacts.OURS}before-"] = None
+    for uri in filter(None, target.databases.values()):
+        database = DatabaseUri.parse(uri)
+        if database.path is not None:
+            places[f"{database.path}[.]before-"] = None
+        else:
+            prefix = postgresql.beside(database, "before_" + "0" * 17)[:-17]
+            places[prefix] = postgresql.Server(database, target.password)
+    found = {}
+    for name in names:
+        matching = [place for place in places if re.fullmatch(rf"{place}\d{{17}}(-wal|-shm|-journal)?", name)]
+        if not matching:
+            raise BadInput(f"'{name}' is not what a restore of this target moved aside: it is not removed.")
+        found[name] = places[matching[0]]
+    there = [name for name, server in found.items() if (server.exists(name) if server else os.path.lexists(name))]
+    for name in () if check else there:
+        if server := found[name]:
+            server.drop(name)
+        elif os.path.isdir(name):
+            shutil.rmtree(name)
+        else:
+            os.unlink(name)
+    return there
 
 
 def _check_database(
@@ -320,14 +354,6 @@ class _Restore:
                 server.drop(name)
             except EngineError as error:
                 self._report.notes.append(f"the database {name} could not be removed: {error}")
-
-    def drop_replaced(self) -> None:
-        for name in self._report.replaced:
-            if name.startswith("/"):
-                shutil.rmtree(name) if os.path.isdir(name) else os.unlink(name)
-            elif self._server:
-                self._server.drop(name)
-        self._report.replaced = []
 
     def _rename_databases(self, pairs: list[tuple[str, str]]) -> None:
         assert self._server  # noqa: S101
