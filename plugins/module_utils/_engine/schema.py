@@ -291,6 +291,17 @@ def state_of(revision: str, kind: tuple[str, str] = TRACKING) -> str:
     return "current" if revision == _heads(revisions)[0] else "older" if revision in revisions else "newer"
 
 
+def between(revision: str | None, kind: tuple[str, str] = TRACKING) -> list[str]:
+    """The migrations after a revision, in the order in which they would run."""
+    before = _revisions(kind)
+    chain: list[str] = []
+    step: str | None = _heads(before)[0]
+    while step and step != revision:
+        chain.insert(0, step)
+        step = before[step]
+    return chain
+
+
 def session(database: DatabaseUri, password: str | None) -> contextlib.AbstractContextManager[Any]:
     """A connection to a PostgreSQL, closed at the end.
 

@@ -92,7 +92,7 @@ def create(source: Source, destination: Place, options: Options, say: progress.S
     condemned = marks.condemned(store)
     before = _newest(store, source)
     left_out: list[dict[str, str]] = []
-    with scratch_folder(store, options.scratch_dir) as scratch:
+    with _abandoned_on_failure(store), scratch_folder(store, options.scratch_dir) as scratch:
         keeper = chunks.Chunks(store, condemned)
         new_bytes = 0
         databases = {}
@@ -326,6 +326,15 @@ class _Dump:
         with self._lock:
             self._new_bytes += added
         return DumpFile(str(path.relative_to(folder)), size, sha256, list_key)
+
+
+@contextmanager
+def _abandoned_on_failure(store: Store) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        store.abandon()
+        raise
 
 
 @contextmanager

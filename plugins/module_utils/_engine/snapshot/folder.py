@@ -123,6 +123,14 @@ class Folder(Store):
     def settle(self) -> None:
         self._commit()
 
+    def abandon(self) -> None:
+        try:
+            self._commit()
+        except SnapshotError:
+            for incoming in self._pending.values():
+                incoming.unlink(missing_ok=True)
+            self._pending.clear()
+
     def clean(self, older_than: float) -> int:
         """Remove what killed writers left half-written before this time. Returns the bytes."""
         freed = 0

@@ -70,5 +70,8 @@ class Store(ABC):
     def settle(self) -> None:  # noqa: B027
         """Return when everything that was put survives a power cut."""
 
+    def abandon(self) -> None:  # noqa: B027
+        """Keep what is whole, and leave nothing that is not: the writer has failed."""
+
     def get(self, key: str) -> bytes:
         return b"".join(self.read(key))
