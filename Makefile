@@ -7,7 +7,7 @@ RUN := . $(VENV)/bin/activate &&
 VARS ?=
 EXTRA := $(foreach var,$(VARS),-e '$(var)')
 
-.PHONY: help deploy destroy health status test test-host test-cluster lint lock bench clean cluster-up cluster-down
+.PHONY: help deploy destroy health status test test-host test-cluster lint lock bench bench-backup clean cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -44,6 +44,9 @@ lint: $(VENV)/dev ## the checks that take seconds
 
 bench: $(VENV)/dev ## measure the profiles beside plain `mlflow server`
 	@$(RUN) python benchmarks/server.py
+
+bench-backup: $(VENV)/dev ## measure snapshots beside pg_dump, psql and cp
+	@$(RUN) python benchmarks/backup.py
 
 lock: $(VENV)/dev ## resolve the pins of what the roles install anew
 	@$(RUN) tools/lock

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What an upgrade would do to a database: the migrations between its schema and the installed MLflow's, classified.
 
-The table was made by reading the migration scripts of MLflow 2.22 to 3.17. A migration that is not in it is unsafe until
-somebody has read it.
+The table was made by reading the migration scripts of MLflow 2.22 to 3.17. A migration that is not in it is unsafe
+until somebody has read it.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -80,23 +82,14 @@ class Cloud(Store):
         return True
 
     def put_stream(self, key: str, blocks: Iterable[bytes], size: int) -> None:
-        failure: list[BaseException] = []
-
-        def guarded() -> Iterator[bytes]:
-            # The library turns an error of the source into one of its own, without its text.
-            try:
-                yield from blocks
-            except BaseException as error:
-                failure.append(error)
-                raise
-
         part = max(_PART, -(-size // _PARTS))
-        try:
-            self._library.put(self._store, key, guarded(), chunk_size=part, max_concurrency=3)
-        except Exception as error:
-            if failure:
-                raise failure[0] from error
-            raise self._refused(error, "write", key) from error
+        with _Feeder(blocks) as feeder:
+            try:
+                self._library.put(self._store, key, iter(feeder), chunk_size=part, max_concurrency=3)
+            except Exception as error:
+                if feeder.failure:
+                    raise feeder.failure from error
+                raise self._refused(error, "write", key) from error
 
     def read(self, key: str) -> Iterator[bytes]:
         try:
@@ -162,6 +155,53 @@ class Cloud(Store):
         else:
             reason = text[:300]
         return SnapshotError(f"Cannot {verb} {key} in {self.where}: {reason}.")
+
+
+class _Feeder:
+    """Blocks that a thread of its own reads ahead.
+
+    The library takes blocks from within its own threads, in which another of its calls (reading from another bucket)
+    would be an error; and it turns an error of the source into one of its own, without its text.
+    """
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self.failure: BaseException | None = None
+        self._blocks = blocks
+        self._queue: queue.Queue[bytes | None] = queue.Queue(4)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._feed, daemon=True)
+
+    def __enter__(self) -> _Feeder:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def __iter__(self) -> Iterator[bytes]:
+        while (block := self._queue.get()) is not None:
+            yield block
+        if self.failure:
+            raise OSError("the source failed")
+
+    def _feed(self) -> None:
+        try:
+            for block in self._blocks:
+                self._put(block)
+                if self._stopped.is_set():
+                    return
+        except BaseException as error:
+            self.failure = error
+        self._put(None)
+
+    def _put(self, block: bytes | None) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(block, timeout=0.5)
+                return
+            except queue.Full:
+                continue
 
 
 def _s3(place: Place) -> Any:
