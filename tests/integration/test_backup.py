@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import ops
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import ServerError
 from support.databases import ADMIN, ADMIN_PASSWORD, Databases
 from support.deployments import Deployment
@@ -291,6 +292,27 @@ def test_one_per_cent_of_change_costs_at_most_three_per_cent(filled: Filled) -> 
         client.request("PUT", path, bytes([number]) * 1000)
     second = deployment.play("backup").succeeded().of("Write a snapshot")["snapshot"]
     assert second["new_bytes"] <= 0.03 * first["size"], (second["new_bytes"], first["size"])
+
+
+def test_the_schedule_runs_the_same_backup_and_a_second_deployment_changes_nothing(on_sqlite: Filled) -> None:
+    deployment = on_sqlite.deployment
+    wish = {"mlflow_backup_enabled": "true", "mlflow_backup_scheduler": "none"}
+    deployment.deploy(**wish).succeeded()
+    assert deployment.deploy(**wish).succeeded().stats["changed"] == 0
+    folder = deployment.data / "operations"
+    command = [str(folder / "mlflow-ops"), "backup", "--settings", str(folder / "settings.json"), "--prune"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ops.result_of(done.stdout)["snapshot"]["databases"].keys() == {"tracking", "auth"}
+    assert json.loads((folder / "last-backup.json").read_text())["failed_run"] is False
+    assert "Stored" in done.stderr
+    (deployment.data / "database" / "auth.db").rename(deployment.data / "gone")  # so that the next one fails
+    try:
+        assert subprocess.run(command, capture_output=True, timeout=300, check=False).returncode == 1
+    finally:
+        (deployment.data / "gone").rename(deployment.data / "database" / "auth.db")
+    said = str(deployment.play("status", **wish).succeeded().of("Show the status")["msg"])
+    assert "the last backup failed at" in said and "auth.db does not exist" in said
 
 
 def test_status_tells_of_the_newest_snapshot_and_of_an_overdue_one(on_sqlite: Filled) -> None:

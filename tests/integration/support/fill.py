@@ -71,6 +71,7 @@ def fill(url: str, experiments: int, runs: int, metrics: int, big: int) -> dict[
 def read(url: str, wrote: dict[str, Any]) -> list[str]:
     """What is not as it was written."""
     client, problems = mlflow.MlflowClient(url), []
+    mlflow.set_tracking_uri(url)  # artifacts of traces are looked for there
     if missing := set(wrote["experiments"]) - {found.experiment_id for found in client.search_experiments()}:
         problems.append(f"experiments {missing}")
     with tempfile.TemporaryDirectory() as folder:
