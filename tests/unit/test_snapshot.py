@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError, SnapshotError
@@ -70,6 +71,36 @@ def test_what_was_replaced_is_kept_beside_until_it_is_removed(small: Small) -> N
     replaced = small.restore().replaced
     assert restore.remove_replaced(small.target, replaced, check=True) == replaced and len(small.litter()) == 2
     assert restore.remove_replaced(small.target, replaced) == replaced and small.litter() == []
+
+
+def test_artifacts_on_a_volume_of_their_own_are_exchanged_inside_of_it(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os.path, "ismount", lambda path: str(path) == str(small.artifacts))
+    before = small.state()
+    taken = small.backup()
+    small.write("0/later", b"later")
+    report = small.restore()
+    aside = small.artifacts / next(Path(path).name for path in report.replaced if str(small.artifacts) in path)
+    assert (aside / "0/later").read_bytes() == b"later"
+    assert sorted(path.name for path in small.artifacts.iterdir()) == sorted([aside.name, "0", "1"])
+    assert small.backup().artifacts == replace(taken.artifacts, seconds=ANY, list=ANY)  # what is aside is no artifact
+    restore.remove_replaced(small.target, report.replaced)
+    assert small.state() == before
+
+    really = os.rename
+
+    def rename(old: str, new: str) -> None:
+        if old.endswith("/1") and "restoring" in old:
+            raise OSError(5, "Input/output error", old)
+        really(old, new)
+
+    small.write("0/later", b"later")
+    live = small.state()
+    monkeypatch.setattr(os, "rename", rename)
+    with pytest.raises(SnapshotError, match="everything is as before"):
+        small.restore(taken.id)
+    assert small.state() == live and small.litter() == []
 
 
 def test_a_drill_compares_and_leaves_nothing_and_changes_nothing(small: Small) -> None:

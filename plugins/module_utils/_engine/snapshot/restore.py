@@ -304,6 +304,7 @@ class _Restore:
         self._scratch_databases: list[tuple[postgresql.Server, str]] = []
         self._server: postgresql.Server | None = None
         self._bucket: bucket_restore.Bucket | None = None
+        self._empty: Path | None = None  # where what is live would go, and is not yet
 
     def load(self) -> None:
         for what, uri in self._target.databases.items():
@@ -349,6 +350,8 @@ class _Restore:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+        if self._empty and self._empty.is_dir() and not any(self._empty.iterdir()):
+            self._empty.rmdir()
         for server, name in self._scratch_databases:
             try:
                 server.drop(name)
@@ -485,6 +488,7 @@ class _Restore:
             self._renames.append((str(new), str(live)))
             return
         aside.mkdir(mode=0o700)
+        self._empty = aside
         self._report.replaced.append(str(aside))
         self._renames += [
             (str(path), str(aside / path.name))
