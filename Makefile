@@ -7,7 +7,7 @@ RUN := . $(VENV)/bin/activate &&
 VARS ?=
 EXTRA := $(foreach var,$(VARS),-e '$(var)')
 
-.PHONY: help deploy destroy health status test test-host test-cluster test-compose soak lint lock bench bench-cluster clean cluster-up cluster-down
+.PHONY: help deploy destroy health status test test-host test-cluster test-compose soak lint lock bench bench-backup bench-cluster clean cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -53,6 +53,9 @@ bench: $(VENV)/dev ## measure the profiles beside plain `mlflow server`
 
 bench-cluster: $(VENV)/dev ## measure the playbook beside `kubectl apply` (on the cluster of TEST_KUBECONFIG)
 	@$(RUN) python benchmarks/kubernetes.py
+
+bench-backup: $(VENV)/dev ## measure snapshots beside pg_dump, psql and cp
+	@$(RUN) python benchmarks/backup.py
 
 lock: $(VENV)/dev ## resolve the pins of what the roles install anew
 	@$(RUN) tools/lock

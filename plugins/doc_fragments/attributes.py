@@ -35,3 +35,13 @@ attributes:
     membership:
       - mlops.mlflow.kubernetes
 """
+
+    # Modules that take the options of the fragment snapshot.
+    ACTIONGROUP_SNAPSHOT = r"""
+attributes:
+  action_group:
+    description: Use C(group/mlops.mlflow.snapshot) in C(module_defaults) to say once where snapshots are kept.
+    support: full
+    membership:
+      - mlops.mlflow.snapshot
+"""

@@ -146,3 +146,29 @@ def test_no_refusal_prints_a_password(refusals: PlayResult) -> None:
     assert "authentication failed" in refusals.output
     for password in ("wr0ng-p4ssword", OWNER_PASSWORD, SERVER_PASSWORD):
         assert password not in refusals.output
+
+
+# The head of MLflow 2.22: everything after it is classified.
+OF_2_22 = "0584bdc529eb"
+
+
+def test_schema_info_classifies_every_migration_since_2_22(databases: Databases, postgresql: PostgreSQL) -> None:
+    set_revision(postgresql, databases.copy("of_2_22"), OF_2_22)
+    given = {"uri": postgresql.uri("of_2_22"), "password_file": str(databases.owner_password_file)}
+    before = postgresql.row_counts("of_2_22")
+    found = run_module("mlflow_schema_info", given, interpreter=databases.interpreter)
+    assert (found["changed"], found["state"], found["revision"], found["safe"]) == (False, "older", OF_2_22, False)
+    kinds = {one["revision"]: one["kind"] for one in found["pending"]}
+    assert len(kinds) > 30 and "unknown" not in kinds.values(), kinds
+    assert set(kinds.values()) == {"additive", "rewriting", "destructive"}
+    assert list(kinds)[-1] == found["expected"]
+    assert postgresql.row_counts("of_2_22") == before
+
+
+def test_schema_info_of_a_current_database_has_nothing_pending(databases: Databases) -> None:
+    given = {
+        "uri": databases.postgresql.uri(databases.templates[0]),
+        "password_file": str(databases.owner_password_file),
+    }
+    found = run_module("mlflow_schema_info", given, interpreter=databases.interpreter)
+    assert (found["state"], found["pending"], found["safe"]) == ("current", [], True)

@@ -43,6 +43,7 @@ CASES = {
     "everything": _case(
         {
             "mlflow_namespace": "team-a",
+            "mlflow_backup_enabled": True,
             "mlflow_server_auth": "basic",
             "mlflow_server_profile": "full",
             "mlflow_server_replicas": 3,
@@ -82,6 +83,7 @@ CASES = {
     ),
     "shared-volume": _case(
         {
+            "mlflow_backup_enabled": True,
             "mlflow_artifact_store_type": "volume",
             "mlflow_artifact_store_access_mode": "ReadWriteMany",
             "mlflow_server_memory_target": 80,
@@ -93,6 +95,7 @@ CASES = {
     ),
     "one-server": _case(
         {
+            "mlflow_backup_enabled": True,
             "mlflow_artifact_store_type": "volume",
             "mlflow_server_replicas": 1,
             "mlflow_server_max_replicas": 1,
@@ -103,6 +106,11 @@ CASES = {
     "external": _case(
         {
             "mlflow_name": "tracking",
+            "mlflow_backup_enabled": True,
+            "mlflow_backup_destination": "s3://backups/tracking",
+            "mlflow_backup_endpoint": "https://s3.example.com",
+            "mlflow_backup_secret": "managed-backups",
+            "mlflow_backup_service_account_annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/backup"},
             "mlflow_database_type": "external_postgresql",
             "mlflow_database_uri": "postgresql+psycopg2://mlflow@db.example.com:5432/mlflow",
             "mlflow_database_owner": "mlflow_owner",
@@ -116,6 +124,7 @@ CASES = {
         },
         {("managed-database", "password"), ("managed-database", "owner-password")},
         {("managed-bucket", "access-key"), ("managed-bucket", "secret-key")},
+        {("managed-backups", "access-key"), ("managed-backups", "secret-key")},
     ),
     "cloudnative-pg": _case(
         {
@@ -142,6 +151,12 @@ CASES = {
         OF_STORE,
     ),
 }
+
+
+def template_of(owner: Object) -> Object:
+    """What the pods of a workload are made from."""
+    made: Object = (owner["spec"]["jobTemplate"] if owner["kind"] == "CronJob" else owner)["spec"]["template"]
+    return made
 
 
 @dataclass(frozen=True)
@@ -196,11 +211,8 @@ class Deployment:
 
     @cached_property
     def pods(self) -> list[Pod]:
-        return [
-            Pod(item, item["spec"]["template"]["metadata"]["labels"], item["spec"]["template"]["spec"])
-            for item in self.objects
-            if item["kind"] in ("Deployment", "StatefulSet", "Job")
-        ]
+        owners = [item for item in self.objects if item["kind"] in ("Deployment", "StatefulSet", "Job", "CronJob")]
+        return [Pod(item, template_of(item)["metadata"]["labels"], template_of(item)["spec"]) for item in owners]
 
     def matched(self, selector: Mapping[str, str]) -> list[Pod]:
         """The pods that a selector finds; an empty one finds all, as in Kubernetes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -10,11 +11,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.footprint import quantity
-from rendered import CASES, COMPONENT, Deployment, Object, Pod, leaves, render
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import doors
+from rendered import CASES, COMPONENT, Deployment, Object, Pod, leaves, render, template_of
 
 API_VERSIONS = {
     "Cluster": "postgresql.cnpg.io/v1",
     "ConfigMap": "v1",
+    "CronJob": "batch/v1",
     "Database": "postgresql.cnpg.io/v1",
     "Deployment": "apps/v1",
     "HTTPRoute": "gateway.networking.k8s.io/v1",
@@ -207,7 +210,7 @@ def test_every_probe_asks_a_port_that_its_container_has(deployment: Deployment) 
 def test_database_and_store_let_in_server_and_setup_and_nobody_else_unless_opened(deployment: Deployment) -> None:
     name = wish(deployment, "mlflow_name", "mlflow")
     for policy in deployment.of("NetworkPolicy"):
-        if policy["metadata"]["labels"][COMPONENT] == "server":
+        if policy["metadata"]["labels"][COMPONENT] in ("server", "backup"):
             continue
         [rule] = policy["spec"]["ingress"]
         opened = policy["metadata"]["name"] == f"{name}-artifacts" and wish(
@@ -258,7 +261,7 @@ def test_servers_scale_by_cpu_and_by_memory_only_where_asked_for(deployment: Dep
 
 def most_pods(deployment: Deployment, owner: Object) -> int:
     """Counted here anew, so that the footprint is held against something."""
-    if owner["kind"] == "Job":
+    if owner["kind"] in ("Job", "CronJob"):
         return 1
     replicas = int(owner["spec"].get("replicas", 1))
     for scaler in deployment.of("HorizontalPodAutoscaler"):
@@ -323,7 +326,10 @@ def test_two_pods_never_write_to_a_volume_that_one_node_mounts(deployment: Deplo
         }
         if mounted & alone:
             assert most_pods(deployment, pod.owner) == 1
-            assert pod.owner["spec"]["strategy"]["type"] == "Recreate"
+            if pod.owner["kind"] == "CronJob":
+                assert pod.owner["spec"]["concurrencyPolicy"] == "Forbid"
+            else:
+                assert pod.owner["spec"]["strategy"]["type"] == "Recreate"
 
 
 def test_volumes_take_the_default_class_unless_one_is_named(deployment: Deployment) -> None:
@@ -414,12 +420,12 @@ def test_scratch_space_has_a_limit(deployment: Deployment) -> None:
 
 def test_wished_fields_reach_every_pod(deployments: dict[str, Deployment]) -> None:
     deployment = deployments["everything"]
-    assert {pod.component for pod in deployment.pods} == {"server", "setup", "database", "artifact-store"}
+    assert {pod.component for pod in deployment.pods} == {"server", "setup", "database", "artifact-store", "backup"}
     for pod in deployment.pods:
         wished = CASES["everything"].variables["mlflow_pod_spec"]
         assert {key: pod.spec[key] for key in wished} == wished
         assert (pod.labels["team"], pod.labels["cost-center"]) == ("a", "4711")
-        assert pod.owner["spec"]["template"]["metadata"]["annotations"]["owner"] == "ml@example.com"
+        assert template_of(pod.owner)["metadata"]["annotations"]["owner"] == "ml@example.com"
     for item in deployment.objects:
         assert item["metadata"]["labels"]["team"] == "a"
     account = deployment.one("ServiceAccount")["metadata"]["annotations"]
@@ -471,7 +477,7 @@ def test_a_changed_configuration_restarts_who_reads_it(deployments: dict[str, De
     sums = set()
     for deployment in deployments.values():
         for pod in deployment.pods:
-            if any("configMap" in volume for volume in pod.spec["volumes"]):
+            if pod.long_running and any("configMap" in volume for volume in pod.spec["volumes"]):
                 annotations = pod.owner["spec"]["template"]["metadata"]["annotations"]
                 sums.add((deployment.name, pod.component, annotations["mlops.mlflow/configuration"]))
     servers = [found for _name, component, found in sums if component == "server"]
@@ -724,7 +730,9 @@ def test_a_volume_of_artifacts_is_mounted_where_the_server_looks_for_it(deployme
         mounts = {mount["mountPath"]: mount["name"] for mount in deployment.server["volumeMounts"]}
         volumes = {volume["name"]: volume for volume in deployment.pod("server").spec["volumes"]}
         assert volumes[mounts[destination]]["persistentVolumeClaim"]["claimName"] == "mlflow-artifacts"
-    assert deployments["shared-volume"].one("PersistentVolumeClaim")["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert deployments["shared-volume"].one("PersistentVolumeClaim", "mlflow-artifacts")["spec"]["accessModes"] == [
+        "ReadWriteMany"
+    ]
 
 
 def test_direct_artifacts_go_to_the_bucket_from_clients_and_jobs(deployments: dict[str, Deployment]) -> None:
@@ -738,3 +746,64 @@ def test_direct_artifacts_go_to_the_bucket_from_clients_and_jobs(deployments: di
 def test_the_job_runner_is_in_the_launch_of_the_profile_full_only(deployment: Deployment) -> None:
     assert set(deployment.launch) == {"argv", "env", "secrets", "jobs"}
     assert bool(deployment.launch["jobs"]) is (wish(deployment, "mlflow_server_profile", "throughput") == "full")
+
+
+# Backups
+
+
+def test_backups_are_scheduled_where_asked_for_and_never_two_at_once(deployment: Deployment) -> None:
+    asked = bool(wish(deployment, "mlflow_backup_enabled", False))
+    assert bool(deployment.of("CronJob")) is asked
+    for job in deployment.of("CronJob"):
+        assert (job["spec"]["schedule"], job["spec"]["timeZone"]) == ("0 2 * * *", "Etc/UTC")
+        assert job["spec"]["concurrencyPolicy"] == "Forbid"
+        assert job["spec"]["failedJobsHistoryLimit"] > 0, "a failure must be found in the morning"
+        [container] = deployment.pod("backup").containers
+        assert container["args"][:1] == ["backup"] and "--prune" in container["args"]
+
+
+def test_a_backup_knows_all_that_the_server_works_on(deployment: Deployment) -> None:
+    for job in deployment.of("CronJob"):
+        name = job["metadata"]["name"]
+        given = json.loads(deployment.one("ConfigMap", name)["data"]["settings.json"])
+        pod = deployment.pod("backup")
+        [container] = pod.containers
+        env = {one["name"] for one in container["env"] if "valueFrom" in one}
+        assert (
+            given["database_uri"].partition("@")[2]
+            == deployment.launch["env"]["_MLFLOW_SERVER_FILE_STORE"].partition("@")[2]
+        )
+        assert bool(given.get("auth_uri")) is (wish(deployment, "mlflow_server_auth", "none") == "basic")
+        assert "PGPASSWORD" in env
+        uri = given["artifacts_uri"]
+        assert uri == deployment.launch["env"]["_MLFLOW_SERVER_ARTIFACT_DESTINATION"]
+        mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+        if uri.startswith("s3:"):
+            assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= env and given["artifacts_endpoint"]
+        else:
+            assert mounts[uri]["readOnly"] is True
+        if given["destination"].startswith("s3:"):
+            assert {"MLFLOW_BACKUP_ACCESS_KEY", "MLFLOW_BACKUP_SECRET_KEY"} <= env
+        else:
+            assert given["destination"] in mounts
+        for path in given.get("secrets", {}).values():
+            assert any(path.startswith(mount + "/") for mount in mounts)
+        doors.check_keys(given)
+
+
+def test_a_backup_of_a_volume_that_one_node_mounts_runs_there(deployments: dict[str, Deployment]) -> None:
+    spec = deployments["one-server"].pod("backup").spec
+    [term] = spec["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    matched = deployments["one-server"].matched(term["labelSelector"]["matchLabels"])
+    assert {pod.component for pod in matched} == {"server"}
+    assert "affinity" not in deployments["shared-volume"].pod("backup").spec
+
+
+def test_a_backup_has_an_identity_of_its_own_and_lets_nobody_in(deployment: Deployment) -> None:
+    for job in deployment.of("CronJob"):
+        name = job["metadata"]["name"]
+        assert deployment.pod("backup").spec["serviceAccountName"] == name
+        annotations = deployment.one("ServiceAccount", name)["metadata"].get("annotations", {})
+        for key, value in wish(deployment, "mlflow_backup_service_account_annotations", {}).items():
+            assert annotations[key] == value
+        assert deployment.one("NetworkPolicy", name)["spec"]["ingress"] == []

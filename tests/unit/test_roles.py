@@ -110,12 +110,15 @@ def test_galaxy_dependencies_and_requirements_agree() -> None:
     assert listed == load(ROOT / "galaxy.yml")["dependencies"]
 
 
-def test_action_group_holds_exactly_the_modules_with_the_server_options() -> None:
-    group = load(ROOT / "meta/runtime.yml")["action_groups"]["mlflow"]
-    takers = [p.stem for p in (ROOT / "plugins/modules").glob("*.py") if "- mlops.mlflow.server\n" in p.read_text()]
+@pytest.mark.parametrize(("name", "fragment"), [("mlflow", "server"), ("snapshot", "snapshot")])
+def test_action_group_holds_exactly_the_modules_with_its_options(name: str, fragment: str) -> None:
+    group = load(ROOT / "meta/runtime.yml")["action_groups"][name]
+    takers = [
+        p.stem for p in (ROOT / "plugins/modules").glob("*.py") if f"- mlops.mlflow.{fragment}\n" in p.read_text()
+    ]
     members = [
         p.stem
         for p in (ROOT / "plugins/modules").glob("*.py")
-        if "- mlops.mlflow.attributes.actiongroup_mlflow\n" in p.read_text()
+        if f"- mlops.mlflow.attributes.actiongroup_{name}\n" in p.read_text()
     ]
     assert sorted(group) == sorted(takers) == sorted(members)

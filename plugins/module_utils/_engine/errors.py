@@ -45,3 +45,7 @@ class DatabaseMissing(SchemaError):
 
 class DatabaseUnavailable(SchemaError):
     """The database does not answer now, but may soon: it is starting, out of connections, or out of reach."""
+
+
+class SnapshotError(EngineError):
+    """A snapshot could not be written, read or believed. What is live was not touched, unless the message says so."""

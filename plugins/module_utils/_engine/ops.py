@@ -173,6 +173,41 @@ def _clean_load(options: argparse.Namespace) -> dict[str, Any]:
     return load_targets.clean_up(_server(options), options.run).as_dict()
 
 
+def _backup(options: argparse.Namespace) -> dict[str, Any]:
+    from .snapshot import doors, progress
+
+    settings, say = doors.read(options.settings), progress.Lines()
+    try:
+        result = doors.take(settings, check=options.check, say=say)
+        if options.prune:
+            result |= doors.prune(settings, check=options.check, say=say)
+    except EngineError as error:
+        doors.remember(settings, {"failed": True, "msg": str(error)})
+        raise
+    if not options.check:
+        doors.remember(settings, result)
+    return result
+
+
+def _backup_info(options: argparse.Namespace) -> dict[str, Any]:
+    from .snapshot import doors, progress
+
+    settings = doors.read(options.settings)
+    if options.snapshot:
+        settings["snapshot"] = options.snapshot
+    found = doors.info(settings, verify=options.verify, sample_percent=options.sample_percent, say=progress.Lines())
+    return {**found, **({} if found["healthy"] else {"failed": True, "msg": "; ".join(found["problems"])})}
+
+
+def _restore(options: argparse.Namespace) -> dict[str, Any]:
+    from .snapshot import doors, progress
+
+    settings = doors.read(options.settings) | {"drill": options.drill}
+    if options.snapshot:
+        settings["snapshot"] = options.snapshot
+    return doors.bring_back(settings, check=options.check, say=progress.Lines())
+
+
 def _server(options: argparse.Namespace) -> Server:
     return Server(
         url=options.url,
@@ -227,6 +262,23 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("--uri", required=True)
     store.add_argument("--create", action="store_true", help="create it where it is missing")
     store.add_argument("--wait-timeout", type=float, default=0.0, help="seconds for the endpoint to answer")
+    written = add("backup", _backup, "write a snapshot")
+    written.add_argument("--settings", required=True, help="JSON file with the options of the module mlflow_backup")
+    written.add_argument("--prune", action="store_true", help="remove old snapshots afterwards")
+    written.add_argument("--check", action="store_true", help="look only whether it could begin")
+    listed = add("backup-info", _backup_info, "list snapshots, and read them again")
+    listed.add_argument("--settings", required=True, help="JSON file with the options of the module mlflow_backup_info")
+    listed.add_argument("--snapshot")
+    listed.add_argument("--verify", choices=["none", "sample", "all"], default="none")
+    listed.add_argument("--sample-percent", type=float, default=10.0)
+    for name, text in (("restore", "bring a snapshot back"), ("drill", "prove that a snapshot could be restored")):
+        restored = add(name, _restore, text)
+        restored.add_argument(
+            "--settings", required=True, help="JSON file with the options of the module mlflow_restore"
+        )
+        restored.add_argument("--snapshot")
+        restored.add_argument("--check", action="store_true", help="look only whether it would be refused")
+        restored.set_defaults(drill=name == "drill")
     asked = [
         add("health", _health, "climb the ladder of checks"),
         add("smoke", _smoke, "prove the server with the real client"),

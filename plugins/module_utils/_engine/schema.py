@@ -210,6 +210,7 @@ def ensure(
 
     :raises SchemaError: a schema does not fit, or a database cannot be used; nothing was changed then.
     """
+    _refuse_interrupted_restore(uri)
     # Look at both databases before either is changed.
     tracking = read(uri, password)
     require(tracking, "the backend store", "in this environment")
@@ -234,6 +235,16 @@ def ensure(
             "after": {"tracking": tracking.expected, "auth": auth.expected if auth else None},
         },
     }
+
+
+def _refuse_interrupted_restore(uri: str) -> None:
+    """A killed restore may have moved the database away: an empty one in its place would hide it."""
+    path = DatabaseUri.parse(uri).path
+    if path and os.path.exists(journal := os.path.join(os.path.dirname(path), ".mlops-restore.json")):
+        raise SchemaError(
+            f"A restore was interrupted while it put the database in place ({journal}). Run the restore again: it "
+            f"first brings back what was there."
+        )
 
 
 def create(uri: str, password: str | None = None, grantee: str | None = None) -> bool:
@@ -295,6 +306,36 @@ def grant(uri: str, password: str | None, grantee: str | None) -> None:
             cursor = connection.cursor()
             cursor.execute(names.SQL(statement).format(role=role, owner=owner))
         connection.commit()
+
+
+def state_of(revision: str, kind: tuple[str, str] = TRACKING) -> str:
+    """Whether the installed MLflow finds a revision C(current), C(older) or C(newer) (which is: does not know it)."""
+    revisions = _revisions(kind)
+    return "current" if revision == _heads(revisions)[0] else "older" if revision in revisions else "newer"
+
+
+def between(revision: str | None, kind: tuple[str, str] = TRACKING) -> list[str]:
+    """The migrations after a revision, in the order in which they would run."""
+    before = _revisions(kind)
+    chain: list[str] = []
+    step: str | None = _heads(before)[0]
+    while step and step != revision:
+        chain.insert(0, step)
+        step = before[step]
+    return chain
+
+
+def session(database: DatabaseUri, password: str | None) -> contextlib.AbstractContextManager[Any]:
+    """A connection to a PostgreSQL, closed at the end.
+
+    :raises DatabaseUnavailable: it does not answer, or refuses us; the password is not named.
+    """
+    return _postgresql(database, password)
+
+
+def identifiers(database: DatabaseUri) -> Any:
+    """The driver's module that quotes names in statements."""
+    return _driver(database).sql
 
 
 def _revisions(kind: tuple[str, str]) -> dict[str, str | None]:

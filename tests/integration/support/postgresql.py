@@ -47,6 +47,11 @@ class PostgreSQL:
             self._install = self.home / "pgserver" / "pginstall"
         self._process: subprocess.Popen[Any] | None = None
 
+    @property
+    def tools(self) -> Path:
+        """The folder of pg_dump and its like."""
+        return self._install / "bin"
+
     def create(self) -> None:
         data, password_file = self.home / "data", self.home / "password"
         data.mkdir(mode=0o700)

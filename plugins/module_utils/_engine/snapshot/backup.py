@@ -1,0 +1,391 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Writing a snapshot: databases first, then artifacts, so that everything the databases name is there; at last the
+manifest, which makes it exist."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import schema
+from ..connection import DatabaseUri
+from ..errors import SnapshotError
+from . import artifacts, chunks, layout, manifest, marks, postgresql, progress, secrets, sqlite
+from .cloud import Place, connect
+from .folder import Folder
+from .manifest import Database, DumpFile, Manifest
+from .store import Store
+
+TRACKING, AUTH = "tracking", "auth"
+VERSION_TABLES = {TRACKING: schema.TRACKING[1], AUTH: schema.AUTH[1]}
+# A file of a dump that is bigger than this is read while pg_dump is still writing it.
+_FOLLOW = 4 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is backed up. C(databases) are URIs under the names C(tracking) and C(auth); one password for both."""
+
+    name: str
+    databases: Mapping[str, str]
+    password: str | None = field(default=None, repr=False)
+    artifacts: Place | None = None
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    mlflow_version: str | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How: C(max_seconds) is the longest that a backup may take, and what prune waits out."""
+
+    pg_bindir: str | None = None
+    jobs: int = 2
+    reread: bool = False
+    max_seconds: float = 86400.0
+    scratch_dir: str | None = None
+
+
+def check(source: Source, destination: Place, options: Options) -> None:
+    """Look whether a backup could begin; changes nothing.
+
+    :raises EngineError: it could not, and why.
+    """
+    if destination.folder is None:
+        next(iter(connect(destination).list(layout.MANIFESTS)), None)
+    else:
+        _writable(destination.folder)
+    for what, uri in source.databases.items():
+        database = DatabaseUri.parse(uri, f"the URI of the {what} database")
+        if database.path is not None:
+            sqlite.revision(_existing(database.path, what), VERSION_TABLES[what])
+        else:
+            tools = postgresql.Tools.find(options.pg_bindir)
+            with postgresql.held(database, source.password) as held:
+                tools.fit(held.server_major)
+    if source.artifacts:
+        if source.artifacts.folder is None:
+            next(iter(artifacts.source_of(source.artifacts).items()), None)
+        elif not os.path.isdir(source.artifacts.folder):
+            raise SnapshotError(f"The folder of the artifacts, {source.artifacts.folder}, does not exist.")
+
+
+def create(source: Source, destination: Place, options: Options, say: progress.Say = progress.silent) -> Manifest:
+    """Write one snapshot.
+
+    :raises EngineError: it was not written. What was stored on the way is used by the next one, or pruned.
+    """
+    began = time.monotonic()
+    store = connect(destination)
+    created = manifest.now()
+    # Read after the beginning was noted: what is condemned from now on outlives this backup.
+    condemned = marks.condemned(store)
+    before = _newest(store, source)
+    left_out: list[dict[str, str]] = []
+    with _abandoned_on_failure(store), scratch_folder(store, options.scratch_dir) as scratch:
+        keeper = chunks.Chunks(store, condemned)
+        new_bytes = 0
+        databases = {}
+        for what, uri in source.databases.items():
+            say(f"Dumping the {what} database")
+            databases[what], added = _Dump(store, keeper, scratch, condemned, options, source.password).take(what, uri)
+            new_bytes += added
+            say(f"Dumped the {what} database: {progress.size(databases[what].size)} in {databases[what].seconds:.1f} s")
+        keeper.close()
+        new_bytes += keeper.new_bytes
+        stored = None
+        if source.artifacts:
+            stored, added = _artifacts(source.artifacts, store, scratch, condemned, before, left_out, options, say)
+            new_bytes += added
+        else:
+            left_out.append({"what": "artifacts", "why": "this backup was not asked for them"})
+        store.settle()
+        _still_there(store, keeper.reused_packs)
+        if time.monotonic() - began > options.max_seconds:
+            raise SnapshotError(
+                f"The backup took longer than the {options.max_seconds / 3600:.1f} h that are allowed, so something it "
+                f"relies on may have been pruned meanwhile. Allow more (max_hours); what it stored is used by the next."
+            )
+        return manifest.write(
+            store,
+            Manifest(
+                name=source.name,
+                created=created,
+                finished=manifest.now(),
+                mlflow_version=source.mlflow_version,
+                databases=databases,
+                artifacts=stored,
+                left_out=left_out,
+                secrets={name: secrets.fingerprint(value) for name, value in source.secrets.items()},
+                new_bytes=new_bytes,
+            ),
+        )
+
+
+def _newest(store: Store, source: Source) -> Manifest | None:
+    """The newest snapshot of the same deployment that can be read."""
+    for snapshot in manifest.ids(store):
+        try:
+            found = manifest.load(store, snapshot)
+        except (SnapshotError, ValueError):
+            continue
+        if found.name == source.name:
+            return found
+    return None
+
+
+def _artifacts(
+    place: Place,
+    store: Store,
+    scratch: Path,
+    condemned: frozenset[str],
+    before: Manifest | None,
+    left_out: list[dict[str, str]],
+    options: Options,
+    say: progress.Say,
+) -> tuple[manifest.Artifacts, int]:
+    began = time.monotonic()
+    say("Storing the artifacts")
+    source = artifacts.source_of(place)
+    catalogue = artifacts.Catalogue(scratch)
+    try:
+        catalogue.load_present(store, condemned)
+        # The marks of another place say nothing of this one.
+        if before and before.artifacts and before.artifacts.uri == source.uri and not options.reread:
+            try:
+                catalogue.load_before(store, before.artifacts.list)
+            except SnapshotError as error:
+                say(f"Every artifact is read again, because {error}")
+        rows = layout.ListWriter(scratch)
+        now = progress.Now(say)
+        totals = artifacts.store_all(
+            source,
+            store,
+            catalogue,
+            condemned,
+            rows,
+            left_out,
+            reread=options.reread,
+            say=lambda done: now(lambda: f"Stored {done.count} artifacts, {progress.size(done.size)}"),
+        )
+        list_key, added = rows.store(store, condemned)
+        store.settle()
+        if missing := catalogue.missing(store):
+            raise _pruned(store, missing[0])
+    finally:
+        catalogue.close()
+    seconds = time.monotonic() - began
+    say(
+        f"Stored {totals.count} artifacts, {progress.size(totals.size)}, of which {progress.size(totals.read)} were "
+        f"read and {progress.size(totals.new_bytes)} are new, in {seconds:.1f} s"
+    )
+    found = manifest.Artifacts(source.uri, totals.count, totals.size, list_key, round(seconds, 3))
+    return found, totals.new_bytes + added
+
+
+def _still_there(store: Store, reused: set[str]) -> None:
+    if reused:
+        present = {found.key for found in store.list(layout.PACKS)}
+        if missing := sorted(reused - present):
+            raise _pruned(store, missing[0])
+
+
+def _pruned(store: Store, object_key: str) -> SnapshotError:
+    return SnapshotError(
+        f"{object_key} in {store.where} was removed while this backup relied on it, so no snapshot was written. Back "
+        f"up again. If nobody removes objects by hand, allow prune less: max_hours must be the same everywhere."
+    )
+
+
+class _Dump:
+    """One database, dumped into the store."""
+
+    def __init__(
+        self,
+        store: Store,
+        keeper: chunks.Chunks,
+        scratch: Path,
+        condemned: frozenset[str],
+        options: Options,
+        password: str | None,
+    ) -> None:
+        self._store = store
+        self._keeper = keeper
+        self._scratch = scratch
+        self._condemned = condemned
+        self._options = options
+        self._password = password
+        self._new_bytes = 0
+        self._lock = threading.Lock()
+
+    def take(self, what: str, uri: str) -> tuple[Database, int]:
+        database = DatabaseUri.parse(uri, f"the URI of the {what} database")
+        folder = self._scratch / what
+        folder.mkdir(mode=0o700)
+        try:
+            taken = self._sqlite if database.path is not None else self._postgresql
+            return taken(what, database, folder), self._new_bytes
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _sqlite(self, what: str, database: DatabaseUri, folder: Path) -> Database:
+        began, taken = time.monotonic(), manifest.now()
+        path = _existing(str(database.path), what)
+        _room(folder, os.path.getsize(path), f"the copy of the {what} database")
+        copied = folder / sqlite.FILE
+        sqlite.copy(path, copied)
+        file = self._store_file(folder, copied, lambda: True)
+        return Database(
+            kind="sqlite",
+            server_version=__import__("sqlite3").sqlite_version,
+            revision=sqlite.revision(copied, VERSION_TABLES[what]),
+            taken=taken,
+            rows=sqlite.rows(copied),
+            files=[file],
+            seconds=round(time.monotonic() - began, 3),
+        )
+
+    def _postgresql(self, what: str, database: DatabaseUri, folder: Path) -> Database:
+        tools = postgresql.Tools.find(self._options.pg_bindir)
+        began, taken = time.monotonic(), manifest.now()
+        with postgresql.held(database, self._password) as held, ThreadPoolExecutor(1) as counter:
+            tools.fit(held.server_major)
+            _room(folder, held.size, f"the dump of the {what} database")
+            revision = held.revision(VERSION_TABLES[what])
+            counting = counter.submit(held.rows)
+            target = folder / "dump"
+            process = tools.start(
+                "pg_dump",
+                "--format=directory",
+                "--compress=0",
+                "--no-sync",
+                f"--jobs={self._options.jobs}",
+                f"--snapshot={held.snapshot}",
+                "--lock-wait-timeout=60s",
+                f"--file={target}",
+                f"--dbname={postgresql.libpq(database)}",
+                password=self._password,
+            )
+            files = self._follow(process, target)
+            return Database(
+                kind="postgresql",
+                server_version=held.server_version,
+                revision=revision,
+                taken=taken,
+                rows=counting.result(),
+                files=sorted(files, key=lambda file: file.path),
+                seconds=round(time.monotonic() - began, 3),
+            )
+
+    def _follow(self, process: subprocess.Popen[bytes], folder: Path) -> list[DumpFile]:
+        """Store the files of a dump, the big ones while they grow."""
+        said: list[bytes] = []
+        reader = threading.Thread(target=lambda: said.append(process.stderr.read() if process.stderr else b""))
+        reader.start()
+        followed: dict[Path, Future[DumpFile]] = {}
+        with ThreadPoolExecutor(64, thread_name_prefix="follow") as threads:
+            try:
+                while process.poll() is None:
+                    for path in _bigger(folder, _FOLLOW):
+                        if path not in followed:
+                            followed[path] = threads.submit(
+                                self._store_file, folder, path, lambda: process.poll() is not None
+                            )
+                    time.sleep(0.05)
+            finally:
+                if process.poll() is None:
+                    process.terminate()
+                    process.wait()
+                reader.join()
+                if process.stdout:
+                    process.stdout.close()
+            postgresql.ended("pg_dump", process, b"".join(said))
+            for path in sorted(_bigger(folder, -1)):
+                if path not in followed:
+                    followed[path] = threads.submit(self._store_file, folder, path, lambda: True)
+            return [future.result() for future in followed.values()]
+
+    def _store_file(self, folder: Path, path: Path, ended: Callable[[], bool]) -> DumpFile:
+        rows = layout.ListWriter(self._scratch)
+        source: Any = chunks.Growing(path, ended)
+        try:
+            size, sha256 = self._keeper.cut(source, rows)
+        finally:
+            source.close()
+        list_key, added = rows.store(self._store, self._condemned)
+        with self._lock:
+            self._new_bytes += added
+        return DumpFile(str(path.relative_to(folder)), size, sha256, list_key)
+
+
+@contextmanager
+def _abandoned_on_failure(store: Store) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        store.abandon()
+        raise
+
+
+@contextmanager
+def scratch_folder(store: Store | None, wanted: str | None) -> Iterator[Path]:
+    """A folder for what is not an object yet: beside the objects, where these are in a folder."""
+    parent = wanted or (str(store.scratch) if isinstance(store, Folder) else None)
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=parent))
+    except OSError as error:
+        raise SnapshotError(f"There is no scratch folder: {error.filename}: {error.strerror}.") from error
+    try:
+        yield scratch
+    except OSError as error:
+        if error.errno == 28:
+            raise SnapshotError(f"The disk of the scratch folder {parent or tempfile.gettempdir()} is full.") from error
+        raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _bigger(folder: Path, size: int) -> list[Path]:
+    found = []
+    for path in folder.rglob("*.dat" if size >= 0 else "*"):
+        try:
+            if path.is_file() and path.stat().st_size > size:
+                found.append(path)
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def _room(folder: Path, needed: int, what: str) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise SnapshotError(
+            f"There is no room for {what} in {folder.parent.parent}: it needs up to {progress.size(needed)}, and "
+            f"{progress.size(free)} are free. Set scratch_dir to a folder with room."
+        )
+
+
+def _existing(path: str, what: str) -> str:
+    if not os.path.exists(path):
+        raise SnapshotError(f"The {what} database {path} does not exist.")
+    return path
+
+
+def _writable(folder: str) -> None:
+    path = Path(folder)
+    if not path.is_absolute():
+        raise SnapshotError(f"The folder {folder} must be an absolute path.")
+    while not path.exists():
+        path = path.parent
+    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
+        raise SnapshotError(f"The destination {folder} cannot be used: {path} may not be written by this user.")

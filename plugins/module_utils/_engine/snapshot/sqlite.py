@@ -1,0 +1,83 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A SQLite database, copied while servers write to it, and its rows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import SnapshotError
+
+FILE = "database.sqlite"
+_BUSY_SECONDS = 60
+
+
+def copy(path: str, target: Path) -> None:
+    """Copy a live database as it is at one moment. Writers wait meanwhile, about 0.4 s per 100 MiB."""
+    try:
+        with (
+            contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as source,
+            contextlib.closing(sqlite3.connect(target)) as copied,
+        ):
+            # All pages in one step: one that is interrupted starts anew with each write, and might never end.
+            source.backup(copied)
+    except sqlite3.Error as error:
+        raise SnapshotError(f"The SQLite database {path} cannot be copied: {error}.") from error
+
+
+def rows(path: str | Path) -> dict[str, int]:
+    """Rows per table."""
+    with _reading(path) as connection:
+        names = [
+            name
+            for (name,) in connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+            )
+        ]
+        return {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}  # noqa: S608
+
+
+def revision(path: str | Path, version_table: str) -> str | None:
+    with _reading(path) as connection:
+        try:
+            found = connection.execute(f"SELECT version_num FROM {version_table}").fetchone()  # noqa: S608
+        except sqlite3.OperationalError:
+            return None
+        return str(found[0]) if found else None
+
+
+def check(path: str | Path) -> None:
+    """Let SQLite itself look at its structure.
+
+    :raises SnapshotError: it is broken.
+    """
+    with _reading(path) as connection:
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise SnapshotError(f"The SQLite database {path} is broken: {found}.")
+
+
+def users_of(path: str) -> list[int]:
+    """Processes that have the database open, as far as this user may see. Linux only; elsewhere empty."""
+    wanted = {os.path.realpath(path) + suffix for suffix in ("", "-wal", "-shm", "-journal")}
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        if int(process.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            if any(os.readlink(link) in wanted for link in os.scandir(process / "fd")):
+                found.append(int(process.name))
+    return sorted(found)
+
+
+@contextlib.contextmanager
+def _reading(path: str | Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise SnapshotError(f"The SQLite database {path} cannot be read: {error}.") from error

@@ -1,0 +1,104 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mlflow_schema_info
+short_description: Say which schema a database has, and what an upgrade would do to it
+version_added: 0.1.0
+author: The mlops.mlflow authors (@mlops-mlflow)
+description:
+  - Reads the schema revision of a backend store and compares it with what the installed MLflow needs.
+  - Lists the migrations between both, classified, with the rows of the tables that they touch.
+  - Changes nothing and imports no MLflow.
+requirements:
+  - mlflow and the database driver (set C(ansible_python_interpreter) to the server's own interpreter)
+extends_documentation_fragment:
+  - mlops.mlflow.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  uri:
+    description:
+      - SQLAlchemy URI of the backend store, with a driver and without a password.
+    type: str
+    required: true
+  password_file:
+    description:
+      - File on the host that holds the password of the user in O(uri).
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Look what an upgrade would do
+  mlops.mlflow.mlflow_schema_info:
+    uri: postgresql+psycopg://mlflow@db.example.com:5432/mlflow
+    password_file: /etc/mlflow/database-password
+  vars:
+    ansible_python_interpreter: /opt/mlflow/bin/python
+"""
+
+RETURN = r"""
+state:
+  description:
+    - V(current), V(older), V(newer), V(empty), or V(foreign) (tables, but no MLflow revision).
+  returned: success
+  type: str
+  sample: older
+revision:
+  description: The database's schema revision; empty where there is none.
+  returned: success
+  type: str
+  sample: 0584bdc529eb
+expected:
+  description: The revision that the installed MLflow needs.
+  returned: success
+  type: str
+  sample: dc11669786a5
+pending:
+  description:
+    - The migrations that an upgrade would run, in order, each with its C(revision), its C(kind) and the C(rows) of the
+      tables that it touches.
+    - V(additive) adds tables, columns or indexes. V(rewriting) changes or locks what is there, for a time that grows with
+      the rows. V(destructive) removes something. V(unknown) was read by nobody yet, and is to be treated as unsafe.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{revision: bda7b8c39065, kind: rewriting, rows: {model_version_tags: 120}}]
+safe:
+  description: Whether nothing but additive migrations are pending.
+  returned: success
+  type: bool
+  sample: false
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import migrations
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import run, secret_of
+
+
+def look(module: AnsibleModule) -> dict[str, Any]:
+    return {"changed": False, **migrations.look(module.params["uri"], secret_of(module, "password"))}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "uri": {"type": "str", "required": True},
+            "password_file": {"type": "path", "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    run(module, look)
+
+
+if __name__ == "__main__":
+    main()
