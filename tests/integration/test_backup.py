@@ -341,6 +341,14 @@ def settings(filled: Filled, s3: S3, postgresql: PostgreSQL, databases: Database
     }
 
 
+@pytest.fixture(scope="module")
+def snapshot_there(on_postgresql: Filled, s3: S3, postgresql: PostgreSQL, databases: Databases) -> None:
+    given = settings(on_postgresql, s3, postgresql, databases)
+    result = run_module("mlflow_backup", given, interpreter=on_postgresql.deployment.interpreter)
+    assert result.get("changed") is True, result
+
+
+@pytest.mark.usefixtures("snapshot_there")
 @pytest.mark.parametrize("module", ["mlflow_backup", "mlflow_restore"])
 @pytest.mark.parametrize(
     ("fault", "words"),
@@ -379,6 +387,7 @@ def test_what_cannot_be_reached_is_said_and_nothing_changes(
     assert on_postgresql.rows() == before
 
 
+@pytest.mark.usefixtures("snapshot_there")
 def test_a_restore_under_open_connections_is_refused(
     on_postgresql: Filled, s3: S3, postgresql: PostgreSQL, databases: Databases
 ) -> None:
@@ -388,6 +397,7 @@ def test_a_restore_under_open_connections_is_refused(
     assert result.get("failed") and "Stop the servers first" in result["msg"]
 
 
+@pytest.mark.usefixtures("snapshot_there")
 def test_a_role_that_may_not_create_databases_is_told_what_to_do(
     on_postgresql: Filled, s3: S3, postgresql: PostgreSQL, databases: Databases
 ) -> None:

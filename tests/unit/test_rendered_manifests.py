@@ -428,7 +428,7 @@ def test_wished_fields_reach_every_pod(deployments: dict[str, Deployment]) -> No
         assert template_of(pod.owner)["metadata"]["annotations"]["owner"] == "ml@example.com"
     for item in deployment.objects:
         assert item["metadata"]["labels"]["team"] == "a"
-    account = deployment.one("ServiceAccount")["metadata"]["annotations"]
+    account = deployment.one("ServiceAccount", "mlflow")["metadata"]["annotations"]
     assert account["eks.amazonaws.com/role-arn"] == "arn:aws:iam::1:role/mlflow"
     assert deployment.launch["env"]["TZ"] == "UTC"
 

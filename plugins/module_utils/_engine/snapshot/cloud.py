@@ -148,6 +148,8 @@ class Cloud(Store):
             reason = "the keys are wrong"
         elif isinstance(error, names.PermissionDeniedError):
             reason = "the keys may not do this, or are wrong"
+        elif any(word in text for word in ("SignatureDoesNotMatch", "InvalidAccessKeyId", "403 Forbidden")):
+            reason = "the keys are wrong, or may not do this"
         elif "NoSuchBucket" in text:
             reason = "the bucket does not exist"
         elif "error sending request" in text or "tcp connect" in text or "timed out" in text:

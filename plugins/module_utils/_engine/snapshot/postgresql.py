@@ -195,7 +195,8 @@ class Server:
             cursor = connection.cursor()
             cursor.execute(
                 "SELECT usename || coalesce(' (' || nullif(application_name, '') || ')', '') FROM pg_stat_activity "
-                "WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+                # Not by backend_type, which a role may not see of others; the server's own workers have no user.
+                "WHERE datname = %s AND pid <> pg_backend_pid() AND usesysid IS NOT NULL",
                 (name,),
             )
             return [row[0] or "another role" for row in cursor.fetchall()]
