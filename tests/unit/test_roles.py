@@ -27,6 +27,7 @@ TARGET = [
     "labels",
     "annotations",
     "render_dir",
+    "zones",
 ]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 
