@@ -27,7 +27,7 @@ def refused(make: Callable[..., Deployment]) -> Callable[..., str]:
         assert result.code, "it was deployed"
         assert result.stats["changed"] == 0
         assert everything() == before
-        assert list(deployment.folder.iterdir()) == []
+        assert not list(deployment.folder.rglob("*"))
         return result.message
 
     return deploy
@@ -64,7 +64,7 @@ def test_an_engine_that_is_not_running(make: Callable[..., Deployment], monkeypa
     assert health.code and "127.0.0.1:5004" in health.message
     status = deployment.play("status").succeeded().of("Show the status")["msg"]
     assert "The Docker Engine cannot be used" in status
-    assert list(deployment.folder.iterdir()) == []
+    assert not list(deployment.folder.rglob("*"))
 
 
 def test_a_compose_plugin_that_is_too_old(refused: Callable[..., str], docker_that_says: Callable[[str], None]) -> None:

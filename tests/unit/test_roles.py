@@ -28,6 +28,7 @@ TARGET = [
     "annotations",
     "render_dir",
     "load_test_allowed",
+    "zones",
 ]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 
