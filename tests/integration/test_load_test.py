@@ -217,6 +217,26 @@ def test_wrong_credentials_are_refused_before_anything_starts(team: Deployment, 
     assert result["failed"] is True and "wants credentials, or refused those it got" in result["msg"]
 
 
+def test_a_locust_that_dies_fails_the_test_with_its_log_and_cleans_up(
+    light_server: RunningServer, arguments: dict[str, Any], tmp_path: Path
+) -> None:
+    client = Client(light_server.server())
+    before = active(client)
+    report_dir = Path(arguments["report_dir"])
+    report_dir.mkdir()
+    (report_dir / "locust.json").write_text(json.dumps({"old": "result"}))
+    (report_dir / "result.json").write_text("{}")
+    scenario = tmp_path / "dying.py"
+    end = "gevent.spawn_later(2, lambda: (print('out of luck', flush=True), os._exit(7)))"
+    scenario.write_text(f"{locust.SCENARIO.read_text()}\n{end}\n")
+    result = load(arguments, url=light_server.url, scenario=str(scenario)).of("load")
+    assert result["failed"] is True
+    assert "Locust ended with status 7" in result["msg"] and "out of luck" in result["msg"]
+    assert "What it had made was removed." in result["msg"]
+    assert active(client) == before and not (report_dir / "result.json").exists()
+    client.close()
+
+
 @pytest.fixture
 def leftovers(light_server: RunningServer) -> Iterator[str]:
     """What a load test left that was killed together with the machine that ran it."""

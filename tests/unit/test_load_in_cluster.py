@@ -22,9 +22,9 @@ URL = "http://mlflow.team-a.svc:5000"
 WISHES = {"run": RUN, "users": "4", "processes": "2", "run_time": "5", "wait_min": "", "wait_max": ""}
 CGROUP = """usage_usec 2500000
 user_usec 2000000
-300000000
 anon 1
 inactive_file 100000000
+current 300000000
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0A0A0A0A:1F90 0B0B0B0B:1538 01 00000000:00000000 00:00000000 00000000 1000 0 7 1
    1: 0A0A0A0A:1F91 0B0B0B0B:1538 06 00000000:00000000 00:00000000 00000000 1000 0 8 1
@@ -105,7 +105,8 @@ def test_bad_wishes_are_refused_before_there_is_an_object(wishes: dict[str, Any]
 
 
 def test_the_masters_log_becomes_progress_result_and_reports(tmp_path: Path) -> None:
-    printed = f"chatter\n    1 s     4 users       81 requests\n{line(raw(entry('log_metric', {10: 50})))}\n"
+    printed = "locust: All users spawned: {4} users in chatter\n    1 s     4 users       81 requests\n"
+    printed += line(raw(entry("log_metric", {10: 50}))) + "\n"
     cluster = LoadedCluster(pod("master-x", container("running", ready=True)), job(), printed)
     result = follow(cluster, tmp_path)
     assert result["verdict"]["passed"] is True
@@ -146,6 +147,13 @@ def test_a_master_that_fails_is_named_with_its_reason_and_what_was_made_is_remov
     with pytest.raises(EngineError, match=f"(?s){words}.*What it made was removed"):
         follow(cluster, tmp_path)
     assert len(cleaned(cluster)) == 1
+
+
+def test_cgroups_of_version_1_say_the_same() -> None:
+    old = "usage_nsec 2500000000\ninactive_file 5\ntotal_inactive_file 100000000\ncurrent 300000000\n"
+    network = CGROUP[CGROUP.index("  sl") :]
+    assert in_cluster.read_cgroup(old + network) == in_cluster.read_cgroup(CGROUP)
+    assert in_cluster.read_cgroup(CGROUP) == {"cpu_seconds": 2.5, "memory_bytes": 2e8, "connections": 1}
 
 
 def test_a_container_that_does_not_show_its_cgroup_is_not_measured() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,11 +26,22 @@ from .targets import Cleaned
 
 # As in the scenario.
 _RESULT = "mlops-load: "
+_PROGRESS = re.compile(r"\s*\d+ s +\d+ users ")
 _POLL_SECONDS = 2.0
 _WATCH_SECONDS = 5.0
 _EXEC_SECONDS = 15.0
 _DATABASE_PORT = 5432
-_LOOK = ("sh", "-c", "cd /sys/fs/cgroup && cat cpu.stat memory.current memory.stat && cat /proc/net/tcp /proc/net/tcp6")
+# Of cgroups v2 where the container has them, else of v1.
+_LOOK_SCRIPT = """cd /sys/fs/cgroup
+if [ -f memory.current ]; then
+  cat cpu.stat memory.stat; echo "current $(cat memory.current)"
+else
+  echo "usage_nsec $(cat cpuacct/cpuacct.usage)"; cat memory/memory.stat
+  echo "current $(cat memory/memory.usage_in_bytes)"
+fi
+cat /proc/net/tcp /proc/net/tcp6
+"""
+_LOOK = ("sh", "-c", _LOOK_SCRIPT)
 # Where the objects put the scenario, and what the master writes.
 MOUNT = "/etc/mlops-load"
 FOLDER = "/tmp"  # noqa: S108
@@ -81,9 +93,8 @@ def follow(
     :raises EngineError: a pod cannot start, Locust died, or the time is over. What was made was removed then, too.
     """
     asked = _wanted(wishes, url, "", True)
-    folder.mkdir(parents=True, exist_ok=True)
+    report.begin(folder)
     progress = folder / "progress.txt"
-    progress.write_text("")
     info = clusters.run_ops(cluster, namespace, name, ["info", *login], 60)
     seen = {"name": asked.targets[0].name, "url": url, "version": info.get("version", "")}
     found = {"targets": [seen], "without": _without(info.get("capabilities") or {})}
@@ -154,7 +165,7 @@ def _result(
             for line in lines[shown:]:
                 if line.startswith(_RESULT):
                     return _unpack(line)
-                if " users " in line:
+                if _PROGRESS.match(line):
                     _say(progress, line, stamp=False)
             shown = max(len(lines), shown)
             if state != "running":
@@ -204,17 +215,19 @@ def read_cgroup(text: str) -> dict[str, float]:
 
     :raises ClusterError: it is not what a container with cgroups v2 says.
     """
-    words = [line.split() for line in text.splitlines() if line.strip()]
-    named = {pair[0]: pair[1] for pair in words if len(pair) == 2}
-    current = next((line[0] for line in words if len(line) == 1 and line[0].isdigit()), None)
-    if "usage_usec" not in named or current is None:
-        raise ClusterError("the container does not show its cgroup (v2 is needed)")
+    words = [line.split() for line in text.splitlines()]
+    named = {pair[0]: int(pair[1]) for pair in words if len(pair) == 2 and pair[1].isdigit()}
+    cpu = named["usage_usec"] / 1e6 if "usage_usec" in named else named.get("usage_nsec", -1) / 1e9
+    if cpu < 0 or "current" not in named:
+        raise ClusterError("the container does not show its cgroup")
+    # Without what the kernel can drop at once, as Kubernetes counts it. Version 1 has sums of the whole tree beside.
+    inactive = named.get("total_inactive_file", named.get("inactive_file", 0))
     connections = sum(
         line[3] == "01" and line[2].upper().endswith(f":{_DATABASE_PORT:04X}") for line in words if len(line) > 9
     )
     return {
-        "cpu_seconds": int(named["usage_usec"]) / 1e6,
-        "memory_bytes": float(max(int(current) - int(named.get("inactive_file", 0)), 0)),
+        "cpu_seconds": cpu,
+        "memory_bytes": float(max(named["current"] - inactive, 0)),
         "connections": float(connections),
     }
 

@@ -13,10 +13,26 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from ..errors import BadInput
 from . import charts, verdict
 from .operations import MIB
 
+_OTHER_FILES = ("locust.json", "locust.html", "locust.log", "locust.out", "plan.json")
 FILES = {"json": "result.json", "junit": "junit.xml", "html": "report.html"}
+
+
+def begin(folder: Path) -> None:
+    """Make the folder, and take away what an earlier test left there: it must never be taken for this one's.
+
+    :raises BadInput: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in (*FILES.values(), *_OTHER_FILES, *(path.name for path in folder.glob("locust_*.csv"))):
+            (folder / old).unlink(missing_ok=True)
+        (folder / "progress.txt").write_text("")
+    except OSError as error:
+        raise BadInput(f"report_dir {folder} cannot be written: {error.strerror}.") from error
 
 
 def write(result: Mapping[str, Any], folder: Path) -> dict[str, str]:

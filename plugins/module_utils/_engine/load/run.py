@@ -63,10 +63,9 @@ def run(
     check_program(locust, scenario)
     found = prepare(wanted)
     without = found["without"]
-    folder.mkdir(parents=True, exist_ok=True)
+    report.begin(folder)
     plan_file = folder / "plan.json"
     plan_file.write_text(json.dumps(wanted.plan(str(folder), without, progress_seconds, record), indent=1))
-    (folder / "progress.txt").write_text("")
     watch = Watch(servers or [])
     watch.start()
     cleaned = Cleaned()
