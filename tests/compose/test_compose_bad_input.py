@@ -138,7 +138,9 @@ def test_a_database_that_offers_too_few_connections(refused: Callable[..., str])
 
 def test_a_name_that_docker_would_refuse(make: Callable[..., Deployment]) -> None:
     deployment = make("compose_local", "t-bad", mlflow_server_port=5004)
+    before = everything()
     assert "which is no name for containers and projects" in deployment.deploy(mlflow_name="My MLflow").message
+    assert everything() == before
 
 
 def test_data_whose_passwords_are_gone(make: Callable[..., Deployment]) -> None:

@@ -96,10 +96,10 @@ def test_no_request_fails_while_servers_are_added_and_removed(multi_az: Deployme
         multi_az.wait_until_healthy()
         _more(seen)
         multi_az.play("scale", mlflow_server_replicas=2).succeeded()
-    assert multi_az.servers() == ["t-multi-server-1", "t-multi-server-2"]
-    assert "t-multi-server-3-scratch" not in docker("volume", "ls", "--quiet").split()
     nothing_lost(seen, multi_az)
     assert not seen.failures
+    assert multi_az.servers() == ["t-multi-server-1", "t-multi-server-2"]
+    assert "t-multi-server-3-scratch" not in docker("volume", "ls", "--quiet").split()
 
 
 @amounts(1, 10, "kills")
