@@ -102,6 +102,14 @@ def test_a_job_whose_pod_is_gone_returns_nothing() -> None:
     assert waited({JOB: job("Complete"), PODS: []}, SETUP)[0]["jobs"] == {"mlflow-setup": {}}
 
 
+def test_a_result_that_is_too_long_for_the_pods_status_is_read_from_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = ops_line(rows={f"table_{number}": number for number in range(400)})
+    monkeypatch.setattr(cluster.Cluster, "log", lambda *_place: whole)
+    finished = pod("a", ended(whole[:4096], 0), phase="Succeeded")
+    found, _said = waited({JOB: job("Complete"), PODS: [finished]}, SETUP)
+    assert found["jobs"]["mlflow-setup"]["schema"]["rows"]["table_399"] == 399
+
+
 def test_a_failed_job_is_reported_at_once_by_what_its_container_said(clock: Clock) -> None:
     failed = pod(
         "mlflow-setup-abc",

@@ -76,6 +76,7 @@ def test_the_commands_do_what_the_modules_do(small: Small, tmp_path: Path, capsy
     file.write_text(json.dumps(settings(small, max_age_hours=26, result_file=str(last), keep_days=30)))
     code, result, said = run(capsys, "backup", "--settings", str(file), "--prune")
     assert code == 0 and result["snapshot"]["name"] == "small" and result["pruned"]["removed"] == []
+    assert result["changed"], "pruning nothing does not undo what was written"
     assert "Dumped the tracking database" in said and "new, in" in said  # progress, apart from the result
     code, result, _said = run(capsys, "backup-info", "--settings", str(file), "--verify", "all")
     assert (code, result["healthy"], result["last_run"]["failed_run"]) == (0, True, False)

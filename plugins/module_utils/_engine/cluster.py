@@ -27,6 +27,8 @@ _FINAL_WAITS = {
     "CreateContainerError",
 }
 _CRASHES_ALLOWED = 3
+# Bytes of a termination message; Kubernetes cuts off the rest.
+_LONGEST_MESSAGE = 4096
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _KIND_PATHS = {
     "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments/{name}",
@@ -471,7 +473,10 @@ def _job_results(cluster: Cluster, namespace: str, name: str) -> dict[str, Any]:
         for status in _container_statuses(pod):
             message = ((status.get("state") or {}).get("terminated") or {}).get("message")
             if message:
-                results[status["name"]] = ops.result_of(message)
+                # Kubernetes keeps 4096 bytes of it; the log has all of a longer result.
+                whole = len(message.encode()) < _LONGEST_MESSAGE
+                said = message if whole else cluster.log(namespace, pod["metadata"]["name"], status["name"])
+                results[status["name"]] = ops.result_of(said)
     return results
 
 

@@ -180,7 +180,8 @@ def _backup(options: argparse.Namespace) -> dict[str, Any]:
     try:
         result = doors.take(settings, check=options.check, say=say)
         if options.prune:
-            result |= doors.prune(settings, check=options.check, say=say)
+            pruned = doors.prune(settings, check=options.check, say=say)
+            result |= {**pruned, "changed": result["changed"] or pruned["changed"]}
     except EngineError as error:
         doors.remember(settings, {"failed": True, "msg": str(error)})
         raise

@@ -18,7 +18,7 @@ if [ ! -s "$data/PG_VERSION" ]; then
 	psql --no-psqlrc --quiet --host=/tmp --username=postgres --set=ON_ERROR_STOP=1 <<'SQL' || { cat /tmp/create.log; exit 1; }
 \set owner_password `cat /run/secrets/database/owner-password`
 \set server_password `cat /run/secrets/database/password`
-CREATE ROLE mlflow_owner LOGIN PASSWORD :'owner_password';
+CREATE ROLE mlflow_owner LOGIN CREATEDB PASSWORD :'owner_password';
 CREATE ROLE mlflow LOGIN PASSWORD :'server_password';
 CREATE DATABASE mlflow OWNER mlflow_owner;
 CREATE DATABASE mlflow_auth OWNER mlflow_owner;
