@@ -59,6 +59,8 @@ def test_what_was_deleted_after_a_backup_is_there_again_after_the_restore(kept: 
     found = json.loads(ask(kept, "GET", f"/api/2.0/mlflow/experiments/get?experiment_id={experiment}")[1])
     assert found["experiment"]["lifecycle_stage"] == "active"
     assert ask(kept, "GET", ARTIFACT) == (200, WEIGHTS)
+    databases = kept.sql("SELECT datname FROM pg_database", "postgres").split()
+    assert not [name for name in databases if name.startswith("mlflow_before")], "what was replaced is gone"
 
 
 def test_the_nightly_job_does_the_same(kept: Deployment) -> None:

@@ -204,6 +204,8 @@ def _restore(options: argparse.Namespace) -> dict[str, Any]:
     from .snapshot import doors, progress
 
     settings = doors.read(options.settings) | {"drill": options.drill}
+    if options.cleaned:
+        settings |= {"state": "cleaned", "replaced": options.cleaned}
     if options.snapshot:
         settings["snapshot"] = options.snapshot
     return doors.bring_back(settings, check=options.check, say=progress.Lines())
@@ -279,6 +281,9 @@ def _parser() -> argparse.ArgumentParser:
         )
         restored.add_argument("--snapshot")
         restored.add_argument("--check", action="store_true", help="look only whether it would be refused")
+        restored.add_argument(
+            "--cleaned", action="append", metavar="NAME", help="remove what an earlier restore moved aside, by its name"
+        )
         restored.set_defaults(drill=name == "drill")
     asked = [
         add("health", _health, "climb the ladder of checks"),
