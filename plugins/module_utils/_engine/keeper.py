@@ -17,6 +17,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 
@@ -56,7 +57,8 @@ class Keeper:
 
     def stop(self, server: subprocess.Popen[bytes]) -> None:
         self.leaving.wait()
-        print(f"keeper: no more requests; the server stops in {self.seconds:g} s", flush=True)
+        sys.stdout.write(f"keeper: no more requests; the server stops in {self.seconds:g} s\n")
+        sys.stdout.flush()
         self.insisted.wait(self.seconds)
         server.send_signal(signal.SIGTERM)
 

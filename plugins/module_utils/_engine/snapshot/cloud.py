@@ -143,7 +143,7 @@ class Cloud(Store):
         if isinstance(error, SnapshotError):
             return error
         names = self._library.exceptions
-        text = " ".join(str(error).split("\n\nDebug source")[0].split())
+        text = " ".join(str(error).split("\n\nDebug source", maxsplit=1)[0].split())
         if isinstance(error, names.UnauthenticatedError):
             reason = "the keys are wrong"
         elif isinstance(error, names.PermissionDeniedError):

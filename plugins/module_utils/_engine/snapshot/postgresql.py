@@ -58,7 +58,8 @@ class Tools:
 
     def start(self, program: str, *arguments: str, password: str | None) -> subprocess.Popen[bytes]:
         path = shutil.which(program, path=self.folder or None)
-        assert path  # noqa: S101  (found by find)
+        if path is None:
+            raise AssertionError(f"{program} was found before")
         environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "PGAPPNAME": "mlops.mlflow snapshot"}
         environment |= {name: value for name, value in os.environ.items() if name.startswith("PGSSL")}
         if password:

@@ -359,7 +359,8 @@ class _Restore:
                 self._report.notes.append(f"the database {name} could not be removed: {error}")
 
     def _rename_databases(self, pairs: list[tuple[str, str]]) -> None:
-        assert self._server  # noqa: S101
+        if self._server is None:
+            raise AssertionError("only PostgreSQL has databases to rename")
         self._server.rename(pairs)
 
     def _prove(self, what: str, known: Database, found: dict[str, int]) -> None:
@@ -433,7 +434,8 @@ class _Restore:
         self._pairs.append((scratch_name, live))
 
     def _load_artifacts(self) -> None:
-        assert self._snapshot.artifacts  # noqa: S101
+        if self._snapshot.artifacts is None:
+            raise AssertionError("a snapshot without artifacts loads none")
         known, place = self._snapshot.artifacts, self._target.artifacts
         now = progress.Now(self._say)
         self._say(f"Reading {known.count} artifacts, {progress.size(known.size)}")
@@ -498,7 +500,8 @@ class _Restore:
         self._renames += [(str(path), str(live / path.name)) for path in sorted(new.iterdir())]
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        assert self._snapshot.artifacts  # noqa: S101
+        if self._snapshot.artifacts is None:
+            raise AssertionError("a snapshot without artifacts loads none")
         yield from layout.read_list(self._store, self._snapshot.artifacts.list)
 
     def _content(self, row: dict[str, Any]) -> Iterator[bytes]:

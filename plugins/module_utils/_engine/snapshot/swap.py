@@ -64,7 +64,11 @@ def recover(journal: Path | None, database_exists: Callable[[str], bool]) -> str
         return None
     try:
         body = json.loads(journal.read_text())
-        plan = Plan([(a, b) for a, b in body["renames"]], [(a, b) for a, b in body["databases"]], body["proof"])
+        plan = Plan(
+            [(str(a), str(b)) for a, b in body["renames"]],
+            [(str(a), str(b)) for a, b in body["databases"]],
+            body["proof"],
+        )
     except (ValueError, KeyError, TypeError):
         # Its writing was interrupted, and nothing is renamed before it is on the disk.
         _remove(journal)
@@ -100,9 +104,9 @@ def _undo(renames: Sequence[tuple[str, str]]) -> None:
             )
 
 
-def _rename(old: str, new: str) -> None:
-    os.rename(old, new)
-    for folder in {os.path.dirname(old), os.path.dirname(new)}:
+def _rename(source: str, goal: str) -> None:
+    os.rename(source, goal)
+    for folder in sorted({os.path.dirname(source), os.path.dirname(goal)}):
         with contextlib.suppress(OSError):
             _fsync(folder)
 
