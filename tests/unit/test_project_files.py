@@ -67,6 +67,15 @@ def test_a_check_run_says_the_same_and_writes_nothing(folder: Path, password: Pa
     did = project.ensure(folder, FILES, copies, [str(password)])
     assert would["written"] == did["written"] and would["generated"] == did["generated"]
     assert project.ensure(folder, FILES, copies, [str(password)], dry_run=True)["written"] == []
+    password.unlink()
+    with pytest.raises(BadInput, match="cannot be read"):
+        project.ensure(folder, FILES, copies, [], dry_run=True)
+
+
+def test_a_check_run_before_the_first_deployment_knows_that_another_role_generates_secrets(
+    folder: Path, password: Path
+) -> None:
+    assert project.ensure(folder, FILES, {"secrets/x": str(password)}, [], dry_run=True)["written"][-1] == "secrets/x"
 
 
 def test_a_secret_that_is_nowhere_is_named(folder: Path, password: Path) -> None:

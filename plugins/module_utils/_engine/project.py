@@ -47,7 +47,9 @@ def ensure(
             _generate(Path(path))
     wanted = {path: text.encode() for path, text in files.items()}
     for path, source in copies.items():
-        wanted[path] = b"" if dry_run and source in made else _secret(source)
+        # Before the first deployment a check run cannot tell a secret that another role would generate from a lost one.
+        missing = dry_run and not Path(source).exists() and (source in made or not existed)
+        wanted[path] = b"" if missing else _secret(source)
     written = [path for path, content in wanted.items() if _content(folder / path) != content]
     before = {path: (_content(folder / path) or b"").decode(errors="replace") for path in written if path in files}
     if not dry_run:
