@@ -29,7 +29,6 @@ class Walked:
     training: dict[str, Any] = field(default_factory=dict)
     load: dict[str, Any] = field(default_factory=dict)
     fault: dict[str, Any] = field(default_factory=dict)
-    size: dict[str, Any] = field(default_factory=dict)
 
     @property
     def failed(self) -> dict[str, Any] | None:
@@ -86,7 +85,6 @@ ROWS = (
     Row("Load: 99 % within", lambda one: one.total("p99_ms"), "ms", 0),
     Row("Load: failed", lambda one: _percent(one.total("error_rate")), "%", 2),
     Row("Servers' memory at most", lambda one: one.memory, "MiB", 0),
-    Row("What is installed", lambda one: _mib(one.size.get("bytes")), "MiB", 0),
     Row("Healthy after a server was killed", lambda one: one.fault.get("seconds"), "s"),
     Row("Removed", lambda one: one.seconds("destroy"), "s"),
 )
@@ -104,7 +102,7 @@ def read(directory: Path, names: Sequence[str]) -> list[Walked]:
         steps = _json(folder / "steps.json")
         if not isinstance(steps, list):
             raise BadInput(f"{folder}/steps.json is missing: the walk did not come to {name}.")
-        parts = {part: _json(folder / f"{part}.json") or {} for part in ("training", "fault", "size")}
+        parts = {part: _json(folder / f"{part}.json") or {} for part in ("training", "fault")}
         found.append(
             Walked(name, [_step(step) for step in steps], load=_json(folder / "load/result.json") or {}, **parts)
         )
@@ -222,7 +220,3 @@ def _json(file: Path) -> Any:
 
 def _percent(share: float | None) -> float | None:
     return None if share is None else share * 100
-
-
-def _mib(size: float | None) -> float | None:
-    return None if size is None else size / _MIB
