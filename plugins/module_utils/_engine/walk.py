@@ -85,7 +85,11 @@ ROWS = (
     Row("Load: 99 % within", lambda one: one.total("p99_ms"), "ms", 0),
     Row("Load: failed", lambda one: _percent(one.total("error_rate")), "%", 2),
     Row("Servers' memory at most", lambda one: one.memory, "MiB", 0),
-    Row("Healthy after a server was killed", lambda one: one.fault.get("seconds"), "s"),
+    Row(
+        "Healthy after a server was killed",
+        lambda one: one.fault.get("seconds") if one.fault.get("survived") else None,
+        "s",
+    ),
     Row("Removed", lambda one: one.seconds("destroy"), "s"),
 )
 _DRAWN = (0, 2, 6, 4)
