@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ..errors import SnapshotError
+from .disk import fsync
 from .store import BLOCK, Found, Gone, Store
 
 _INCOMING = "incoming"
@@ -185,7 +186,7 @@ class Folder(Store):
             folders = set()
             try:
                 for incoming in self._pending.values():
-                    _fsync(incoming)
+                    fsync(incoming)
                 for key, incoming in self._pending.items():
                     final = self.root / key
                     if final.parent not in folders:
@@ -196,7 +197,7 @@ class Folder(Store):
                         os.link(incoming, final)
                     incoming.unlink()
                 for folder in folders:
-                    _fsync(folder)
+                    fsync(folder)
             except OSError as error:
                 raise self._refused(error, str(error.filename)) from error
             self._pending.clear()
@@ -211,7 +212,7 @@ class Folder(Store):
             for path in reversed(missing):
                 with contextlib.suppress(FileExistsError):
                     path.mkdir(mode=0o700)
-                _fsync(path.parent)
+                fsync(path.parent)
         except OSError as error:
             raise self._refused(error, str(path)) from error
 
@@ -219,11 +220,3 @@ class Folder(Store):
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return SnapshotError(f"The disk of {self.where} is full. Free space there, or remove old snapshots first.")
         return SnapshotError(f"{what} in {self.where} cannot be used: {error.strerror or error}.")
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,6 +21,7 @@ from ..errors import BadInput, EngineError, MissingLibrary, SnapshotError
 from . import artifacts, bucket_restore, chunks, layout, manifest, postgresql, progress, secrets, sqlite, swap
 from .backup import AUTH, TRACKING, scratch_folder
 from .cloud import Place, connect
+from .disk import fsync
 from .manifest import Database, Manifest
 from .store import Store
 
@@ -574,8 +575,4 @@ def _sync(folder: Path) -> None:
     """Bring a whole folder to the disk before its name becomes the live one's."""
     if hasattr(os, "sync"):
         os.sync()
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    fsync(folder)

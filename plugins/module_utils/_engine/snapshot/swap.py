@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import SnapshotError
+from .disk import fsync
 
 JOURNAL = ".mlops-restore.json"
 
@@ -108,7 +109,7 @@ def _rename(source: str, goal: str) -> None:
     os.rename(source, goal)
     for folder in sorted({os.path.dirname(source), os.path.dirname(goal)}):
         with contextlib.suppress(OSError):
-            _fsync(folder)
+            fsync(folder)
 
 
 def _write(journal: Path, plan: Plan) -> None:
@@ -119,17 +120,9 @@ def _write(journal: Path, plan: Plan) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    _fsync(str(journal.parent))
+    fsync(journal.parent)
 
 
 def _remove(journal: Path) -> None:
     journal.unlink(missing_ok=True)
-    _fsync(str(journal.parent))
-
-
-def _fsync(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    fsync(journal.parent)
