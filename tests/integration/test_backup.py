@@ -22,7 +22,7 @@ from support.deployments import Deployment
 from support.environments import Environments
 from support.playbooks import run_module
 from support.postgresql import OWNER, OWNER_PASSWORD, SERVER_PASSWORD, PostgreSQL
-from support.s3 import ACCESS_KEY, S3, SECRET_KEY
+from support.s3 import ACCESS_KEY, S3, SECRET_KEY, running
 from support.servers import API, create_run
 
 FILL = Path(__file__).parent / "support" / "fill.py"
@@ -137,12 +137,8 @@ def on_sqlite(environments: Environments, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[S3]:
-    server = S3()
-    try:
-        server.start()
+    with running() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(scope="module")

@@ -14,19 +14,15 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import SnapshotError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import backup, inspect, manifest, restore
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot.cloud import Cloud, Place, connect
-from support.s3 import ACCESS_KEY, S3, SECRET_KEY
+from support.s3 import ACCESS_KEY, S3, SECRET_KEY, running
 
 FILES = 120
 
 
 @pytest.fixture
 def s3() -> Iterator[S3]:
-    server = S3()
-    try:
-        server.start()
+    with running() as server:
         yield server
-    finally:
-        server.remove()
 
 
 def place(s3: S3, uri: str) -> Place:

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,14 @@ class S3:
     def remove(self) -> None:
         self.stop()
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+@contextmanager
+def running() -> Iterator[S3]:
+    """One of its own, which may be stopped and started meanwhile."""
+    server = S3()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
