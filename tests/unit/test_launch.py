@@ -28,6 +28,12 @@ def test_throughput_is_gunicorn_with_threads() -> None:
     assert started.jobs is None
 
 
+@pytest.mark.parametrize(("version", "known"), [("2.22.5", False), ("3.9.0", False), ("3.10.0", True), ("", True)])
+def test_an_old_gunicorn_is_not_told_of_a_control_socket(version: str, known: bool) -> None:
+    started = computed(profile="throughput", version=version)
+    assert ("--no-control-socket" in started.argv) == known
+
+
 def test_full_is_several_uvicorn_workers_with_the_job_runner() -> None:
     started = computed(profile="full", database=POSTGRESQL, port=5001, scratch_dir="/srv/scratch")
     assert option(started, "--workers") == "2"

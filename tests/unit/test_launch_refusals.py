@@ -29,6 +29,12 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"database": POSTGRESQL, "env": {"PGPASSWORD": "x"}}, ["mlflow_server_env", "PGPASSWORD"]),
     ({"database": None}, ["mlflow_server_database", "dict with type and uri"]),
     ({"artifact_store": {"type": "local"}}, ["mlflow_server_artifact_store", "lacks uri"]),
+    ({"version": "2.22.5", "profile": "light"}, ["profile light", "3.3", "2.22.5", "throughput"]),
+    ({"version": "3.12.0", "auth": AUTH}, ["Basic authentication", "3.16", "3.12.0", "mlflow_server_auth"]),
+    (
+        {"version": "3.12.0", "profile": "throughput", "database": POSTGRESQL},
+        ["3.12.0", "psycopg", "mlflow_database_uri", "psycopg2"],
+    ),
     ({"auth": {"config": "/auth.ini"}}, ["secret_key of auth", "never the secret itself"]),
 ]
 

@@ -204,9 +204,12 @@ class _Ladder:
         """Set a tag and take it away again: two real transactions, no row left."""
         if self.experiment is None:
             raise _CannotTry("there is no experiment to write a tag to")
-        target = {"experiment_id": self.experiment["experiment_id"], "key": f"{_TAG}.{uuid.uuid4().hex}"}
+        target = {"experiment_id": self.experiment["experiment_id"], "key": _TAG}
+        if not self.report.capabilities:  # MLflow 2 cannot take a tag away: one that is always the same does not grow
+            self.client.post(f"{_API}/experiments/set-experiment-tag", {**target, "value": "probe"})
+            return f"the tag {_TAG} written"
+        target["key"] += f".{uuid.uuid4().hex}"
         self.client.post(f"{_API}/experiments/set-experiment-tag", {**target, "value": "probe"})
-        # Without the second call (older servers) a fixed key would be needed; every pinned version has it.
         self.client.post(f"{_API}/experiments/delete-experiment-tag", target)
         return "a tag written and removed"
 

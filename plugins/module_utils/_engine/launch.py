@@ -22,6 +22,11 @@ _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 # Threads of one uvicorn worker: AnyIO's default limit, which nothing outside the program can change.
 _UVICORN_THREADS = 40
 _KEPT_CONNECTIONS = 20
+# MLflow has an ASGI application since the first, lets gunicorn be one with a control socket since the second, and does
+# without the administrator's password in a file since the third.
+_ASGI_SINCE, _CONTROL_SOCKET_SINCE, _AUTH_SINCE = (3, 3), (3, 10), (3, 16)
+# Older ones compare numbers with text, which this driver does not do: 2.22 and 3.12 were seen to fail.
+_PSYCOPG_SINCE = (3, 17)
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,8 @@ class Launch:
 def compute(intent: Mapping[str, Any]) -> Launch:
     """Turn what the user wants into one launch.
 
-    :param intent: C(profile), C(database) and C(artifact_store) (connections), and optionally C(host), C(port),
-        C(python), C(workers), C(threads), C(direct_artifacts),
+    :param intent: C(profile), C(database) and C(artifact_store) (connections), and optionally C(version) of MLflow,
+        C(host), C(port), C(python), C(workers), C(threads), C(direct_artifacts),
         C(signed_artifacts), C(plugins_dir), C(allowed_hosts), C(cors_origins), C(static_prefix),
         C(otlp), C(auth) (C(config) file and C(secret_key)), C(metrics_dir), C(access_log), C(telemetry), C(pool_size),
         C(max_overflow), C(max_connections) (for C(servers) of them together), C(scratch_dir), C(tls_certificate),
@@ -95,7 +100,8 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     auth = intent.get("auth") or None
     workers, threads = _concurrency(wish, profile, uri)
     direct = wish.flag("direct_artifacts", False)
-    _refuse_contradictions(wish, profile, bool(auth))
+    version = _release(wish)
+    _refuse_contradictions(wish, profile, bool(auth), version, uri)
 
     env = {
         # What `mlflow server` hands to its workers.
@@ -145,7 +151,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     if taken := sorted(name for name in extra if name.startswith("_MLFLOW_") or name in secrets):
         raise BadInput(f"mlflow_server_env may not set {', '.join(taken)}: launch sets them from other variables.")
     env |= {str(name): str(value) for name, value in extra.items()}
-    argv = _argv(wish, profile, workers, threads, bool(auth))
+    argv = _argv(wish, profile, workers, threads, bool(auth), version)
     return Launch(argv=argv, env=env, secrets=secrets, jobs=jobs)
 
 
@@ -234,7 +240,31 @@ def _concurrency(wish: _Wish, profile: Profile, uri: DatabaseUri) -> tuple[int, 
     return workers, _UVICORN_THREADS
 
 
-def _refuse_contradictions(wish: _Wish, profile: Profile, auth: bool) -> None:
+def _release(wish: _Wish) -> tuple[int, int]:
+    """Major and minor of the MLflow that will run; far ahead where nobody says which."""
+    numbers = re.match(r"(\d+)\.(\d+)", wish.text("version"))
+    return (int(numbers[1]), int(numbers[2])) if numbers else (9999, 0)
+
+
+def _refuse_contradictions(
+    wish: _Wish, profile: Profile, auth: bool, version: tuple[int, int], uri: DatabaseUri
+) -> None:
+    if profile.server == "uvicorn" and version < _ASGI_SINCE:
+        raise BadInput(
+            f"The profile {profile.name} needs MLflow {'.'.join(map(str, _ASGI_SINCE))} or newer, and mlflow_version "
+            f"is {wish.text('version')}: choose the profile throughput for it."
+        )
+    if auth and version < _AUTH_SINCE:
+        raise BadInput(
+            f"Basic authentication needs MLflow {'.'.join(map(str, _AUTH_SINCE))} or newer here, and mlflow_version is "
+            f"{wish.text('version')}, which wants the administrator's password in a file: set mlflow_server_auth to "
+            f"none, or mlflow_version to a newer one."
+        )
+    if uri.driver == "psycopg" and version < _PSYCOPG_SINCE:
+        raise BadInput(
+            f"MLflow {wish.text('version')} does not work with the driver psycopg: let mlflow_database_uri begin with "
+            f"postgresql+psycopg2://."
+        )
     if wish.flag("otlp", False) and not profile.otlp:
         offered = ", ".join(name for name, other in PROFILES.items() if other.otlp)
         raise BadInput(
@@ -253,7 +283,7 @@ def _refuse_contradictions(wish: _Wish, profile: Profile, auth: bool) -> None:
         raise BadInput(f"mlflow_server_port is {port}; it must be between 1 and 65535.")
 
 
-def _argv(wish: _Wish, profile: Profile, workers: int, threads: int, auth: bool) -> list[str]:
+def _argv(wish: _Wish, profile: Profile, workers: int, threads: int, auth: bool, version: tuple[int, int]) -> list[str]:
     host, port = wish.text("host", "127.0.0.1"), str(wish.number("port", 5000))
     certificate, key = wish.text("tls_certificate"), wish.text("tls_key")
     argv = [wish.text("python", "python"), "-m", profile.server]
@@ -261,7 +291,8 @@ def _argv(wish: _Wish, profile: Profile, workers: int, threads: int, auth: bool)
         # The heartbeat of a threaded worker is its main thread's, so the time-out bounds a hang, not an upload.
         argv += ["--worker-class", "gthread", "--threads", str(threads), "--workers", str(workers)]
         argv += ["--bind", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
-        argv += ["--timeout", "120", "--graceful-timeout", "30", "--keep-alive", "75", "--no-control-socket"]
+        argv += ["--timeout", "120", "--graceful-timeout", "30", "--keep-alive", "75"]
+        argv += ["--no-control-socket"] if version >= _CONTROL_SOCKET_SINCE else []
         argv += ["--access-logfile", "-"] if wish.flag("access_log", False) else []
         argv += ["--certfile", certificate, "--keyfile", key] if certificate else []
         return [*argv, "mlflow.server.auth:create_app()" if auth else "mlflow.server:app"]
