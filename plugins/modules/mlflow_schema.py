@@ -5,13 +5,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mlflow_schema
-short_description: Create MLflow's database schema once, and refuse one that does not fit
+short_description: Create MLflow's database schema once, migrate it on request, and refuse one that does not fit
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
   - An empty database gets the tables of the installed MLflow, under a lock, before any server starts.
   - A database whose schema fits is left alone.
-  - An older or newer schema is refused, and the message says what to do. Nothing is changed then.
+  - An older schema is refused unless O(migrate) is set, a newer one always, and the message says what to do. Nothing is
+    changed then.
   - MLflow itself would create or migrate a schema whenever a server starts, without a lock and without a backup.
 requirements:
   - mlflow and the database driver (set C(ansible_python_interpreter) to the server's own interpreter)
@@ -43,6 +44,12 @@ options:
     description:
       - URI of the database of users and permissions, where basic authentication is wanted.
     type: str
+  migrate:
+    description:
+      - Bring an older schema to what the installed MLflow needs, under the same lock, with MLflow's own migrations.
+      - MLflow cannot take a schema back. Stop the servers and take a snapshot before, as the playbook C(upgrade) does.
+    type: bool
+    default: false
   admin_username:
     description:
       - Administrator that is created together with an empty user database.
@@ -66,11 +73,17 @@ EXAMPLES = r"""
     uri: postgresql+psycopg://mlflow_owner@db.example.com:5432/mlflow
     password_file: /etc/mlflow/owner-password
     grantee: mlflow
+
+- name: Migrate a schema, with the servers stopped and a snapshot taken
+  mlops.mlflow.mlflow_schema:
+    uri: postgresql+psycopg://mlflow_owner@db.example.com:5432/mlflow
+    password_file: /etc/mlflow/owner-password
+    migrate: true
 """
 
 RETURN = r"""
 state:
-  description: What was found - V(empty) (created now, or would be), V(current).
+  description: What was found - V(empty) (created now, or would be), V(current), V(older) (migrated now, or would be).
   returned: success
   type: str
   sample: current
@@ -101,6 +114,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         grantee=params["grantee"],
         auth_uri=params["auth_uri"],
         admin=params["admin_username"],
+        migrate=params["migrate"],
         # In check mode the file may not exist yet.
         admin_password=None if module.check_mode else secret_of(module, "admin_password"),
         dry_run=module.check_mode,
@@ -113,6 +127,7 @@ def main() -> None:
             "uri": {"type": "str", "required": True},
             "password_file": {"type": "path", "no_log": False},
             "grantee": {"type": "str"},
+            "migrate": {"type": "bool", "default": False},
             "auth_uri": {"type": "str"},
             "admin_username": {"type": "str", "default": "admin"},
             "admin_password_file": {"type": "path", "no_log": False},

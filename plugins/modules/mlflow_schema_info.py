@@ -31,8 +31,12 @@ options:
     required: true
   password_file:
     description:
-      - File on the host that holds the password of the user in O(uri).
+      - File on the host that holds the password of the user in O(uri) and O(auth_uri).
     type: path
+  auth_uri:
+    description:
+      - URI of the database of users and permissions, where basic authentication is used.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -71,8 +75,20 @@ pending:
   type: list
   elements: dict
   sample: [{revision: bda7b8c39065, kind: rewriting, rows: {model_version_tags: 120}}]
+space:
+  description:
+    - The C(size) of the backend store, what migrating it and going back may need (C(needed)), and what its disk has C(free),
+      which is none where it is not on this host. In bytes.
+  returned: success
+  type: dict
+  sample: {size: 28000000, needed: 56000000, free: 1900000000}
+auth:
+  description: The same of the user database, with the keys RV(state), RV(revision), RV(expected), RV(pending), RV(safe).
+  returned: with O(auth_uri)
+  type: dict
+  sample: {state: current, revision: f1a2b3c4d5e6, expected: f1a2b3c4d5e6, pending: [], safe: true}
 safe:
-  description: Whether nothing but additive migrations are pending.
+  description: Whether nothing but additive migrations are pending, in either database.
   returned: success
   type: bool
   sample: false
@@ -86,7 +102,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import run, s
 
 
 def look(module: AnsibleModule) -> dict[str, Any]:
-    return {"changed": False, **migrations.look(module.params["uri"], secret_of(module, "password"))}
+    params = module.params
+    return {"changed": False, **migrations.look(params["uri"], secret_of(module, "password"), params["auth_uri"])}
 
 
 def main() -> None:
@@ -94,6 +111,7 @@ def main() -> None:
         argument_spec={
             "uri": {"type": "str", "required": True},
             "password_file": {"type": "path", "no_log": False},
+            "auth_uri": {"type": "str"},
         },
         supports_check_mode=True,
     )

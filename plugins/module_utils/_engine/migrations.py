@@ -8,6 +8,8 @@ until somebody has read it.
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +77,17 @@ _KNOWN: dict[str, tuple[str, tuple[str, ...]]] = {
     "dc11669786a5": (ADDITIVE, ("jobs",)),
 }
 
+# Of the user database.
+_KNOWN_AUTH: dict[str, tuple[str, tuple[str, ...]]] = {
+    "0965eb92f5f0": (ADDITIVE, ()),
+    "a1b2c3d4e5f6": (ADDITIVE, ()),
+    "2ed73881770d": (REWRITING, ("registered_model_permissions",)),
+    "c3d4e5f6a7b8": (ADDITIVE, ()),
+    # Copies every grant into roles; the tables it reads stay, but nothing reads them any more.
+    "e5f6a7b8c9d0": (REWRITING, ("users", "experiment_permissions", "registered_model_permissions")),
+    "f1a2b3c4d5e6": (REWRITING, ("role_permissions",)),
+}
+
 
 @dataclass(frozen=True)
 class Pending:
@@ -85,15 +98,25 @@ class Pending:
     rows: dict[str, int]
 
 
-def look(uri: str, password: str | None = None) -> dict[str, Any]:
+def look(uri: str, password: str | None = None, auth_uri: str | None = None) -> dict[str, Any]:
     """What C(mlflow_schema_info) returns: the schema, what the installed MLflow expects, and the way between.
 
     :raises SchemaError: the database cannot be read.
     """
-    found = schema.read(uri, password)
-    waiting = schema.between(found.revision) if found.state == "older" else []
+    tracking = {**_look(uri, password, schema.TRACKING, _KNOWN), "space": _space(uri, password)}
+    if not auth_uri:
+        return tracking
+    auth = _look(auth_uri, password, schema.AUTH, _KNOWN_AUTH)
+    return {**tracking, "auth": auth, "safe": tracking["safe"] and auth["safe"]}
+
+
+def _look(
+    uri: str, password: str | None, kind: tuple[str, str], known: dict[str, tuple[str, tuple[str, ...]]]
+) -> dict[str, Any]:
+    found = schema.read(uri, password, kind)
+    waiting = schema.between(found.revision, kind) if found.state == "older" else []
     rows = _rows(uri, password) if waiting else {}
-    pending = [_pending(revision, rows) for revision in waiting]
+    pending = [_pending(revision, rows, known) for revision in waiting]
     return {
         "state": found.state,
         "revision": found.revision or "",
@@ -103,14 +126,20 @@ def look(uri: str, password: str | None = None) -> dict[str, Any]:
     }
 
 
-def classified() -> frozenset[str]:
-    """The revisions that somebody has read."""
-    return frozenset(_KNOWN)
-
-
-def _pending(revision: str, rows: dict[str, int]) -> Pending:
-    kind, tables = _KNOWN.get(revision, (UNKNOWN, ()))
+def _pending(revision: str, rows: dict[str, int], known: dict[str, tuple[str, tuple[str, ...]]]) -> Pending:
+    kind, tables = known.get(revision, (UNKNOWN, ()))
     return Pending(revision, kind, {table: rows[table] for table in tables if table in rows})
+
+
+def _space(uri: str, password: str | None) -> dict[str, int | None]:
+    """What migrating may need: tables are written anew, and going back loads the database beside itself."""
+    database = DatabaseUri.parse(uri)
+    if database.path is None:
+        size, free = postgresql.size(database, password), None
+    else:
+        size = os.path.getsize(database.path) if os.path.exists(database.path) else 0
+        free = shutil.disk_usage(os.path.dirname(database.path)).free if size else None
+    return {"size": size, "needed": 2 * size, "free": free}
 
 
 def _rows(uri: str, password: str | None) -> dict[str, int]:

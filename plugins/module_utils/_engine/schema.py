@@ -25,6 +25,7 @@ from .errors import BadInput, DatabaseMissing, DatabaseUnavailable, EngineError,
 # One number for every schema change of one database, so that two starters never migrate at once.
 _ADVISORY_LOCK = 0x6D6C666C6F77
 _CONNECT_SECONDS = 10
+_APPLICATION = "mlops.mlflow"
 
 TRACKING = ("store/db_migrations/versions", "alembic_version")
 AUTH = ("server/auth/db/migrations/versions", "alembic_version_auth")
@@ -63,9 +64,12 @@ def read(uri: str, password: str | None = None, kind: tuple[str, str] = TRACKING
         found, tables, limit = _read_postgresql(database, password, kind[1])
     if not found:
         others = [name for name in tables if not name.startswith("alembic_")]
+        if kind is AUTH and "users" in others:
+            # MLflow before 3.6 made them without writing down a revision.
+            first = next(revision for revision, before in revisions.items() if before is None)
+            return Schema("older" if {"experiment_permissions"} & set(others) else "foreign", first, expected, limit)
         # The authentication tables may share a database with the tracking tables.
-        ours = "users" in others if kind is AUTH else bool(others)
-        return Schema("foreign" if ours else "empty", None, expected, limit)
+        return Schema("foreign" if others and kind is not AUTH else "empty", None, expected, limit)
     revision = found[0]
     state = "current" if revision == expected else "older" if revision in revisions else "newer"
     return Schema(state, revision, expected, limit)
@@ -79,8 +83,8 @@ def require(schema: Schema, what: str, version: str) -> None:
     if schema.state == "older":
         raise SchemaError(
             f"The schema of {what} is older (revision {schema.revision}) than MLflow {version} needs "
-            f"({schema.expected}). Nothing was changed. Upgrade by hand: stop the server, back up database and "
-            f"artifacts, run 'mlflow db upgrade' with the new version and the database owner's rights, deploy again."
+            f"({schema.expected}). Nothing was changed. Run the playbook upgrade: it takes a snapshot, migrates, "
+            f"proves the new version, and goes back where that fails."
         )
     if schema.state == "newer":
         raise SchemaError(
@@ -204,26 +208,37 @@ def ensure(
     auth_uri: str | None = None,
     admin: str = "admin",
     admin_password: str | None = None,
+    migrate: bool = False,
     dry_run: bool = False,
 ) -> dict[str, Any]:
     """Create what is empty, leave what fits, refuse the rest: what the module C(mlflow_schema) returns.
 
+    :param migrate: bring an older schema to what the installed MLflow needs. There is no way back
+        but a snapshot.
     :raises SchemaError: a schema does not fit, or a database cannot be used; nothing was changed then.
     """
     _refuse_interrupted_restore(uri)
+    fitting = ("current", "empty", "older") if migrate else ("current", "empty")
     # Look at both databases before either is changed.
     tracking = read(uri, password)
-    require(tracking, "the backend store", "in this environment")
     auth = read(auth_uri, password, AUTH) if auth_uri else None
-    if auth:
-        require(auth, "the user database", "in this environment")
-        if auth.state == "empty" and not admin_password and not dry_run:
-            raise BadInput("The administrator's first password is needed to create the user database.")
-    changed = tracking.state == "empty" or (auth is not None and auth.state == "empty")
+    for found, what in ((tracking, "the backend store"), (auth, "the user database")):
+        if found and found.state not in fitting:
+            require(found, what, "in this environment")
+    if auth and auth.state == "empty" and not admin_password and not dry_run:
+        raise BadInput("The administrator's first password is needed to create the user database.")
+    for found, place in ((tracking, uri), (auth, auth_uri)):
+        if found and place and found.state == "older":
+            _refuse_while_used(place, password)
+    changed = any(found.state != "current" for found in (tracking, auth) if found)
     if changed and not dry_run:
         changed = tracking.state == "empty" and create(uri, password, grantee)
+        changed |= tracking.state == "older" and upgrade(uri, password, grantee)
+        # After the other: its migrations read tables of the registry where both share a database.
         if auth_uri and auth and auth.state == "empty":
             changed |= create_auth(auth_uri, password, admin, str(admin_password), grantee)
+        if auth_uri and auth and auth.state == "older":
+            changed |= upgrade(auth_uri, password, grantee, AUTH)
         # changed is false when another starter was first
     return {
         "changed": changed,
@@ -284,6 +299,50 @@ def create_auth(uri: str, password: str | None, admin: str, admin_password: str,
         store.engine.dispose()
         grant(uri, password, grantee)
     return True
+
+
+def upgrade(uri: str, password: str | None, grantee: str | None = None, kind: tuple[str, str] = TRACKING) -> bool:
+    """Run the migrations between a database's schema and what the installed MLflow needs, under a lock.
+
+    :returns: False when another was first.
+    :raises SchemaError: a migration failed.
+    """
+    sqlalchemy, url = _engine_url(uri, password)
+    with _migrating(uri, password), _mlflow_quiet("Migrating"):
+        if read(uri, password, kind).state != "older":
+            return False
+        engine = sqlalchemy.create_engine(url)
+        if kind is AUTH:
+            from mlflow.server.auth.db.utils import migrate
+
+            migrate(engine, "head")
+        else:
+            from mlflow.store.db import utils
+
+            utils._upgrade_db(engine)
+        engine.dispose()
+        grant(uri, password, grantee)
+    return True
+
+
+def _refuse_while_used(uri: str, password: str | None) -> None:
+    """A server of the old version would write into what changes under it. PostgreSQL only."""
+    database = DatabaseUri.parse(uri)
+    if database.path is not None:
+        return
+    with _postgresql(database, password) as connection:
+        cursor = connection.cursor()
+        # Our own are this one and that which holds the lock; probes look for a moment.
+        cursor.execute(
+            "SELECT usename, count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND backend_type = 'client backend' AND application_name <> %s GROUP BY usename ORDER BY usename",
+            (_APPLICATION,),
+        )
+        if users := cursor.fetchall():
+            raise SchemaError(
+                f"The database {database.database} is in use by {', '.join(f'{who} ({n})' for who, n in users)}, so it "
+                f"was not migrated. Stop the servers first: what they write meanwhile would be lost or refused."
+            )
 
 
 def grant(uri: str, password: str | None, grantee: str | None) -> None:
@@ -404,7 +463,7 @@ def _postgresql(database: DatabaseUri, password: str | None) -> Iterator[Any]:
     dsn = database.uri.replace(f"+{database.driver}", "", 1)
     try:
         connection = driver.connect(
-            dsn, password=password or None, connect_timeout=_CONNECT_SECONDS, application_name="mlops.mlflow"
+            dsn, password=password or None, connect_timeout=_CONNECT_SECONDS, application_name=_APPLICATION
         )
     except driver.OperationalError as error:
         text = " ".join(str(error).split())
@@ -473,7 +532,7 @@ def _engine_url(uri: str, password: str | None) -> tuple[Any, Any]:
 
 
 @contextlib.contextmanager
-def _mlflow_quiet() -> Iterator[None]:
+def _mlflow_quiet(act: str = "Creating") -> Iterator[None]:
     """Run MLflow's own code without its logging, and turn what it raises into an error of ours."""
     import logging
 
@@ -492,6 +551,6 @@ def _mlflow_quiet() -> Iterator[None]:
                 f"The database role may not create tables: {text[:300]}. Give the owner's role and password as "
                 f"mlflow_database_owner and mlflow_database_owner_password_file."
             ) from error
-        raise SchemaError(f"Creating the schema failed: {type(error).__name__}: {text[:500]}") from error
+        raise SchemaError(f"{act} the schema failed: {type(error).__name__}: {text[:500]}") from error
     finally:
         logging.disable(logging.NOTSET)

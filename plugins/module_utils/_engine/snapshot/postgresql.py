@@ -137,6 +137,14 @@ def rows(database: DatabaseUri, password: str | None) -> dict[str, int]:
         return _rows(connection)
 
 
+def size(database: DatabaseUri, password: str | None) -> int:
+    """Bytes that a database takes, with its indexes."""
+    with schema.session(database, password) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT pg_database_size(current_database())")
+        return int(cursor.fetchone()[0])
+
+
 def _rows(connection: Any) -> dict[str, int]:
     cursor = connection.cursor()
     cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename")
