@@ -147,6 +147,16 @@ socket_too_long:
   returned: success
   type: bool
   sample: false
+deployed:
+  description: Version of MLflow that the server is started with; empty where none is deployed.
+  returned: success
+  type: str
+  sample: 3.17.2
+interpreter:
+  description: Python that the server is started with; empty where none is deployed.
+  returned: success
+  type: str
+  sample: /var/lib/mlflow/server/environments/3.17.2-0a1b2c3d4e/bin/python
 """
 
 from typing import Any

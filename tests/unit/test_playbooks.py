@@ -10,8 +10,9 @@ import pytest
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 PLATFORMS = ("process", "compose", "kubernetes")
 BY_PLATFORM = re.compile(r"tasks/(\w+)_\{\{ mlflow_platform \| default\('process'\) }}\.yml")
-# The role mlflow_backup refuses the platform before its tasks are looked for.
+# The role mlflow_backup, or the playbook, refuses the platform before its tasks are looked for.
 REFUSED = {(part, "compose") for part in ("backup", "drill", "restore")}
+REFUSED |= {(part, platform) for part in ("upgrade", "upgrade_plan") for platform in ("compose", "kubernetes")}
 
 PARTS = sorted({part for file in PLAYBOOKS.glob("*.yml") for part in BY_PLATFORM.findall(file.read_text())})
 

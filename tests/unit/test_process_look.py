@@ -69,3 +69,12 @@ def test_it_is_installed_only_when_every_expected_file_is_there(tmp_path: Path) 
     assert process.look(str(tmp_path), expects=[str(there)]).installed
     assert not process.look(str(tmp_path), expects=[str(there), str(missing)]).installed
     assert not process.look(str(tmp_path), expects=[]).installed
+
+
+def test_it_says_which_version_is_deployed_and_with_which_python(tmp_path: Path) -> None:
+    python = tmp_path / "environments" / "3.12.0-0a1b2c3d4e" / "bin" / "python"
+    (python.parents[1] / "lib" / "python3.11" / "site-packages" / "mlflow-3.12.0.dist-info").mkdir(parents=True)
+    assert process.look(str(tmp_path)).deployed == ""
+    (tmp_path / "launch.json").write_text(json.dumps({"argv": [str(python), "-m", "uvicorn"]}))
+    found = process.look(str(tmp_path))
+    assert (found.deployed, found.interpreter) == ("3.12.0", str(python))

@@ -26,7 +26,9 @@ class State:
     """What was found.
 
     C(port) is C(free), C(ours) or C(taken); C(program) is supervisor's or systemd's word for the server's state,
-    C(absent) where nothing supervises it; C(unwritable) and C(out_of_reach) map what cannot be used to the reason.
+    C(absent) where nothing supervises it; C(unwritable) and C(out_of_reach) map what cannot be used to the reason;
+    C(deployed) is the version of MLflow that the launch file starts, C(interpreter) what it is started with; both empty
+    where there is none.
     """
 
     python: str
@@ -43,6 +45,8 @@ class State:
     out_of_reach: dict[str, str] = field(default_factory=dict)
     checksums: dict[str, str] = field(default_factory=dict)
     socket_too_long: bool = False
+    deployed: str = ""
+    interpreter: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -74,6 +78,7 @@ def look(
     use_systemd = systemd if supervision == "auto" else supervision == "systemd"
     program, pid = _systemd(name) if use_systemd else _supervisor(folder, name)
     log = folder / "server.log"
+    interpreter = next(iter(_launched(folder)), "")
     return State(
         python="{}.{}.{}".format(*sys.version_info[:3]),
         python_supported=SUPPORTED_PYTHON[0] <= sys.version_info[:2] <= SUPPORTED_PYTHON[1],
@@ -88,6 +93,8 @@ def look(
         out_of_reach={place: reason for place in endpoints or [] if (reason := _out_of_reach(place))},
         checksums={path: _sha256(path) for path in checksums or []},
         socket_too_long=len(str(folder / "supervisor.sock")) > _SOCKET_LIMIT,
+        deployed=_deployed(interpreter),
+        interpreter=interpreter,
     )
 
 
@@ -130,13 +137,23 @@ def _port(folder: Path, host: str, port: int, running: bool) -> str:
 
 def _launched_port(folder: Path) -> int | None:
     """The port that the present launch file asks for."""
-    try:
-        argv = json.loads((folder / "launch.json").read_text())["argv"]
-    except (OSError, ValueError, KeyError):
-        return None
-    options = dict(pairwise(argv))
+    options = dict(pairwise(_launched(folder)))
     word = options.get("--port") or options.get("--bind", "").rpartition(":")[2]
     return int(word) if word.isdigit() else None
+
+
+def _deployed(interpreter: str) -> str:
+    """The version of MLflow in an environment."""
+    packages = Path(interpreter).parent.parent.glob("lib/python3*/site-packages/mlflow-*.dist-info")
+    return next((found.name.removeprefix("mlflow-").removesuffix(".dist-info") for found in packages), "")
+
+
+def _launched(folder: Path) -> list[str]:
+    try:
+        argv: list[str] = json.loads((folder / "launch.json").read_text())["argv"]
+    except (OSError, ValueError, KeyError):
+        return []
+    return argv
 
 
 def _unwritable(path: str) -> str | None:

@@ -20,9 +20,13 @@ import mlflow
 from mlflow.entities import Metric, Param
 
 NAMES = {"empty": 0, "deep/" * 12 + "file": 100, "ü 日本/%20 #+.txt": 5000}
+MLFLOW_2 = mlflow.__version__.startswith("2.")
+if MLFLOW_2:
+    NAMES.popitem()  # it stores such a name, and refuses to list it
 
 
 def fill(url: str, experiments: int, runs: int, metrics: int, big: int) -> dict[str, Any]:
+    mlflow.set_tracking_uri(url)
     client = mlflow.MlflowClient(url)
     ids = [client.create_experiment(f"backup-{number}") for number in range(experiments)]
 
@@ -52,20 +56,30 @@ def fill(url: str, experiments: int, runs: int, metrics: int, big: int) -> dict[
     client.create_registered_model("backup-model")
     version = client.create_model_version("backup-model", f"runs:/{first}/deep", first)
     client.set_registered_model_alias("backup-model", "champion", version.version)
-    mlflow.set_tracking_uri(url)
-    mlflow.set_experiment(experiment_id=ids[0])
-    with mlflow.start_span("backup-span") as span:
-        span.set_inputs({"question": "does it come back?"})
-    mlflow.flush_trace_async_logging()
-    end = time.monotonic() + 30
-    while not (traces := client.search_traces(locations=[ids[0]])) and time.monotonic() < end:
-        time.sleep(0.2)
+    traces = [] if MLFLOW_2 else _trace(client, ids[0])  # it does not find its own again behind a proxied store
     return {
         "experiments": ids,
         "runs": written,
         "version": version.version,
-        "traces": [trace.info.trace_id for trace in traces],
+        "traces": traces,
     }
+
+
+def _trace(client: mlflow.MlflowClient, experiment: str) -> list[str]:
+    mlflow.set_experiment(experiment_id=experiment)
+    with mlflow.start_span("backup-span") as span:
+        span.set_inputs({"question": "does it come back?"})
+    mlflow.flush_trace_async_logging()
+    end = time.monotonic() + 30
+    while not (found := _traces_of(client, experiment)) and time.monotonic() < end:
+        time.sleep(0.2)
+    if not found:
+        sys.exit("the trace did not appear")
+    return found
+
+
+def _traces_of(client: mlflow.MlflowClient, experiment: str) -> list[str]:
+    return [trace.info.trace_id for trace in client.search_traces(locations=[experiment])]
 
 
 def read(url: str, wrote: dict[str, Any]) -> list[str]:
@@ -84,8 +98,8 @@ def read(url: str, wrote: dict[str, Any]) -> list[str]:
                     problems.append(f"artifact {name} of {run}")
     if client.get_model_version_by_alias("backup-model", "champion").version != wrote["version"]:
         problems.append("alias")
-    found = [trace.info.trace_id for trace in client.search_traces(locations=[wrote["experiments"][0]])]
-    if not wrote["traces"] or found != wrote["traces"]:
+    found = [] if MLFLOW_2 else _traces_of(client, wrote["experiments"][0])
+    if found != wrote["traces"]:
         problems.append(f"traces {found}")
     return problems
 

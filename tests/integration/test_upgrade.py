@@ -1,0 +1,258 @@
+"""A filled PostgreSQL, upgraded from versions that people come from: what fails on the way leads back to the old."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import ServerError
+from support.databases import ADMIN_PASSWORD, Databases
+from support.deployments import Deployment
+from support.environments import Environments, pinned_version
+from support.playbooks import PlayResult
+from support.postgresql import OWNER, OWNER_PASSWORD, SERVER, SERVER_PASSWORD, PostgreSQL
+from support.servers import API, create_run
+
+FILL = Path(__file__).parent / "support" / "fill.py"
+USER, USER_PASSWORD = "dana", "dana's % pässword"
+SIZE = ("4", "30", "200", "1000000")  # experiments, runs, metrics of each, bytes of the big artifact
+
+
+@dataclass
+class Old:
+    """A deployment of an old version, and what was written to it."""
+
+    deployment: Deployment
+    version: str
+    database: str
+    wrote: Path
+    acknowledged: list[str] = field(default_factory=list)
+
+    @property
+    def served(self) -> str:
+        return self.client().get("/version").body.decode().strip()
+
+    def client(self) -> Any:
+        return self.deployment.client()
+
+    def interpreter(self, version: str) -> Path:
+        return next(self.deployment.home.glob(f"environments/{version}-*/bin/python"))
+
+    def script(self, act: str, version: str) -> None:
+        """With the real client of a version."""
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(self.wrote.parent),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+        command = [str(self.interpreter(version)), str(FILL), act, self.deployment.url, str(self.wrote)]
+        arguments = SIZE if act == "fill" else ()
+        done = subprocess.run(
+            [*command, *arguments], env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+
+    @contextmanager
+    def written_to(self) -> Iterator[None]:
+        """A client that writes runs for as long as it can."""
+        stop = threading.Event()
+
+        def write() -> None:
+            client = self.client()
+            while not stop.wait(0.02):
+                try:
+                    self.acknowledged.append(create_run(client))
+                except ServerError:
+                    time.sleep(0.2)  # it is being upgraded
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def holds_everything(self) -> bool:
+        client = self.client()
+        for run in self.acknowledged:
+            client.get(f"{API}/runs/get", {"run_id": run})
+        return bool(self.acknowledged)
+
+
+def changes(result: PlayResult) -> list[str]:
+    return [task for task, found in result.results if found.get("changed")]
+
+
+def deployed(
+    version: str, environments: Environments, databases: Databases, postgresql: PostgreSQL, folder: Path
+) -> Iterator[Old]:
+    name = f"old_{version.replace('.', '_')}"
+    tracking = postgresql.create_database(name)
+    with postgresql.superuser() as connection:
+        connection.execute(f"ALTER ROLE {OWNER} CREATEDB")
+    deployment = Deployment(
+        environments,
+        "throughput",
+        mlflow_backup_pg_bindir=str(postgresql.tools),
+        **databases.variables(tracking, tracking),
+    )
+    deployment.variables["mlflow_database_uri"] = postgresql.uri(tracking, SERVER, "psycopg2")
+    del deployment.variables["_mlflow_server_environment"]  # two versions, each with the role's own
+    old = Old(deployment, version, tracking, folder / "wrote.json")
+    try:
+        deployment.deploy(mlflow_version=version).succeeded()
+        old.script("fill", version)
+        yield old
+    finally:
+        deployment.remove()
+
+
+@pytest.fixture(params=["2.22.5", "3.12.0"])
+def old(
+    request: pytest.FixtureRequest,
+    environments: Environments,
+    databases: Databases,
+    postgresql: PostgreSQL,
+    tmp_path: Path,
+) -> Iterator[Old]:
+    yield from deployed(request.param, environments, databases, postgresql, tmp_path)
+
+
+def test_an_upgrade_says_what_it_will_do_goes_back_when_it_fails_and_then_succeeds(old: Old) -> None:
+    deployment, new = old.deployment, pinned_version()
+    refused = deployment.deploy()
+    assert refused.code != 0 and "Run the playbook upgrade" in refused.message
+    assert old.served == old.version
+
+    planned = deployment.play("upgrade").succeeded()
+    said = str(planned.of("Say what the upgrade does")["msg"])
+    assert f"MLflow {old.version} to MLflow {new}" in said and "75868b020152 destructive" in said
+    assert "Nothing that serves was touched. To upgrade: -e mlflow_upgrade=true" in said
+    assert old.served == old.version
+
+    # What only shows once the migration is done: a server that cannot start.
+    broken = old.interpreter(new).parents[1] / "lib" / "python3.11" / "site-packages" / "sitecustomize.py"
+    with old.written_to():
+        time.sleep(1)
+        broken.write_text(BROKEN)
+        try:
+            failed = deployment.play("upgrade", mlflow_upgrade="true")
+        finally:
+            broken.unlink()
+        assert failed.code != 0
+        assert f"MLflow {old.version} serves again, after " in failed.message
+        assert "broken on purpose" in failed.message
+        assert old.served == old.version
+        time.sleep(1)
+        before = len(old.acknowledged)
+        time.sleep(1)
+        assert len(old.acknowledged) > before, "nobody could write after it went back"
+    assert old.holds_everything()
+    old.script("read", old.version)
+
+    with old.written_to():
+        upgraded = deployment.play("upgrade", mlflow_upgrade="true").succeeded()
+        time.sleep(1)
+    assert "Away for" in str(upgraded.of("Say what was done")["msg"])
+    assert old.served == new
+    assert old.holds_everything()
+    old.script("read", new)
+    for password in (OWNER_PASSWORD, SERVER_PASSWORD):
+        assert password not in deployment.output
+
+    again = deployment.play("upgrade", mlflow_upgrade="true").succeeded()
+    assert again.stats["changed"] == 0 and "Nothing to do" in str(again.of("Say what the upgrade does")["msg"])
+    assert changes(deployment.deploy().succeeded()) == []
+
+
+def test_a_database_that_another_mlflow_left_is_taken_over_with_its_users(
+    environments: Environments, databases: Databases, postgresql: PostgreSQL
+) -> None:
+    tracking, users = postgresql.create_database("left"), postgresql.create_database("left_auth")
+    with postgresql.superuser() as connection:
+        connection.execute(f"ALTER ROLE {OWNER} CREATEDB")
+    given = {"PGPASSWORD": OWNER_PASSWORD, "DANA": USER_PASSWORD, "ADMIN": ADMIN_PASSWORD, "PATH": "/usr/bin:/bin"}
+    script = [str(environments.full / "bin" / "python"), "-c", AS_2_22, postgresql.uri(tracking), postgresql.uri(users)]
+    done = subprocess.run(script, env=given, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    deployment = Deployment(
+        environments,
+        "throughput",
+        mlflow_server_install="full",
+        _mlflow_server_environment=str(environments.full),
+        mlflow_server_auth="basic",
+        mlflow_server_auth_password_file=str(databases.admin_password_file),
+        mlflow_backup_pg_bindir=str(postgresql.tools),
+        **databases.variables(tracking, users),
+    )
+    (deployment.data / "artifacts").mkdir(0o700)  # of the other MLflow, too
+    try:
+        with postgresql.connect(OWNER, OWNER_PASSWORD, tracking):  # somebody who may be its server
+            used = deployment.play("upgrade", mlflow_upgrade="true")
+        assert used.code != 0 and f"in use by {OWNER} (1)" in used.message
+        assert "No data was touched" in used.message
+
+        taken = deployment.play("upgrade", mlflow_upgrade="true").succeeded()
+        assert "a database without a server to MLflow" in str(taken.of("Say what the upgrade does")["msg"])
+        dana = deployment.client(username=USER, password=USER_PASSWORD)
+        tag = {"experiment_id": "1", "key": "by", "value": "dana"}
+        dana.post(f"{API}/experiments/set-experiment-tag", tag)  # which only her permission of this experiment allows
+        with pytest.raises(ServerError, match="403"):
+            dana.post(f"{API}/experiments/set-experiment-tag", {**tag, "experiment_id": "2"})
+        assert changes(deployment.deploy().succeeded()) == []
+    finally:
+        deployment.remove()
+
+
+# The schemas of MLflow 2.22, which did not write down a revision of the users', made by its own migrations.
+AS_2_22 = """
+import os, sys
+import sqlalchemy
+from alembic import command
+from mlflow.server.auth.db import utils as auth
+from mlflow.store.db import utils as tracking
+from mlflow.store.tracking.dbmodels.initial_models import Base
+from werkzeug.security import generate_password_hash
+
+def engine(uri):
+    return sqlalchemy.create_engine(sqlalchemy.engine.make_url(uri).set(password=os.environ["PGPASSWORD"]))
+
+def migrate(config, engine, revision):
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+runs, users = map(engine, sys.argv[1:])
+Base.metadata.create_all(runs)
+migrate(tracking._get_alembic_config(sys.argv[1]), runs, "0584bdc529eb")
+migrate(auth._get_alembic_config(sys.argv[2]), users, "8606fa83a998")
+with runs.begin() as connection:
+    connection.execute(sqlalchemy.text(
+        "INSERT INTO experiments (name, artifact_location, lifecycle_stage) "
+        "SELECT 'left-' || n, 'mlflow-artifacts:/' || n, 'active' FROM generate_series(1, 2) n"
+    ))
+with users.begin() as connection:
+    for name, admin in (("admin", True), ("dana", False)):
+        connection.execute(sqlalchemy.text(
+            "INSERT INTO users (username, password_hash, is_admin) VALUES (:name, :hash, :admin)"
+        ), {"name": name, "hash": generate_password_hash(os.environ[name.upper()]), "admin": admin})
+    connection.execute(sqlalchemy.text(
+        "INSERT INTO experiment_permissions (experiment_id, user_id, permission) "
+        "SELECT '1', id, 'MANAGE' FROM users WHERE username = 'dana'"
+    ))
+    connection.execute(sqlalchemy.text("DROP TABLE alembic_version_auth"))
+"""
+
+BROKEN = """
+import sys
+if any("mlflow.server" in word for word in sys.orig_argv):
+    raise SystemExit("broken on purpose")
+"""
