@@ -169,6 +169,17 @@ def test_only_the_owner_may_read_a_destination(small: Small) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_writes_belongs_to_whom_the_destination_belongs(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir(mode=0o700)
+    os.chown(tmp_path / "d", 12345, 12346)
+    store = Folder(str(tmp_path / "d"))
+    store.put("packs/ab/abc", b"content")
+    store.settle()
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in (tmp_path / "d").rglob("*")}
+    assert owners == {(12345, 12346)} and (tmp_path / "d" / "packs" / "ab" / "abc").exists()
+
+
 def test_links_and_pipes_are_left_out_and_named(small: Small) -> None:
     (small.artifacts / "0/link").symlink_to("/etc/passwd")
     os.mkfifo(small.artifacts / "0/pipe")

@@ -25,6 +25,8 @@ _BATCH_BYTES = 64 << 20
 class Folder(Store):
     """Objects are files 0600 in folders 0700.
 
+    What root writes belongs to whom the folder belongs, because a schedule may run as another user than Ansible.
+
     A new object is written under another name and brought to the disk; only then it gets its name. Names that are given
     in one batch are there after M(settle), or earlier.
     """
@@ -161,6 +163,8 @@ class Folder(Store):
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
+                if os.geteuid() == 0:
+                    os.fchown(descriptor, *_owner(self.root))
                 for block in blocks:
                     view = memoryview(block)
                     while view:
@@ -212,6 +216,8 @@ class Folder(Store):
             for path in reversed(missing):
                 with contextlib.suppress(FileExistsError):
                     path.mkdir(mode=0o700)
+                    if os.geteuid() == 0:
+                        os.chown(path, *_owner(path.parent))
                 fsync(path.parent)
         except OSError as error:
             raise self._refused(error, str(path)) from error
@@ -220,3 +226,8 @@ class Folder(Store):
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return SnapshotError(f"The disk of {self.where} is full. Free space there, or remove old snapshots first.")
         return SnapshotError(f"{what} in {self.where} cannot be used: {error.strerror or error}.")
+
+
+def _owner(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_uid, status.st_gid
