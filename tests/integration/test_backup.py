@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import shutil
-import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +18,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 from support.databases import ADMIN, ADMIN_PASSWORD, Databases
 from support.deployments import Deployment
 from support.environments import Environments
+from support.files import hashes, sqlite_rows
 from support.playbooks import run_module
 from support.postgresql import OWNER, OWNER_PASSWORD, SERVER_PASSWORD, PostgreSQL
 from support.s3 import ACCESS_KEY, S3, SECRET_KEY, running
@@ -93,20 +92,6 @@ def _fill(filled: Filled, size: tuple[int, int, int, int]) -> Filled:
     grant = {"username": USER, "resource_type": "experiment", "resource_id": "1", "permission": "MANAGE"}
     client.post("/api/3.0/mlflow/users/permissions/grant", grant)
     return filled
-
-
-def sqlite_rows(path: Path) -> dict[str, int]:
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file() and ".sgwtmp" not in path.parts and not path.name.startswith(".mlops")
-    }
 
 
 @pytest.fixture(scope="module")
