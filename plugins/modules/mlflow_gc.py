@@ -117,8 +117,8 @@ left:
   sample: []
 orphaned:
   description:
-    - Where files are that C(mlflow gc) never removes, such as those of traces and of logged models that nobody deleted
-      in an experiment that was removed. This is no failure.
+    - Where files are that C(mlflow gc) never removes - those of traces, and of runs and logged models that nobody
+      deleted, in an experiment that was removed. This is no failure.
   returned: not in check mode
   type: list
   elements: str

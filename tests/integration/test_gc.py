@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import ops
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import doors
 from support.databases import ADMIN, ADMIN_PASSWORD, Databases
 from support.deployments import Deployment
@@ -171,6 +172,7 @@ def test_what_was_deleted_goes_with_its_files_and_everything_else_stays(used: Us
     client.request("DELETE", f"{API}/logged-models/{model}")
     of_old = used.model(old)
     single, *of_experiment = used.run(kept, model_id=model), used.run(old, model_id=of_old), used.run(old)
+    restored = of_experiment[-1]
     folder = used.store / kept / single / "artifacts"
     for number in range(MANY):
         (folder / str(number)).write_bytes(b"x")
@@ -180,6 +182,7 @@ def test_what_was_deleted_goes_with_its_files_and_everything_else_stays(used: Us
     client.post(f"{API}/model-versions/create", {"name": "in-use", "source": source, "run_id": single})
     used.delete(single)
     client.post(f"{API}/experiments/delete", {"experiment_id": old})
+    client.post(f"{API}/runs/restore", {"run_id": restored})  # which does not save it: its experiment is deleted
     before, before_files = used.rows(), used.files
     assert len(before_files) >= MANY
 
@@ -193,7 +196,7 @@ def test_what_was_deleted_goes_with_its_files_and_everything_else_stays(used: Us
         said = str(looked.of(SHOW)["msg"])
         assert "Nothing was removed." in said and single in said and "in-use version 1 is registered" in said
     waits = used.gc(mlflow_gc="true", mlflow_gc_older_than="1h").succeeded()
-    assert waits.of(REMOVE)["waiting"] == {"experiments": 1, "runs": 2 + 1, "logged_models": 1}
+    assert waits.of(REMOVE)["waiting"] == {"experiments": 1, "runs": 2, "logged_models": 1}
     assert (used.rows(), used.files) == (before, before_files)
 
     done = used.gc(mlflow_gc="true").succeeded()
@@ -202,13 +205,12 @@ def test_what_was_deleted_goes_with_its_files_and_everything_else_stays(used: Us
         "experiments": 1, "runs": 3, "logged_models": 2, "metrics": 3, "params": 3, "tags": 3, "traces": 0,
     }  # fmt: skip
     assert set(found["after"].values()) == {0} and found["left"] == [] and found["problems"] == []
-    orphaned = {f"mlflow-artifacts:/{old}/traces", f"mlflow-artifacts:/{old}/models/{of_old}/artifacts"}
-    assert set(found["orphaned"]) == orphaned
+    orphaned = {f"{old}/traces", f"{old}/models/{of_old}/artifacts", f"{old}/{restored}/artifacts"}
+    assert set(found["orphaned"]) == {f"mlflow-artifacts:/{place}" for place in orphaned}
     registry = {"registered_models": 1, "model_versions": 1}
     assert used.rows() == {table: count + registry.get(table, 0) for table, count in rows.items()}
-    stay = {f"{old}/traces/tr-1/artifacts/traces.json", f"{old}/models/{of_old}/artifacts/model.bin"}
-    after = used.files
-    assert after == files | {name: before_files[name] for name in stay}
+    stay = {name: digest for name, digest in before_files.items() if name.startswith(tuple(orphaned))}
+    assert len(stay) == 3 and used.files == files | stay
 
     again = used.gc(mlflow_gc="true").succeeded()
     assert again.stats["changed"] == 0 and again.of(REMOVE)["items"] == []
@@ -237,6 +239,21 @@ def test_a_server_of_another_database_is_refused(on_sqlite: Used, light_server: 
     result = run_module("mlflow_gc", given, interpreter=on_sqlite.deployment.interpreter)
     assert result.get("failed") and "does not serve this database" in result["msg"], result
     assert on_sqlite.rows() == before
+
+
+def test_the_command_of_containers_does_the_same(on_sqlite: Used) -> None:
+    deployment = on_sqlite.deployment
+    deployment.deploy(mlflow_backup_enabled="true", mlflow_backup_scheduler="none").succeeded()
+    on_sqlite.gc(mlflow_gc="true").succeeded()
+    on_sqlite.delete(run := on_sqlite.run("0"))
+    command = [str(deployment.data / "operations" / "mlflow-ops"), "gc", "--url", deployment.url, "--older-than", "0s"]
+    command += ["--database-uri", on_sqlite.settings["database_uri"]]
+    for options, changes in ((["--check"], False), ([], True)):
+        done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300, check=False)
+        found = ops.result_of(done.stdout)
+        assert done.returncode == 0 and [item["id"] for item in found["items"]] == [run], done.stdout + done.stderr
+        assert any(run in name for name in on_sqlite.files) is not changes
+    assert found["after"]["runs"] == 0 and "MLflow's gc removes 1" in done.stderr
 
 
 def test_a_folder_that_cannot_be_removed_is_a_failure_that_says_what_is_left(on_sqlite: Used) -> None:
