@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -296,17 +296,15 @@ def test_a_backup_during_gc_is_whole_and_has_all_that_nobody_deleted(used: Used)
     kept, deleted = runs[::2], runs[1::2]
     files = {f"{experiment}/{run}/artifacts/deep/model.bin" for run in kept}
     used.delete(*deleted)
-    collecting = threading.Thread(target=lambda: results.append(used.gc(mlflow_gc="true")))
-    results: list[PlayResult] = []
     during: list[str] = []
-    collecting.start()
-    while collecting.is_alive():
-        before = gone(used, deleted)
-        taken = doors.take(used.settings, check=False)["snapshot"]
-        if before < gone(used, deleted):
-            during.append(taken["id"])
-    collecting.join()
-    assert results[0].succeeded().of(REMOVE)["after"]["runs"] == 0
+    with ThreadPoolExecutor(1) as pool:
+        collecting = pool.submit(used.gc, mlflow_gc="true")
+        while not collecting.done():
+            before = gone(used, deleted)
+            taken = doors.take(used.settings, check=False)["snapshot"]
+            if before < gone(used, deleted):
+                during.append(taken["id"])
+    assert collecting.result().succeeded().of(REMOVE)["after"]["runs"] == 0
     assert during, "no backup ran while gc removed"
 
     for snapshot in {during[0], during[-1]}:

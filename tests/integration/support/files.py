@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sqlite3
 from pathlib import Path
 
@@ -16,9 +17,11 @@ def sqlite_rows(path: Path) -> dict[str, int]:
 
 def hashes(folder: Path) -> dict[str, str]:
     found = {}
-    for path in folder.rglob("*"):
-        # What gc or a restore removes meanwhile is not there.
-        with contextlib.suppress(FileNotFoundError):
-            if path.is_file() and ".sgwtmp" not in path.parts and not path.name.startswith(".mlops"):
-                found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
+    # os.walk passes over folders that gc or a restore removes meanwhile.
+    for home, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != ".sgwtmp"]
+        for path in (Path(home, name) for name in names if not name.startswith(".mlops")):
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file():
+                    found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
