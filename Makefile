@@ -36,7 +36,7 @@ test-cluster: $(VENV)/dev ## the target kubernetes on a real Kubernetes (Linux, 
 test-compose: $(VENV)/dev ## the compose targets on a real Docker Engine (Linux, root, Go; the first time 5 min more)
 	@$(RUN) tests/run compose
 
-soak: $(VENV)/dev ## the tests on the cluster with their full counts (the same, and an hour)
+soak: $(VENV)/dev ## backups of whole size, and the tests on the cluster with their full counts (the same, and an hour and a half)
 	@$(RUN) tests/run soak
 
 cluster-up: ## a real Kubernetes for tests, built from Go modules (Linux, root, Go)

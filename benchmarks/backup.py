@@ -6,6 +6,7 @@
   dump      pg_dump to a plain file                   beside    mlflow-ops backup of the database
   load      psql < that file                          beside    the load step of mlflow-ops drill
   copy      cp -r and sha256sum of the artifacts      beside    mlflow-ops backup of the artifacts
+  again     mlflow-ops backup of the artifacts        beside    the same after 1 % of the files changed
 
 Prints Markdown on standard output and progress on standard error. Each round begins with an empty destination. Not
 measured here: the rate of a server while it is dumped, and S3.
@@ -35,11 +36,14 @@ _OPS = (
     "from ansible_collections.mlops.mlflow.plugins.module_utils._engine.ops import main; sys.exit(main())"
 )
 _OURS, _HAND = "snapshot", "by hand"
+_FIRST, _AGAIN = "first snapshot", "snapshot after 1 % changed"
 _BARS = [
     Bar("dump s", _OURS, _HAND, 0.9, 0.6, less=True),
     Bar("dump MiB", _OURS, _HAND, 0.30, 0.24, less=True),
     Bar("load s", _OURS, _HAND, 0.85, 0.7, less=True),
     Bar("copy MiB/s", _OURS, _HAND, 0.8, 1.0),
+    Bar("artifacts s", _AGAIN, _FIRST, 0.25, 0.25, less=True),
+    Bar("artifacts new MiB", _AGAIN, _FIRST, 0.03, 0.03, less=True),
 ]
 # The tables of MLflow that grow, with its keys and indexes.
 _FILL = """
@@ -70,6 +74,7 @@ def main() -> int:
     wish.add_argument("--runs", type=int, default=20_000)
     wish.add_argument("--steps", type=int, default=20, help="of each of ten metrics")
     wish.add_argument("--files", type=int, default=3000)
+    wish.add_argument("--only", choices=["databases", "artifacts"], help="leave the other out")
     wish.add_argument("--big", type=int, default=500, help="MiB of the one big artifact")
     given = wish.parse_args()
     environment.CACHE.mkdir(parents=True, exist_ok=True)
@@ -80,9 +85,11 @@ def main() -> int:
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
-    print(table.bars(measured, _BARS))
-    measures = ["dump s", "dump MiB", "load s", "copy MiB/s"]
-    print(table.values(measured, measures))
+    print(table.bars(measured, [bar for bar in _BARS if bar.measure in measured[bar.ours]]))
+    for pair in ((_OURS, _HAND), (_AGAIN, _FIRST)):
+        shown = {who: measured[who] for who in pair if measured[who]}
+        print(table.values(shown, list(dict.fromkeys(what for values in shown.values() for what in values))))
+    print(f"Load average at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(f"Memory of the engine at its most: {table.spread(memory)} MiB (floor 200, goal 100)")
     return 0
 
@@ -99,7 +106,7 @@ def _measure(given: argparse.Namespace, folder: Path, server: Postgres) -> tuple
     artifacts = folder / "artifacts"
     _artifacts(artifacts, given.files, given.big)
     size = sum(path.stat().st_size for path in artifacts.rglob("*") if path.is_file()) / 2**20
-    measured: dict[str, Any] = {_OURS: {}, _HAND: {}}
+    measured: dict[str, Any] = {who: {} for who in (_OURS, _HAND, _FIRST, _AGAIN)}
     memory: list[float] = []
 
     def note(who: str, what: str, value: float) -> None:
@@ -117,27 +124,36 @@ def _measure(given: argparse.Namespace, folder: Path, server: Postgres) -> tuple
         plain, place = folder / "plain.sql", folder / "destination"
         database = {"destination": str(place), "database_uri": server.uri("source").replace("psycopg2", "psycopg")}
         for who in (_HAND, _OURS) if number % 2 else (_OURS, _HAND):
-            if who == _HAND:
-                note(who, "dump s", _run(str(binaries / "pg_dump"), "--file", str(plain), libpq))
-                note(who, "dump MiB", plain.stat().st_size / 2**20)
-                server.create("loaded")
-                target = server.uri("loaded").replace("+psycopg2", "")
-                note(who, "load s", _run(str(binaries / "psql"), "-q", "-f", str(plain), target))
-                server.create("loaded")
-                begin = time.monotonic()
-                _run("cp", "-r", str(artifacts), str(folder / "copy"))
-                _run("sh", "-c", 'find "$1" -type f -exec sha256sum {} + > "$2"', "-", str(artifacts), str(plain))
-                note(who, "copy MiB/s", size / (time.monotonic() - begin))
-                shutil.rmtree(folder / "copy")
-            else:
-                taken = ours("backup", **database)["snapshot"]
-                note(who, "dump s", taken["databases"]["tracking"]["seconds"])
-                note(who, "dump MiB", taken["new_bytes"] / 2**20)
-                note(who, "load s", ours("drill", **database)["seconds"]["tracking pg_restore"])
-                shutil.rmtree(place)
-                taken = ours("backup", destination=str(place), artifacts_uri=str(artifacts))["snapshot"]
-                note(who, "copy MiB/s", size / taken["artifacts"]["seconds"])
-                shutil.rmtree(place)
+            if given.only != "artifacts":
+                if who == _HAND:
+                    note(who, "dump s", _run(str(binaries / "pg_dump"), "--file", str(plain), libpq))
+                    note(who, "dump MiB", plain.stat().st_size / 2**20)
+                    server.create("loaded")
+                    target = server.uri("loaded").replace("+psycopg2", "")
+                    note(who, "load s", _run(str(binaries / "psql"), "-q", "-f", str(plain), target))
+                    server.create("loaded")
+                else:
+                    taken = ours("backup", **database)["snapshot"]
+                    note(who, "dump s", taken["databases"]["tracking"]["seconds"])
+                    note(who, "dump MiB", taken["new_bytes"] / 2**20)
+                    note(who, "load s", ours("drill", **database)["seconds"]["tracking pg_restore"])
+                    shutil.rmtree(place)
+            if given.only != "databases":
+                if who == _HAND:
+                    begin = time.monotonic()
+                    _run("cp", "-r", str(artifacts), str(folder / "copy"))
+                    _run("sh", "-c", 'find "$1" -type f -exec sha256sum {} + > "$2"', "-", str(artifacts), str(plain))
+                    note(who, "copy MiB/s", size / (time.monotonic() - begin))
+                    shutil.rmtree(folder / "copy")
+                else:
+                    for which in (_FIRST, _AGAIN):
+                        taken = ours("backup", destination=str(place), artifacts_uri=str(artifacts))["snapshot"]
+                        note(which, "artifacts s", taken["artifacts"]["seconds"])
+                        note(which, "artifacts new MiB", taken["new_bytes"] / 2**20)
+                        if which == _FIRST:
+                            _change(artifacts, number)
+                    note(who, "copy MiB/s", size / measured[_FIRST]["artifacts s"][-1])
+                    shutil.rmtree(place)
     return measured, memory
 
 
@@ -153,6 +169,13 @@ def _artifacts(folder: Path, count: int, big: int) -> None:
     for path in folder.rglob("*"):  # not changed a moment ago
         if path.is_file():
             os.utime(path, (1, 1))
+
+
+def _change(folder: Path, number: int) -> None:
+    """Write every hundredth artifact anew, some time ago."""
+    for path in sorted(folder.rglob("model.bin"))[number % 100 :: 100]:
+        path.write_bytes(os.urandom(path.stat().st_size))
+        os.utime(path, (1, time.time() - 3600))
 
 
 def _run(*command: str) -> float:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,19 @@ def secret_of(module: AnsibleModule, option: str) -> str | None:
         return secret
     secret = module.params.get(option)
     return str(secret) if secret else None
+
+
+def logging_to(path: str | None) -> Callable[[str], None]:
+    """Progress of long work as lines in a file, because a module itself can say something only at its end."""
+    if not path:
+        return lambda _text: None
+
+    def say(text: str) -> None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(f"{now} {text.strip()}\n")
+
+    return say
 
 
 def run(module: AnsibleModule, action: Callable[[AnsibleModule], dict[str, Any]]) -> None:

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -50,16 +48,3 @@ def settings_of(module: AnsibleModule) -> dict[str, Any]:
         if module.params.get(option):
             secret_of(module, option.removesuffix("_file"))
     return dict(module.params)
-
-
-def logging_to(path: str | None) -> Callable[[str], None]:
-    """Progress of long work as lines in a file, because a module itself can say something only at its end."""
-    if not path:
-        return lambda _text: None
-
-    def say(text: str) -> None:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(f"{now} {text.strip()}\n")
-
-    return say

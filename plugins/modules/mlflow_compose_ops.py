@@ -9,16 +9,17 @@ short_description: Run mlflow-ops in a container of a deployment
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
-  - Creates the schema, proves the bucket, checks health, proves the server with the real client, or reads what it
-    holds, in a container beside the servers, where database and artifact store can be seen too.
+  - Creates the schema, proves the bucket, checks health, proves the server with the real client, reads what it holds, or
+    removes for good what users deleted, in a container beside the servers, where database and artifact store can be
+    seen too.
   - Returns what the module of the same name returns - M(mlops.mlflow.mlflow_schema), M(mlops.mlflow.mlflow_health),
-    M(mlops.mlflow.mlflow_smoke_test), M(mlops.mlflow.mlflow_info).
+    M(mlops.mlflow.mlflow_smoke_test), M(mlops.mlflow.mlflow_info), M(mlops.mlflow.mlflow_gc).
 extends_documentation_fragment:
   - mlops.mlflow.attributes
 attributes:
   check_mode:
     support: full
-    details: In check mode V(schema) only looks, and V(smoke) and V(bucket) are not run, because they write.
+    details: In check mode V(schema) and V(gc) only look, and V(smoke) and V(bucket) are not run, because they write.
   diff_mode:
     support: none
   idempotent:
@@ -33,7 +34,7 @@ options:
     description:
       - What to do.
     type: str
-    choices: [schema, bucket, health, smoke, info]
+    choices: [schema, bucket, health, smoke, info, gc]
     required: true
   arguments:
     description:
@@ -82,7 +83,7 @@ def operate(module: AnsibleModule) -> dict[str, Any]:
     if module.check_mode:
         if params["command"] in ("smoke", "bucket"):
             return {"changed": False}
-        arguments += ["--check"] if params["command"] == "schema" else []
+        arguments += ["--check"] if params["command"] in ("schema", "gc") else []
     service = "schema" if params["command"] == "schema" else "ops"
     found = docker.run_ops(params["project"], service, arguments, params["timeout"])
     failed = bool(found.pop("failed", False))
@@ -95,7 +96,11 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "project": {"type": "path", "required": True},
-            "command": {"type": "str", "choices": ["schema", "bucket", "health", "smoke", "info"], "required": True},
+            "command": {
+                "type": "str",
+                "choices": ["schema", "bucket", "health", "smoke", "info", "gc"],
+                "required": True,
+            },
             "arguments": {"type": "list", "elements": "str", "default": []},
             "fail_on_error": {"type": "bool", "default": True},
             "timeout": {"type": "float", "default": 300.0},

@@ -9,10 +9,10 @@ short_description: Run mlflow-ops in a pod of a deployment
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
-  - Checks health, proves the server with the real client, or reads what it holds, from inside the cluster, where the
-    database can be seen too.
+  - Checks health, proves the server with the real client, reads what it holds, or removes for good what users deleted,
+    from inside the cluster, where the database can be seen too.
   - Returns what the module of the same name returns - M(mlops.mlflow.mlflow_health), M(mlops.mlflow.mlflow_smoke_test),
-    M(mlops.mlflow.mlflow_info).
+    M(mlops.mlflow.mlflow_info), M(mlops.mlflow.mlflow_gc).
 extends_documentation_fragment:
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_kubernetes
@@ -20,7 +20,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: V(smoke) is not run in check mode, because it writes and removes an experiment.
+    details: V(smoke) is not run in check mode, because it writes and removes an experiment, and V(gc) only looks.
   diff_mode:
     support: none
   idempotent:
@@ -35,7 +35,7 @@ options:
     description:
       - What to do.
     type: str
-    choices: [health, smoke, info]
+    choices: [health, smoke, info, gc]
     required: true
   arguments:
     description:
@@ -88,11 +88,12 @@ def operate(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     if module.check_mode and params["command"] == "smoke":
         return {"changed": False, "pod": ""}
+    looks = ["--check"] if module.check_mode and params["command"] == "gc" else []
     found = cluster.run_ops(
         cluster_of(module),
         params["namespace"],
         params["name"],
-        [params["command"], *params["arguments"]],
+        [params["command"], *params["arguments"], *looks],
         params["timeout"],
     )
     failed = bool(found.pop("failed", False))
@@ -106,7 +107,7 @@ def main() -> None:
         argument_spec={
             **CLUSTER_ARGS,
             "name": {"type": "str", "default": "mlflow"},
-            "command": {"type": "str", "choices": ["health", "smoke", "info"], "required": True},
+            "command": {"type": "str", "choices": ["health", "smoke", "info", "gc"], "required": True},
             "arguments": {"type": "list", "elements": "str", "default": []},
             "fail_on_error": {"type": "bool", "default": True},
             "timeout": {"type": "float", "default": 180.0},

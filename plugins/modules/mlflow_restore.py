@@ -192,12 +192,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import doors
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import logging_to, run
 from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
     SNAPSHOT_ARGS,
     SNAPSHOT_DATA_ARGS,
     SNAPSHOT_TOGETHER,
-    logging_to,
     settings_of,
 )
 

@@ -67,3 +67,19 @@ def test_the_nightly_job_does_the_same(kept: Deployment) -> None:
     kept.kubectl("create", "job", "tonight", "--from=cronjob/mlflow-backup")
     kept.kubectl("wait", "--for=condition=Complete", "--timeout=120s", "job/tonight")
     assert '"changed": true' in kept.kubectl("logs", "job/tonight")
+
+
+def test_what_users_deleted_is_removed_for_good_when_that_is_meant(kept: Deployment) -> None:
+    created = ask(kept, "POST", "/api/2.0/mlflow/runs/create", {"experiment_id": "0"})[1]
+    run = json.loads(created)["run"]["info"]["run_id"]
+    artifact = f"/api/2.0/mlflow-artifacts/artifacts/0/{run}/artifacts/model.bin"
+    assert ask(kept, "PUT", artifact, WEIGHTS)[0] == 200
+    assert ask(kept, "POST", "/api/2.0/mlflow/runs/delete", {"run_id": run})[0] == 200
+    refused = kept.play("gc", mlflow_gc_older_than="0s")
+    assert refused.code and "-e mlflow_gc=true" in refused.message
+    assert ask(kept, "GET", artifact)[0] == 200
+    done = kept.play("gc", mlflow_gc=True, mlflow_gc_older_than="0s").succeeded()
+    found = done.of("Remove what was deleted long enough ago")
+    assert found["changed"] and found["before"]["runs"] >= 1
+    assert (found["after"]["runs"], found["left"], found["problems"]) == (0, [], [])
+    assert ask(kept, "GET", artifact)[0] != 200

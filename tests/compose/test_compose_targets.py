@@ -28,6 +28,12 @@ client.log_metric(run.info.run_id, "loss", 0.25)
 client.log_text(run.info.run_id, "a b c", "notes.txt")
 print(json.dumps(run.info.run_id))
 """
+DELETE_A_RUN = """
+run = client.create_run("0").info.run_id
+client.log_text(run, "a b c", "notes.txt")
+client.delete_run(run)
+print(json.dumps(run))
+"""
 READ_THE_RUN = """
 import tempfile
 from mlflow import artifacts
@@ -107,6 +113,19 @@ def test_status_names_every_container_and_what_the_servers_hold(multi_az: Deploy
         assert f"{name}: running, healthy" in said
     assert "Version      3.17.2" in said
     assert "Experiments" in said
+
+
+def test_what_users_deleted_is_removed_for_good_when_that_is_meant(
+    multi_az: Deployment, real_client: RealClient
+) -> None:
+    run = real_client.run(multi_az, DELETE_A_RUN)
+    refused = multi_az.play("gc", mlflow_gc_older_than="0s")
+    assert refused.code and "-e mlflow_gc=true" in refused.message
+    assert run in str(refused.of("Show what there was and what there is")["msg"])
+    done = multi_az.play("gc", mlflow_gc=True, mlflow_gc_older_than="0s").succeeded()
+    found = done.of("Remove what was deleted long enough ago")
+    assert found["changed"] and found["before"]["runs"] >= 1
+    assert (found["after"]["runs"], found["left"], found["problems"]) == (0, [], [])
 
 
 def test_each_server_is_in_one_zone_and_what_both_need_is_in_both(multi_az: Deployment) -> None:

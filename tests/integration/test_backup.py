@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import shutil
-import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -20,12 +18,14 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 from support.databases import ADMIN, ADMIN_PASSWORD, Databases
 from support.deployments import Deployment
 from support.environments import Environments
+from support.files import hashes, sqlite_rows
 from support.playbooks import run_module
 from support.postgresql import OWNER, OWNER_PASSWORD, SERVER_PASSWORD, PostgreSQL
 from support.s3 import ACCESS_KEY, S3, SECRET_KEY, running
 from support.servers import API, create_run
 
 FILL = Path(__file__).parent / "support" / "fill.py"
+# Experiments, runs, metrics of each run, bytes of the one big artifact.
 SMALL, WHOLE = (50, 60, 200, 20 << 20), (50, 5000, 100, 200 << 20)
 USER, USER_PASSWORD = "dana", "dana's % pässword"
 
@@ -95,22 +95,8 @@ def _fill(filled: Filled, size: tuple[int, int, int, int]) -> Filled:
     return filled
 
 
-def sqlite_rows(path: Path) -> dict[str, int]:
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file() and ".sgwtmp" not in path.parts and not path.name.startswith(".mlops")
-    }
-
-
-@pytest.fixture(scope="module")
-def on_sqlite(environments: Environments, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+@contextlib.contextmanager
+def sqlite_and_folder(environments: Environments, wrote: Path, size: tuple[int, int, int, int]) -> Iterator[Filled]:
     deployment = Deployment(environments, "light", mlflow_server_auth="basic", mlflow_server_smoke_test="false")
     database, artifacts = deployment.data / "database", deployment.data / "artifacts"
 
@@ -119,18 +105,68 @@ def on_sqlite(environments: Environments, tmp_path_factory: pytest.TempPathFacto
         for path in database.iterdir():
             path.unlink()
 
+    def rows() -> dict[str, dict[str, int]]:
+        return {"tracking": sqlite_rows(database / "mlflow.db"), "auth": sqlite_rows(database / "auth.db")}
+
     try:
         deployment.deploy().succeeded()
-        yield _fill(
-            Filled(
-                deployment,
-                tmp_path_factory.mktemp("filled") / "wrote.json",
-                lambda: {"tracking": sqlite_rows(database / "mlflow.db"), "auth": sqlite_rows(database / "auth.db")},
-                lambda: hashes(artifacts),
-                wipe,
-            ),
-            SMALL,
-        )
+        yield _fill(Filled(deployment, wrote, rows, lambda: hashes(artifacts), wipe), size)
+    finally:
+        deployment.remove()
+
+
+@contextlib.contextmanager
+def postgresql_and_bucket(
+    name: str,
+    environments: Environments,
+    databases: Databases,
+    postgresql: PostgreSQL,
+    s3: S3,
+    wrote: Path,
+    size: tuple[int, int, int, int],
+) -> Iterator[Filled]:
+    """PostgreSQL with an owner, artifacts in a bucket, snapshots in another bucket."""
+    tracking, users = databases.copy(name), databases.copy_of_users(f"{name}_auth")
+    with postgresql.superuser() as connection:
+        connection.execute(f"ALTER ROLE {OWNER} CREATEDB")
+    keys = {"access_key_file": str(s3.access_key_file), "secret_key_file": str(s3.secret_key_file)}
+    deployment = Deployment(
+        environments,
+        "throughput",
+        mlflow_server_auth="basic",
+        mlflow_server_auth_password_file=str(databases.admin_password_file),
+        mlflow_server_smoke_test="false",
+        mlflow_artifact_store_type="external_s3",
+        mlflow_artifact_store_uri=f"s3://artifacts/{name}",
+        mlflow_artifact_store_endpoint=s3.endpoint,
+        mlflow_artifact_store_region="us-east-1",
+        mlflow_backup_destination=f"s3://backups/{name}",
+        mlflow_backup_endpoint=s3.endpoint,
+        mlflow_backup_region="us-east-1",
+        mlflow_backup_pg_bindir=str(postgresql.tools),
+        **{f"mlflow_artifact_store_{name}": path for name, path in keys.items()},
+        **{f"mlflow_backup_{name}": path for name, path in keys.items()},
+        **databases.variables(tracking, users),
+    )
+    bucket = s3.home / "data" / "artifacts" / name
+
+    def wipe() -> None:
+        shutil.rmtree(bucket)
+        for database in (tracking, users):
+            with postgresql.superuser() as connection:
+                connection.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
+
+    def rows() -> dict[str, dict[str, int]]:
+        return {"tracking": postgresql.row_counts(tracking), "auth": postgresql.row_counts(users)}
+
+    class OnPostgreSQL(Filled):
+        @property
+        def password(self) -> str:
+            return ADMIN_PASSWORD
+
+    try:
+        deployment.deploy().succeeded()
+        yield _fill(OnPostgreSQL(deployment, wrote, rows, lambda: hashes(bucket), wipe), size)
     finally:
         deployment.remove()
 
@@ -142,6 +178,12 @@ def s3() -> Iterator[S3]:
 
 
 @pytest.fixture(scope="module")
+def on_sqlite(environments: Environments, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    with sqlite_and_folder(environments, tmp_path_factory.mktemp("filled") / "wrote.json", SMALL) as filled:
+        yield filled
+
+
+@pytest.fixture(scope="module")
 def on_postgresql(
     environments: Environments,
     databases: Databases,
@@ -149,56 +191,9 @@ def on_postgresql(
     s3: S3,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Filled]:
-    """PostgreSQL with an owner, artifacts in a bucket, snapshots in another bucket."""
-    tracking, users = databases.copy("backed"), databases.copy_of_users("backed_auth")
-    with postgresql.superuser() as connection:
-        connection.execute(f"ALTER ROLE {OWNER} CREATEDB")
-    keys = {"access_key_file": str(s3.access_key_file), "secret_key_file": str(s3.secret_key_file)}
-    deployment = Deployment(
-        environments,
-        "throughput",
-        mlflow_server_auth="basic",
-        mlflow_server_auth_password_file=str(databases.admin_password_file),
-        mlflow_server_smoke_test="false",
-        mlflow_artifact_store_type="external_s3",
-        mlflow_artifact_store_uri="s3://artifacts/mlflow",
-        mlflow_artifact_store_endpoint=s3.endpoint,
-        mlflow_artifact_store_region="us-east-1",
-        mlflow_backup_destination="s3://backups/snapshots",
-        mlflow_backup_endpoint=s3.endpoint,
-        mlflow_backup_region="us-east-1",
-        mlflow_backup_pg_bindir=str(postgresql.tools),
-        **{f"mlflow_artifact_store_{name}": path for name, path in keys.items()},
-        **{f"mlflow_backup_{name}": path for name, path in keys.items()},
-        **databases.variables(tracking, users),
-    )
-    bucket = s3.home / "data" / "artifacts" / "mlflow"
-
-    def wipe() -> None:
-        shutil.rmtree(bucket)
-        for name in (tracking, users):
-            with postgresql.superuser() as connection:
-                connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-    class OnPostgreSQL(Filled):
-        @property
-        def password(self) -> str:
-            return ADMIN_PASSWORD
-
-    try:
-        deployment.deploy().succeeded()
-        yield _fill(
-            OnPostgreSQL(
-                deployment,
-                tmp_path_factory.mktemp("filled") / "wrote.json",
-                lambda: {"tracking": postgresql.row_counts(tracking), "auth": postgresql.row_counts(users)},
-                lambda: hashes(bucket),
-                wipe,
-            ),
-            SMALL,
-        )
-    finally:
-        deployment.remove()
+    wrote = tmp_path_factory.mktemp("filled") / "wrote.json"
+    with postgresql_and_bucket("backed", environments, databases, postgresql, s3, wrote, SMALL) as filled:
+        yield filled
 
 
 @pytest.fixture(params=["on_sqlite", "on_postgresql"])
@@ -207,16 +202,26 @@ def filled(request: pytest.FixtureRequest) -> Filled:
     return found
 
 
-def stopped(filled: Filled) -> contextlib.AbstractContextManager[None]:
-    @contextlib.contextmanager
-    def context() -> Iterator[None]:
-        filled.deployment.supervisorctl("stop", "all")
-        yield
-
-    return context()
-
-
 def test_nothing_acknowledged_before_the_backup_is_lost(filled: Filled) -> None:
+    backed_up_wiped_and_restored(filled)
+
+
+@pytest.mark.soak
+def test_nothing_of_a_deployment_of_whole_size_is_lost_on_sqlite(environments: Environments, tmp_path: Path) -> None:
+    with sqlite_and_folder(environments, tmp_path / "wrote.json", WHOLE) as filled:
+        backed_up_wiped_and_restored(filled)
+
+
+@pytest.mark.soak
+def test_nothing_of_a_deployment_of_whole_size_is_lost_on_postgresql(
+    environments: Environments, databases: Databases, postgresql: PostgreSQL, s3: S3, tmp_path: Path
+) -> None:
+    wrote = tmp_path / "wrote.json"
+    with postgresql_and_bucket("whole", environments, databases, postgresql, s3, wrote, WHOLE) as filled:
+        backed_up_wiped_and_restored(filled)
+
+
+def backed_up_wiped_and_restored(filled: Filled) -> None:
     deployment = filled.deployment
     checked = deployment.play("backup", "--check").succeeded()
     assert "Check mode: a snapshot could be written" in str(checked.of("Say what was written")["msg"])
@@ -243,7 +248,9 @@ def test_nothing_acknowledged_before_the_backup_is_lost(filled: Filled) -> None:
     assert filled.rows() == {what: database["rows"] for what, database in snapshot["databases"].items()}
     found = filled.files()
     assert found.items() <= files.items() and len(found) == snapshot["artifacts"]["count"]
-    assert "the server is healthy" in restored.of("Say what was restored")["msg"]
+    said = restored.of("Say what was restored")["msg"]
+    assert "the server is healthy" in said
+    print("\n" + str(result.of("Say what was written")["msg"]) + str(said))  # shown by pytest -s
     assert restored.of("Load the snapshot, compare it, put it in place")["secrets"] == {"flask-secret-key": "same"}
 
     filled.script("read")  # the real client
@@ -324,7 +331,7 @@ def test_status_tells_of_the_newest_snapshot_and_of_an_overdue_one(on_sqlite: Fi
 
 def settings(filled: Filled, s3: S3, postgresql: PostgreSQL, databases: Databases, **more: Any) -> dict[str, Any]:
     return {
-        "destination": "s3://backups/snapshots",
+        "destination": "s3://backups/backed",
         "endpoint": s3.endpoint,
         "region": "us-east-1",
         "access_key_file": str(s3.access_key_file),

@@ -6,13 +6,22 @@ import contextlib
 import hashlib
 import shutil
 import sqlite3
+import time
+import types
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import SnapshotError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import backup, inspect, manifest, restore
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import (
+    backup,
+    inspect,
+    manifest,
+    marks,
+    restore,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot.cloud import Cloud, Place, connect
 from support.s3 import ACCESS_KEY, S3, SECRET_KEY, running
 
@@ -136,3 +145,31 @@ def test_a_bucket_is_filled_again_and_put_back_when_the_exchange_fails(
     after = state(bucket)
     assert {name: after[name] for name in whole} == whole
     assert sorted(set(after) - set(whole)) == ["later"]
+
+
+def test_two_backups_at_once_and_prunes_beside_them_leave_every_snapshot_whole(
+    s3: S3, live: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    destination = place(s3, "s3://backups/x")
+    first = backup.create(source(live), destination, backup.Options())
+    connect(destination).delete(f"manifests/{first.id}.json")  # what the two reuse belongs to nobody meanwhile
+
+    def prune(hours: float) -> marks.Pruned:
+        # To the pruner, whatever is there was written long ago, and so may be marked.
+        monkeypatch.setattr(marks, "time", types.SimpleNamespace(time=lambda: time.time() + hours * 3600))
+        options = {"name": "test", "keep_days": 365, "keep_count": 1, "max_seconds": 24 * 3600}
+        return marks.prune(connect(destination), **options)
+
+    def once(_number: int) -> manifest.Manifest:
+        return backup.create(source(live), destination, backup.Options(reread=True))
+
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(once, number) for number in range(2)]
+        marked = 0
+        while not all(one.done() for one in running):
+            marked += prune(48).marked
+        taken = [one.result().id for one in running]
+    assert marked >= FILES, "nothing that the backups rely on was marked while they ran"
+    prune(120)
+    assert sorted(manifest.ids(connect(destination))) == sorted(taken)
+    assert [inspect.verify(destination, one).problems for one in taken] == [[], []]

@@ -59,6 +59,21 @@ class Server:
         if self.username and self.password is None:
             raise BadInput(f"A password is needed for user {self.username}: give password or password_file.")
 
+    def environment(self) -> dict[str, str | None]:
+        """What MLflow's own client reads all this from. A variable that is None must not be set."""
+        return {
+            "MLFLOW_TRACKING_URI": self.url,
+            "MLFLOW_TRACKING_USERNAME": self.username,
+            "MLFLOW_TRACKING_PASSWORD": self.password,
+            "MLFLOW_TRACKING_TOKEN": self.token,
+            "MLFLOW_TRACKING_INSECURE_TLS": None if self.validate_certs else "true",
+            "MLFLOW_TRACKING_SERVER_CERT_PATH": self.ca_path,
+            "MLFLOW_TRACKING_CLIENT_CERT_PATH": self.client_cert,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": str(int(max(self.timeout, 1))),
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(self.retries),
+        }
+
 
 @dataclass(frozen=True)
 class Response:

@@ -17,7 +17,7 @@ from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import bucket, health, info, schema, smoke, starter
+from . import bucket, gc, health, info, schema, smoke, starter
 from .errors import EngineError
 from .http import Server
 from .load import targets as load_targets
@@ -173,6 +173,22 @@ def _clean_load(options: argparse.Namespace) -> dict[str, Any]:
     return load_targets.clean_up(_server(options), options.run).as_dict()
 
 
+def _gc(options: argparse.Namespace) -> dict[str, Any]:
+    from .snapshot import progress
+
+    password = os.environ.get("PGPASSWORD")
+    result = gc.run(
+        _server(options),
+        options.database_uri,
+        password,
+        options.older_than,
+        check=options.check,
+        say=progress.Lines(),
+    )
+    problems = result.get("problems")
+    return {**result, **({"failed": True, "msg": " ".join(problems)} if problems else {})}
+
+
 def _backup(options: argparse.Namespace) -> dict[str, Any]:
     from .snapshot import doors, progress
 
@@ -290,6 +306,7 @@ def _parser() -> argparse.ArgumentParser:
         add("smoke", _smoke, "prove the server with the real client"),
         add("info", _info, "say what the server is and holds"),
         add("clean-load", _clean_load, "remove what a load test made and left"),
+        add("gc", _gc, "remove for good what users deleted"),
     ]
     for command in asked:
         command.add_argument("--url", default="http://127.0.0.1:5000")
@@ -297,6 +314,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--username")
         command.add_argument("--password-file")
     asked[3].add_argument("--run", required=True, help="the name with which everything begins that it made")
+    asked[4].set_defaults(timeout=120.0)
+    asked[4].add_argument("--database-uri", required=True)
+    asked[4].add_argument("--older-than", default="30d", help="how long ago it was deleted, such as 1d12h")
+    asked[4].add_argument("--check", action="store_true", help="say only what would be removed")
     asked[0].add_argument("--level", choices=health.LEVELS, default="ready")
     asked[0].add_argument("--version")
     asked[0].add_argument("--database-uri")

@@ -35,7 +35,7 @@ def run(server: Server) -> list[dict[str, Any]]:
 
     :raises ServerError: a step failed; the message names it.
     """
-    with _client_environment(server):
+    with client_environment(server):
         return [asdict(step) for step in _Smoke(server).steps()]
 
 
@@ -189,21 +189,9 @@ def _eventually(action: Callable[[], Any], seconds: float = 10.0) -> Any:
 
 
 @contextlib.contextmanager
-def _client_environment(server: Server) -> Iterator[None]:
+def client_environment(server: Server) -> Iterator[None]:
     """The client takes credentials and TLS options from the environment only; put it back as it was."""
-    wanted = {
-        "MLFLOW_TRACKING_URI": server.url,
-        "MLFLOW_TRACKING_USERNAME": server.username,
-        "MLFLOW_TRACKING_PASSWORD": server.password,
-        "MLFLOW_TRACKING_TOKEN": server.token,
-        "MLFLOW_TRACKING_INSECURE_TLS": None if server.validate_certs else "true",
-        "MLFLOW_TRACKING_SERVER_CERT_PATH": server.ca_path,
-        "MLFLOW_TRACKING_CLIENT_CERT_PATH": server.client_cert,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(int(max(server.timeout, 1))),
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    }
+    wanted = {**server.environment(), "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
     before = {name: os.environ.get(name) for name in wanted}
     try:
         _set(wanted)

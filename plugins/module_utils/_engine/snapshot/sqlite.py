@@ -31,7 +31,7 @@ def copy(path: str, target: Path) -> None:
 
 def rows(path: str | Path) -> dict[str, int]:
     """Rows per table."""
-    with _reading(path) as connection:
+    with reading(path) as connection:
         names = [
             name
             for (name,) in connection.execute(
@@ -42,7 +42,7 @@ def rows(path: str | Path) -> dict[str, int]:
 
 
 def revision(path: str | Path, version_table: str) -> str | None:
-    with _reading(path) as connection:
+    with reading(path) as connection:
         try:
             found = connection.execute(f"SELECT version_num FROM {version_table}").fetchone()  # noqa: S608
         except sqlite3.OperationalError:
@@ -55,7 +55,7 @@ def check(path: str | Path) -> None:
 
     :raises SnapshotError: it is broken.
     """
-    with _reading(path) as connection:
+    with reading(path) as connection:
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise SnapshotError(f"The SQLite database {path} is broken: {found}.")
@@ -75,7 +75,8 @@ def users_of(path: str) -> list[int]:
 
 
 @contextlib.contextmanager
-def _reading(path: str | Path) -> Iterator[sqlite3.Connection]:
+def reading(path: str | Path) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write, closed at the end."""
     try:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as connection:
             yield connection
