@@ -77,6 +77,14 @@ def test_a_target_that_failed_is_reported_with_step_and_reason(folder: Path) -> 
     assert "| training | 2 s | not tried |" in walk.markdown(walked)
 
 
+def test_a_long_reason_with_bars_does_not_break_the_table(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    said = f"\n    msg: a | b {'and more ' * 40}\n"
+    (tmp_path / "one/steps.json").write_text(json.dumps([step("deploy", False, 3.0, said)]))
+    row = next(line for line in walk.markdown(walk.read(tmp_path, ["one"])).splitlines() if line.startswith("| deploy"))
+    assert row.startswith("| deploy | failed: a \\| b and more") and len(row) < 130
+
+
 def test_steps_stand_in_their_order_also_when_the_first_target_failed(folder: Path) -> None:
     text = walk.markdown(walk.read(folder, ["bad", "good"]))
     assert text.index("| deploy |") < text.index("| training |") < text.index("| destroy |")

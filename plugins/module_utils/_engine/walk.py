@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from .errors import BadInput
@@ -18,6 +19,8 @@ from .load.report import COLOURS, STYLE
 
 FILES = {"json": "walk.json", "markdown": "walk.md", "html": "walk.html", "picture": "walk.svg"}
 _MIB = 1024**2
+# Characters of a reason in the table of steps; the sentence has more of it.
+_CELL = 90
 # A value in what a failed task shows, over as many lines as it has.
 _KEY = r"^\s*{}: (.*(?:\n\s{{6,}}\S.*)*)"
 
@@ -148,7 +151,7 @@ def markdown(walked: Sequence[Walked]) -> str:
     lines += ["|---|---|" + "--:|" * len(walked)]
     lines += [f"| {row.label} | {row.unit} | " + " | ".join(map(row.text, walked)) + " |" for row in ROWS]
     lines += ["", "| step | " + " | ".join(f"`{one.name}`" for one in walked) + " |", "|---|" + "---|" * len(walked)]
-    lines += [f"| {step} | " + " | ".join(_outcome(one, step) for one in walked) + " |" for step in _steps(walked)]
+    lines += [f"| {step} | " + " | ".join(_cell(one, step) for one in walked) + " |" for step in _steps(walked)]
     return "\n".join(lines) + "\n"
 
 
@@ -218,8 +221,13 @@ def _steps(walked: Sequence[Walked]) -> list[str]:
 def _outcome(target: Walked, name: str) -> str:
     for step in target.steps:
         if step["name"] == name:
-            return f"{step['seconds']:.0f} s" if step["ok"] else f"failed: {step['reason']}"
+            return f"{step['seconds']:.0f} s" if step["ok"] else f"failed: {shorten(step['reason'], _CELL)}"
     return "not tried"
+
+
+def _cell(target: Walked, name: str) -> str:
+    """The outcome in a table of Markdown."""
+    return _outcome(target, name).replace("|", "\\|")
 
 
 def _step(step: Mapping[str, Any]) -> dict[str, Any]:

@@ -138,7 +138,8 @@ def picture(title: str, charts: Sequence[tuple[str, Sequence[tuple[str, float]]]
         parts.append(f'<text class="label" x="10" y="{y + 24}" font-weight="600">{escape(name)}</text>')
         parts.append(f'<g transform="translate(0 {y + 34})">{drawn}</g>')
         y += height + 44
-    opening = _svg(title, width, y).replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    file = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{y}"'
+    opening = _svg(title, width, y).replace("<svg", file, 1)
     back = f'<rect width="{width}" height="{y}" style="fill:var(--page)"/>'
     return f"{opening}<style>{style} text{{font-family:sans-serif}}</style>{back}{''.join(parts)}</svg>\n"
 
