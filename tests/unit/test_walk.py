@@ -77,6 +77,15 @@ def test_a_target_that_failed_is_reported_with_step_and_reason(folder: Path) -> 
     assert "| training | 2 s | not tried |" in walk.markdown(walked)
 
 
+def test_a_load_whose_client_was_the_bottleneck_is_noted(folder: Path) -> None:
+    file = folder / "good/load/result.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"client": {"reasons": ["a core was full"]}}))
+    walked = walk.read(folder, ["good", "bad"])
+    note = "good: The client or its machine was the bottleneck, so the server may be better than this: a core was full."
+    assert walk.notes(walked) == [note]
+    assert note in walk.markdown(walked) and note in walk.html(walked)
+
+
 def test_a_long_reason_with_bars_does_not_break_the_table(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     said = f"\n    msg: a | b {'and more ' * 40}\n"

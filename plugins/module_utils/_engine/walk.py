@@ -14,7 +14,7 @@ from textwrap import shorten
 from typing import Any
 
 from .errors import BadInput
-from .load import charts
+from .load import charts, verdict
 from .load.report import COLOURS, STYLE
 
 FILES = {"json": "walk.json", "markdown": "walk.md", "html": "walk.html", "picture": "walk.svg"}
@@ -150,9 +150,16 @@ def markdown(walked: Sequence[Walked]) -> str:
     lines += ["| | unit | " + " | ".join(f"`{one.name}`" for one in walked) + " |"]
     lines += ["|---|---|" + "--:|" * len(walked)]
     lines += [f"| {row.label} | {row.unit} | " + " | ".join(map(row.text, walked)) + " |" for row in ROWS]
+    lines += [text for note in notes(walked) for text in ("", note)]
     lines += ["", "| step | " + " | ".join(f"`{one.name}`" for one in walked) + " |", "|---|" + "---|" * len(walked)]
     lines += [f"| {step} | " + " | ".join(_cell(one, step) for one in walked) + " |" for step in _steps(walked)]
     return "\n".join(lines) + "\n"
+
+
+def notes(walked: Sequence[Walked]) -> list[str]:
+    """Why the figures of a load say less of a target than they seem to."""
+    found = [(one.name, one.load.get("client", {}).get("reasons", [])) for one in walked]
+    return [f"{name}: {verdict.BOTTLENECK}: {'; '.join(reasons)}." for name, reasons in found if reasons]
 
 
 def html(walked: Sequence[Walked]) -> str:
@@ -170,13 +177,14 @@ def html(walked: Sequence[Walked]) -> str:
         f"<tr><td>{escape(step)}</td>" + "".join(f"<td>{escape(_outcome(one, step))}</td>" for one in walked) + "</tr>"
         for step in _steps(walked)
     )
+    noted = "".join(f'<p class="note">{escape(note)}</p>' for note in notes(walked))
     figures = "".join(charts.bars(row.label, _values(row, walked), row.unit) for row in _drawn())
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Walk through deployments</title><style>{STYLE}</style></head>\n<body><main>"
         f'<header class="{"good" if good else "bad"}"><p class="badge">{"Passed" if good else "Failed"}</p>'
-        f"<h1>Walk through deployments</h1><p>{escape(sentence(walked))}</p></header>"
+        f"<h1>Walk through deployments</h1><p>{escape(sentence(walked))}</p>{noted}</header>"
         f'<h2>Side by side</h2><div class="charts">{figures}</div>'
         f'<div class="wide"><table><tr><th></th><th></th>{heads}</tr>{measures}</table></div>'
         f"<h2>Response times under load</h2>{charts.ranges('', _ranges(walked))}"
