@@ -7,7 +7,7 @@ RUN := . $(VENV)/bin/activate &&
 VARS ?=
 EXTRA := $(foreach var,$(VARS),-e '$(var)')
 
-.PHONY: help deploy destroy health status test test-host test-cluster test-compose soak lint lock bench bench-backup bench-cluster clean cluster-up cluster-down
+.PHONY: help deploy destroy health status test test-host test-cluster test-compose test-walk soak lint lock bench bench-backup bench-cluster clean cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -34,7 +34,10 @@ test-cluster: $(VENV)/dev ## the target kubernetes on a real Kubernetes (Linux, 
 	@$(RUN) tests/run cluster
 
 test-compose: $(VENV)/dev ## the compose targets on a real Docker Engine (Linux, root, Go; the first time 5 min more)
-	@$(RUN) tests/run compose
+	@$(RUN) tests/run walk compose
+
+test-walk: $(VENV)/dev ## of these only the walk over local, compose_single_az and compose_multi_az: build/walk/walk.html
+	@$(RUN) tests/run walk
 
 soak: $(VENV)/dev ## backups of whole size, and the tests on the cluster with their full counts (the same, and an hour and a half)
 	@$(RUN) tests/run soak

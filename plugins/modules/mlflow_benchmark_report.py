@@ -10,7 +10,7 @@ version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
   - Reads what the playbook C(benchmark) left in each target's folder, and writes one report as JSON, as Markdown and as
-    one self-contained HTML page with charts.
+    one self-contained HTML page with charts. C(walk.svg) is a picture for the Markdown.
   - A target that failed is in the report, with the step and the reason.
 extends_documentation_fragment:
   - mlops.mlflow.attributes
@@ -47,7 +47,7 @@ reports:
   description: Paths of the report, by kind. They are not written in check mode.
   returned: success
   type: dict
-  sample: {"json": "/srv/walk/walk.json", "markdown": "/srv/walk/walk.md", "html": "/srv/walk/walk.html"}
+  sample: {"json": "/srv/walk/walk.json", "html": "/srv/walk/walk.html"}
 failed_targets:
   description: Names of the targets that failed.
   returned: success

@@ -155,7 +155,9 @@ options:
       group_file:
         description: File with the server's process group, which is C(launch.group) in the server's folder.
         type: path
-        required: true
+      container:
+        description: Name of the server's container, where it runs in one of a Docker Engine.
+        type: str
       database_port:
         description: Port of its database; its connections are counted then.
         type: int
@@ -434,9 +436,12 @@ def main() -> None:
                 "default": [],
                 "options": {
                     "name": {"type": "str", "required": True},
-                    "group_file": {"type": "path", "required": True},
+                    "group_file": {"type": "path"},
+                    "container": {"type": "str"},
                     "database_port": {"type": "int"},
                 },
+                "mutually_exclusive": [("group_file", "container")],
+                "required_one_of": [("group_file", "container")],
             },
             "progress_interval": {"type": "float", "default": 5.0},
             "fail_on_violation": {"type": "bool", "default": True},

@@ -129,6 +129,7 @@ def undo() -> None:
         if found := images.docker("ps", "--all", "--quiet", check=False).stdout.split():
             images.docker("rm", "--force", "--volumes", *found, check=False)
         images.docker("volume", "prune", "--force", check=False)
+        images.docker("network", "prune", "--force", check=False)
     processes.stop(NAME)
     kill_the_rest()
     leftovers.unmount()

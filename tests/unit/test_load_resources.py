@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import docker
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.resources import Watch, Watched, watched
 
@@ -81,6 +82,36 @@ def test_a_process_of_this_machine_is_seen(tmp_path: Path) -> None:
     assert found["database_connections_peak"] == 0
 
 
-def test_a_server_to_watch_needs_a_name_and_a_file() -> None:
-    with pytest.raises(BadInput, match="needs name and group_file"):
-        watched([{"name": "one"}])
+@pytest.mark.parametrize(
+    "one", [{"name": "one"}, {"group_file": "f"}, {"name": "one", "group_file": "f", "container": "c"}]
+)
+def test_a_server_to_watch_needs_a_name_and_one_place(one: dict[str, str]) -> None:
+    with pytest.raises(BadInput, match="needs name, and group_file or container"):
+        watched([one])
+
+
+def test_a_server_in_a_container_is_all_processes_of_that_container_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = "5d" * 32
+    monkeypatch.setattr(docker, "identity", lambda name: {"mlflow-server-1": identity}[name])
+    paths = {10: f"/docker/{identity}", 11: f"/system.slice/docker-{identity}.scope", 12: f"/docker/{'7e' * 32}"}
+    for pid, path in paths.items():
+        process(tmp_path, pid, group=pid, cpu_seconds=1, pss_kib=1024)
+        (tmp_path / str(pid) / "cgroup").write_text(f"0::{path}\n")
+    (server,) = watched([{"name": "one", "container": "mlflow-server-1"}])
+    server.look(0.0, tmp_path)
+    found = server.summary()
+    assert (found["processes_peak"], found["memory_peak_bytes"]) == (2, 2048 * 1024)
+
+
+def test_a_container_that_is_not_there_is_not_measured_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(name: str) -> str:
+        raise docker.DockerError(f"docker inspect --type=container failed: No such container: {name}")
+
+    monkeypatch.setattr(docker, "identity", none)
+    (server,) = watched([{"name": "one", "container": "gone"}])
+    server.look(0.0, tmp_path)
+    assert "No such container: gone" in server.summary()["why_not"]

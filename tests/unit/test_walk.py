@@ -6,6 +6,7 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import walk
@@ -41,6 +42,7 @@ def folder(tmp_path: Path) -> Path:
             }
         )
     )
+    (good / "size.json").write_text(json.dumps({"bytes": 700 * MIB}))
     (good / "fault.json").write_text(json.dumps({"survived": True, "seconds": 4.2}))
     operation = {"name": "log_metric", "p50_ms": 5.0, "p95_ms": 12.0, "p99_ms": 40.0}
     total = {"per_second": 88.8, "p50_ms": 6.0, "p95_ms": 20.0, "p99_ms": 55.0, "error_rate": 0.0025}
@@ -60,6 +62,7 @@ def test_what_was_measured_stands_side_by_side(folder: Path) -> None:
         "| Load: 95 % within | ms | 20 | - |",
         "| Load: failed | % | 0.25 | - |",
         "| Servers' memory at most | MiB | 200 | - |",
+        "| Images, or installed programs | MiB | 700 | - |",
         "| Healthy after a server was killed | s | 4.2 | - |",
     ):
         assert line in text.splitlines()
@@ -72,6 +75,41 @@ def test_a_target_that_failed_is_reported_with_step_and_reason(folder: Path) -> 
         "1 of 2 targets went through. bad failed at deploy: Port 5099 is taken by another process: free it."
     )
     assert "| training | 2 s | not tried |" in walk.markdown(walked)
+
+
+def test_a_load_whose_client_was_the_bottleneck_is_noted(folder: Path) -> None:
+    file = folder / "good/load/result.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"client": {"reasons": ["a core was full"]}}))
+    walked = walk.read(folder, ["good", "bad"])
+    note = "good: The client or its machine was the bottleneck, so the server may be better than this: a core was full."
+    assert walk.notes(walked) == [note]
+    assert note in walk.markdown(walked) and note in walk.html(walked)
+
+
+def test_a_long_reason_with_bars_does_not_break_the_table(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    said = f"\n    msg: a | b {'and more ' * 40}\n"
+    (tmp_path / "one/steps.json").write_text(json.dumps([step("deploy", False, 3.0, said)]))
+    row = next(line for line in walk.markdown(walk.read(tmp_path, ["one"])).splitlines() if line.startswith("| deploy"))
+    assert row.startswith("| deploy | failed: a \\| b and more") and len(row) < 130
+
+
+def test_steps_stand_in_their_order_also_when_the_first_target_failed(folder: Path) -> None:
+    text = walk.markdown(walk.read(folder, ["bad", "good"]))
+    assert text.index("| deploy |") < text.index("| training |") < text.index("| destroy |")
+
+
+def test_the_reason_of_a_command_that_failed_is_what_it_said() -> None:
+    output = """
+    msg: non-zero return code
+    rc: 2
+    stderr: |-
+        error: Request failed
+          cause: dns error
+    stderr_lines: <omitted>
+    stdout: ''
+"""
+    assert walk.reason(output) == "error: Request failed cause: dns error"
 
 
 @pytest.mark.parametrize("output", ["", "no playbook at all"])
@@ -110,5 +148,8 @@ def test_the_page_is_well_formed_and_loads_nothing_from_elsewhere(folder: Path) 
 
 def test_all_forms_are_written(folder: Path) -> None:
     paths = walk.write(walk.read(folder, ["good"]), folder)
-    assert set(paths) == {"json", "markdown", "html"}
+    assert set(paths) == {"json", "markdown", "html", "picture"}
+    assert "](walk.svg)" in Path(paths["markdown"]).read_text()
+    drawn = ElementTree.parse(paths["picture"]).getroot()  # noqa: S314
+    assert "88.8" in [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert json.loads(Path(paths["json"]).read_text())["good"]["fault"]["seconds"] == 4.2

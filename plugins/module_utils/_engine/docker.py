@@ -204,6 +204,14 @@ def container(one: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def identity(name: str) -> str:
+    """The engine's own name of a container.
+
+    :raises DockerError: there is none, or the engine cannot be asked.
+    """
+    return call("inspect", "--type=container", "--format={{.Id}}", name).stdout.strip()
+
+
 def port_state(known: Iterable[Mapping[str, Any]], host: str, port: int) -> str:
     """Whether C(port) is C(free), C(ours) or C(taken) by another program."""
     if any(port in one["ports"] and one["state"] == "running" for one in known):

@@ -10,14 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from .errors import BadInput
-from .load import charts
-from .load.report import STYLE
+from .load import charts, verdict
+from .load.report import COLOURS, STYLE
 
-FILES = {"json": "walk.json", "markdown": "walk.md", "html": "walk.html"}
+FILES = {"json": "walk.json", "markdown": "walk.md", "html": "walk.html", "picture": "walk.svg"}
 _MIB = 1024**2
+# Characters of a reason in the table of steps; the sentence has more of it.
+_CELL = 90
+# A value in what a failed task shows, over as many lines as it has.
+_KEY = r"^\s*{}: (.*(?:\n\s{{6,}}\S.*)*)"
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class Walked:
 
     name: str
     steps: list[dict[str, Any]]
+    size: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     load: dict[str, Any] = field(default_factory=dict)
     fault: dict[str, Any] = field(default_factory=dict)
@@ -57,15 +63,21 @@ class Walked:
         measured = [one["memory_peak_bytes"] for one in self.load.get("servers", []) if one["measured"]]
         return sum(measured) / _MIB if measured else None
 
+    @property
+    def programs(self) -> float | None:
+        """MiB of images or of the installed environment."""
+        return self.size["bytes"] / _MIB if self.size else None
+
 
 @dataclass(frozen=True)
 class Row:
-    """One measure of all targets. C(digits) after the point."""
+    """One measure of all targets. C(digits) after the point; C(drawn): as a chart, too."""
 
     label: str
     value: Callable[[Walked], float | None]
     unit: str
     digits: int = 1
+    drawn: bool = False
 
     def text(self, target: Walked) -> str:
         value = self.value(target)
@@ -73,18 +85,19 @@ class Row:
 
 
 ROWS = (
-    Row("From nothing to ready", lambda one: one.seconds("deploy"), "s"),
+    Row("From nothing to ready", lambda one: one.seconds("deploy"), "s", drawn=True),
     Row("Linear regression, logged", lambda one: one.trained("linear regression"), "s"),
-    Row("Random forest, logged", lambda one: one.trained("random forest"), "s"),
+    Row("Random forest, logged", lambda one: one.trained("random forest"), "s", drawn=True),
     Row("Model registered and loaded", lambda one: one.trained("registry"), "s"),
-    Row("Artifact of 32 MiB, put", lambda one: one.artifact(32 * _MIB, "put"), "MiB/s"),
+    Row("Artifact of 32 MiB, put", lambda one: one.artifact(32 * _MIB, "put"), "MiB/s", drawn=True),
     Row("Artifact of 32 MiB, get", lambda one: one.artifact(32 * _MIB, "get"), "MiB/s"),
-    Row("Load: good answers", lambda one: one.total("per_second"), "1/s"),
+    Row("Load: good answers", lambda one: one.total("per_second"), "1/s", drawn=True),
     Row("Load: half within", lambda one: one.total("p50_ms"), "ms", 0),
     Row("Load: 95 % within", lambda one: one.total("p95_ms"), "ms", 0),
     Row("Load: 99 % within", lambda one: one.total("p99_ms"), "ms", 0),
     Row("Load: failed", lambda one: _percent(one.total("error_rate")), "%", 2),
-    Row("Servers' memory at most", lambda one: one.memory, "MiB", 0),
+    Row("Servers' memory at most", lambda one: one.memory, "MiB", 0, drawn=True),
+    Row("Images, or installed programs", lambda one: one.programs, "MiB", 0),
     Row(
         "Healthy after a server was killed",
         lambda one: one.fault.get("seconds") if one.fault.get("survived") else None,
@@ -92,7 +105,6 @@ ROWS = (
     ),
     Row("Removed", lambda one: one.seconds("destroy"), "s"),
 )
-_DRAWN = (0, 2, 6, 4)
 
 
 def read(directory: Path, names: Sequence[str]) -> list[Walked]:
@@ -106,7 +118,7 @@ def read(directory: Path, names: Sequence[str]) -> list[Walked]:
         steps = _json(folder / "steps.json")
         if not isinstance(steps, list):
             raise BadInput(f"{folder}/steps.json is missing: the walk did not come to {name}.")
-        parts = {part: _json(folder / f"{part}.json") or {} for part in ("training", "fault")}
+        parts = {part: _json(folder / f"{part}.json") or {} for part in ("size", "training", "fault")}
         found.append(
             Walked(name, [_step(step) for step in steps], load=_json(folder / "load/result.json") or {}, **parts)
         )
@@ -119,6 +131,7 @@ def write(walked: Sequence[Walked], directory: Path) -> dict[str, str]:
         "json": json.dumps({one.name: one.__dict__ for one in walked}, indent=1) + "\n",
         "markdown": markdown(walked),
         "html": html(walked),
+        "picture": picture(walked),
     }
     for kind, text in texts.items():
         (directory / FILES[kind]).write_text(text, encoding="utf-8")
@@ -133,13 +146,20 @@ def sentence(walked: Sequence[Walked]) -> str:
 
 
 def markdown(walked: Sequence[Walked]) -> str:
-    lines = ["# Walk through deployments", "", sentence(walked), ""]
+    lines = ["# Walk through deployments", "", sentence(walked), "", f"![Side by side]({FILES['picture']})", ""]
     lines += ["| | unit | " + " | ".join(f"`{one.name}`" for one in walked) + " |"]
     lines += ["|---|---|" + "--:|" * len(walked)]
     lines += [f"| {row.label} | {row.unit} | " + " | ".join(map(row.text, walked)) + " |" for row in ROWS]
+    lines += [text for note in notes(walked) for text in ("", note)]
     lines += ["", "| step | " + " | ".join(f"`{one.name}`" for one in walked) + " |", "|---|" + "---|" * len(walked)]
-    lines += [f"| {step} | " + " | ".join(_outcome(one, step) for one in walked) + " |" for step in _steps(walked)]
+    lines += [f"| {step} | " + " | ".join(_cell(one, step) for one in walked) + " |" for step in _steps(walked)]
     return "\n".join(lines) + "\n"
+
+
+def notes(walked: Sequence[Walked]) -> list[str]:
+    """Why the figures of a load say less of a target than they seem to."""
+    found = [(one.name, one.load.get("client", {}).get("reasons", [])) for one in walked]
+    return [f"{name}: {verdict.BOTTLENECK}: {'; '.join(reasons)}." for name, reasons in found if reasons]
 
 
 def html(walked: Sequence[Walked]) -> str:
@@ -157,16 +177,14 @@ def html(walked: Sequence[Walked]) -> str:
         f"<tr><td>{escape(step)}</td>" + "".join(f"<td>{escape(_outcome(one, step))}</td>" for one in walked) + "</tr>"
         for step in _steps(walked)
     )
-    figures = "".join(
-        charts.bars(row.label, [(one.name, value) for one in walked if (value := row.value(one)) is not None], row.unit)
-        for row in (ROWS[number] for number in _DRAWN)
-    )
+    noted = "".join(f'<p class="note">{escape(note)}</p>' for note in notes(walked))
+    figures = "".join(charts.bars(row.label, _values(row, walked), row.unit) for row in _drawn())
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Walk through deployments</title><style>{STYLE}</style></head>\n<body><main>"
         f'<header class="{"good" if good else "bad"}"><p class="badge">{"Passed" if good else "Failed"}</p>'
-        f"<h1>Walk through deployments</h1><p>{escape(sentence(walked))}</p></header>"
+        f"<h1>Walk through deployments</h1><p>{escape(sentence(walked))}</p>{noted}</header>"
         f'<h2>Side by side</h2><div class="charts">{figures}</div>'
         f'<div class="wide"><table><tr><th></th><th></th>{heads}</tr>{measures}</table></div>'
         f"<h2>Response times under load</h2>{charts.ranges('', _ranges(walked))}"
@@ -174,6 +192,20 @@ def html(walked: Sequence[Walked]) -> str:
         '<p class="quiet">Figures are of this machine and of what else it did: compare them side by side only. '
         "Logs and the whole report of each load test are in the targets' folders.</p></main></body></html>\n"
     )
+
+
+def picture(walked: Sequence[Walked]) -> str:
+    """What the page draws first, for the Markdown."""
+    drawn = [(f"{row.label}, {row.unit}", _values(row, walked)) for row in _drawn()]
+    return charts.picture("Side by side", drawn, COLOURS)
+
+
+def _drawn() -> list[Row]:
+    return [row for row in ROWS if row.drawn]
+
+
+def _values(row: Row, walked: Sequence[Walked]) -> list[tuple[str, float]]:
+    return [(one.name, value) for one in walked if (value := row.value(one)) is not None]
 
 
 def _ranges(walked: Sequence[Walked]) -> list[charts.Range]:
@@ -189,14 +221,21 @@ def _ranges(walked: Sequence[Walked]) -> list[charts.Range]:
 
 
 def _steps(walked: Sequence[Walked]) -> list[str]:
-    return list(dict.fromkeys(step["name"] for one in walked for step in one.steps))
+    """In their order, which only a target that came to all of them shows."""
+    longest_first = sorted(walked, key=lambda one: -len(one.steps))
+    return list(dict.fromkeys(step["name"] for one in longest_first for step in one.steps))
 
 
 def _outcome(target: Walked, name: str) -> str:
     for step in target.steps:
         if step["name"] == name:
-            return f"{step['seconds']:.0f} s" if step["ok"] else f"failed: {step['reason']}"
+            return f"{step['seconds']:.0f} s" if step["ok"] else f"failed: {shorten(step['reason'], _CELL)}"
     return "not tried"
+
+
+def _cell(target: Walked, name: str) -> str:
+    """The outcome in a table of Markdown."""
+    return _outcome(target, name).replace("|", "\\|")
 
 
 def _step(step: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,7 +245,9 @@ def _step(step: Mapping[str, Any]) -> dict[str, Any]:
 
 def reason(output: str) -> str:
     """What a playbook that failed said last, as one line."""
-    messages = re.findall(r"^\s*msg: (.*(?:\n\s{6,}\S.*)*)", output, re.MULTILINE)
+    messages = re.findall(_KEY.format("msg"), output, re.MULTILINE)
+    if messages and messages[-1] == "non-zero return code":  # of a command, which said it itself
+        messages = re.findall(_KEY.format("stderr"), output, re.MULTILINE)
     errors = re.findall(r"^\[?ERROR\]?:? (.*)$", output, re.MULTILINE)
     said = (messages or errors or [output[-300:]])[-1]
     said = " ".join(said.removeprefix("|-").removeprefix(">-").replace("\\n", " ").split()).strip("'\"")

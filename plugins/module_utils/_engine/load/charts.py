@@ -126,10 +126,29 @@ def bars(title: str, values: Sequence[tuple[str, float]], unit: str = "", width:
     """One horizontal bar for each label."""
     if not values:
         return _empty(title)
+    drawn, height = _bars(values, width)
+    return _figure(title, unit, f"{_svg(title, width, height)}{drawn}</svg>", ())
+
+
+def picture(title: str, charts: Sequence[tuple[str, Sequence[tuple[str, float]]]], style: str, width: int = 620) -> str:
+    """Bars one below the other in a file of their own, for Markdown, where a page's style does not reach."""
+    parts, y = [], 0
+    for name, values in charts:
+        drawn, height = _bars(values, width)
+        parts.append(f'<text class="label" x="10" y="{y + 24}" font-weight="600">{escape(name)}</text>')
+        parts.append(f'<g transform="translate(0 {y + 34})">{drawn}</g>')
+        y += height + 44
+    file = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{y}"'
+    opening = _svg(title, width, y).replace("<svg", file, 1)
+    back = f'<rect width="{width}" height="{y}" style="fill:var(--page)"/>'
+    return f"{opening}<style>{style} text{{font-family:sans-serif}}</style>{back}{''.join(parts)}</svg>\n"
+
+
+def _bars(values: Sequence[tuple[str, float]], width: int) -> tuple[str, int]:
+    """The bars, and how high they are together."""
     left, right, row_height, top = 150, 70, 28, 4
-    height = top + row_height * len(values) + 4
-    most = max(max(value for _label, value in values), 1e-9)
-    parts = [_svg(title, width, height)]
+    most = max([value for _label, value in values], default=0) or 1e-9
+    parts = []
     for number, (label, value) in enumerate(values):
         y = top + row_height * number
         long = max(value / most * (width - left - right), 1)
@@ -138,8 +157,7 @@ def bars(title: str, values: Sequence[tuple[str, float]], unit: str = "", width:
             f'<rect x="{left}" y="{y + 4}" width="{long:.1f}" height="20" rx="3" style="fill:var(--one)"/>'
             f'<text class="label" x="{left + long + 8:.1f}" y="{y + 18}">{value:.4g}</text>'
         )
-    parts.append("</svg>")
-    return _figure(title, unit, "".join(parts), ())
+    return "".join(parts), top + row_height * len(values) + 4
 
 
 def _figure(title: str, unit: str, svg: str, legend: Sequence[Line]) -> str:

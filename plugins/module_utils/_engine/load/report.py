@@ -337,11 +337,16 @@ def _ms(value: float | None) -> str:
     return f"{value / 1000:.2f} s" if value >= 1000 else f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
 
 
-STYLE = """
+# Those of every chart, on a page or in a file of its own.
+COLOURS = """
 :root{--page:#fff;--ink:#1c2430;--soft:#5d6877;--rule:#e3e7ec;--panel:#f6f8fa;--one:#2563a8;--two:#c2690c;
 --quiet:#9aa5b1;--good:#1a7f4b;--bad:#c0322b;--goodback:#e9f6ef;--badback:#fcedec}
 @media (prefers-color-scheme:dark){:root{--page:#14181d;--ink:#e4e8ed;--soft:#98a3b0;--rule:#2c333c;--panel:#1b2027;
 --one:#6aa9ea;--two:#eaa255;--quiet:#66717e;--good:#4cc38a;--bad:#f1706a;--goodback:#14271e;--badback:#2d1a1a}}
+.label{fill:var(--ink);font-size:12.5px}"""
+STYLE = (
+    COLOURS
+    + """
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
 "DejaVu Sans",sans-serif}
@@ -371,7 +376,6 @@ figcaption{font-weight:600;font-size:14px;margin-bottom:4px}
 svg{display:block;width:100%;height:auto}
 .grid{stroke:var(--rule);stroke-width:1}
 .tick{fill:var(--soft);font-size:11px}
-.label{fill:var(--ink);font-size:12.5px}
 .line{fill:none;stroke-width:1.8;stroke-linejoin:round}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:14px;margin-top:14px}
@@ -385,3 +389,4 @@ dt{color:var(--soft)}
 dd{margin:0}
 a{color:var(--one)}
 """
+)

@@ -11,12 +11,14 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadInput
+from .. import docker
+from ..errors import BadInput, EngineError
 
 _TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _ESTABLISHED = "01"
@@ -39,26 +41,39 @@ class Watched:
 
     :param group_file: file that holds its process group; the starter writes it.
     :param database_port: port of its database; None where it has no connections.
+    :param container: its container on this machine, where it has one; then there is no C(group_file).
     """
 
     name: str
     group_file: str
     database_port: int | None = None
+    container: str = ""
     moments: list[Moment] = field(default_factory=list)
     why_not: str = ""
+    _identity: str = ""
     _cpu: dict[Any, float] = field(default_factory=dict)
     _sum: float = 0.0
 
     def look(self, at: float, proc: Path = Path("/proc")) -> None:
         """Take a moment. What cannot be seen is remembered as the reason, and is no error."""
-        try:
-            group = int(Path(self.group_file).read_text())
-        except (OSError, ValueError) as error:
-            self.why_not = f"the process group in {self.group_file} cannot be read: {getattr(error, 'strerror', error)}"
-            return
-        members = _members(group, proc)
+        if self.container:
+            try:
+                self._identity = self._identity or docker.identity(self.container)
+            except EngineError as error:
+                self.why_not = str(error).rstrip(".")
+                return
+            what, belongs = f"the container {self.container}", partial(_is_in_container, self._identity)
+        else:
+            try:
+                group = int(Path(self.group_file).read_text())
+            except (OSError, ValueError) as error:
+                why = getattr(error, "strerror", error)
+                self.why_not = f"the process group in {self.group_file} cannot be read: {why}"
+                return
+            what, belongs = f"group {group}", partial(_is_in_group, group)
+        members = _members(belongs, proc)
         if not members:
-            self.why_not = f"no process of group {group} is visible here"
+            self.why_not = f"no process of {what} is visible here"
             return
         connections = None if self.database_port is None else _connections(set(members), self.database_port, proc)
         self.add(at, members, sum(_memory(process, proc) for process in members), connections)
@@ -119,33 +134,43 @@ class Watch:
 
 
 def watched(wanted: list[dict[str, Any]]) -> list[Watched]:
-    """Read what a user gave: C(name), C(group_file), C(database_port).
+    """Read what a user gave: C(name), C(group_file) or C(container), C(database_port).
 
-    :raises BadInput: a name or a file is missing.
+    :raises BadInput: a name, or the server itself is missing.
     """
     result = []
     for one in wanted:
-        if not one.get("name") or not one.get("group_file"):
-            raise BadInput("Each of servers needs name and group_file.")
+        places = [str(one.get(kind) or "") for kind in ("group_file", "container")]
+        if not one.get("name") or len(list(filter(None, places))) != 1:
+            raise BadInput("Each of servers needs name, and group_file or container.")
         port = one.get("database_port")
-        server = Watched(str(one["name"]), str(one["group_file"]), int(port) if port else None)
+        server = Watched(str(one["name"]), places[0], int(port) if port else None, places[1])
         if not sys.platform.startswith("linux"):
             server.why_not = "only Linux tells what other processes take"
         result.append(server)
     return result
 
 
-def _members(group: int, proc: Path) -> dict[int, float]:
-    """CPU seconds of each process of the group, with those of its children that have ended."""
+def _is_in_group(group: int, _process: Path, words: Sequence[str]) -> bool:
+    return int(words[2]) == group
+
+
+def _is_in_container(identity: str, process: Path, _words: Sequence[str]) -> bool:
+    """An engine names the cgroup after the container, whatever the driver and the version of cgroups."""
+    return identity in (process / "cgroup").read_text()
+
+
+def _members(belongs: Callable[[Path, Sequence[str]], bool], proc: Path) -> dict[int, float]:
+    """CPU seconds of each process that belongs to a server, with those of its children that have ended."""
     found = {}
     for folder in proc.glob("[0-9]*"):
         try:
             # The name is in brackets and may hold anything, so only what follows it is split.
             words = (folder / "stat").read_text().rpartition(")")[2].split()
+            if belongs(folder, words):
+                found[int(folder.name)] = sum(int(word) for word in words[11:15]) / _TICK
         except OSError:
             continue  # ended meanwhile
-        if int(words[2]) == group:
-            found[int(folder.name)] = sum(int(word) for word in words[11:15]) / _TICK
     return found
 
 
