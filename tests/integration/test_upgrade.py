@@ -115,7 +115,7 @@ def deployed(
         deployment.remove()
 
 
-@pytest.fixture(params=["2.22.5", "3.12.0"])
+@pytest.fixture(params=[pytest.param("2.22.5", marks=pytest.mark.soak), "3.12.0"])
 def old(
     request: pytest.FixtureRequest,
     environments: Environments,
