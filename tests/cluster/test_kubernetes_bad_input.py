@@ -136,10 +136,10 @@ def test_keys_that_do_not_fit_the_bucket_are_named(main: Deployment, bad: Deploy
     assert "wrong-wrong-wrong" not in result.output
 
 
-def test_an_image_that_cannot_be_pulled_is_named_within_a_minute(bad: Deployment) -> None:
+def test_an_image_that_cannot_be_pulled_is_named_long_before_the_roll_out_is_given_up(bad: Deployment) -> None:
     start = time.monotonic()
-    result = bad.deploy(mlflow_image="mlops-test.local/nowhere:1")
-    assert time.monotonic() - start < 60
+    result = bad.deploy(mlflow_image="mlops-test.local/nowhere:1", mlflow_server_rollout_timeout=600)
+    assert time.monotonic() - start < 300
     assert result.code
     assert "mlops-test.local/nowhere:1" in result.message and "ImagePullBackOff" in result.message
     assert not [pod for pod in bad.servers() if pod["status"]["phase"] == "Running"]

@@ -83,8 +83,9 @@ def require(schema: Schema, what: str, version: str) -> None:
     if schema.state == "older":
         raise SchemaError(
             f"The schema of {what} is older (revision {schema.revision}) than MLflow {version} needs "
-            f"({schema.expected}). Nothing was changed. Run the playbook upgrade: it takes a snapshot, migrates, "
-            f"proves the new version, and goes back where that fails."
+            f"({schema.expected}). Nothing was changed. On a host, run the playbook upgrade. Elsewhere stop the "
+            f"servers, back up database and artifacts, run 'mlflow db upgrade' with the new version and the database "
+            f"owner's rights, deploy again."
         )
     if schema.state == "newer":
         raise SchemaError(
