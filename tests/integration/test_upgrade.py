@@ -139,7 +139,8 @@ def test_an_upgrade_says_what_it_will_do_goes_back_when_it_fails_and_then_succee
     assert old.served == old.version
 
     # What only shows once the migration is done: a server that cannot start.
-    broken = old.interpreter(new).parents[1] / "lib" / "python3.11" / "site-packages" / "sitecustomize.py"
+    packages = next(old.interpreter(new).parents[1].glob("lib/python3*/site-packages"))
+    broken = packages / "sitecustomize.py"
     with old.written_to():
         time.sleep(1)
         broken.write_text(BROKEN)
