@@ -119,16 +119,19 @@ def wait(
     timeout: float,
     sleep: float,
     progress: Callable[[Report], None] | None = None,
+    ended: Callable[[], bool] = lambda: False,
 ) -> Report:
     """Climb until healthy or until C(timeout) seconds have passed; the last report is returned.
 
-    Returns as soon as the server is healthy. A refused password does not get better by waiting, so 401 ends it.
+    Returns as soon as the server is healthy. A refused password does not get better by waiting, so 401 ends it; nor
+    does a server of which C(ended) says that it has.
     """
     end = time.monotonic() + timeout
     while True:
+        last = ended()  # asked before climbing, so that the report is of what it left behind
         report = check(server, wanted)
         hopeless = any("wants credentials" in c.message or "runs version" in c.message for c in report.checks)
-        if report.healthy or hopeless or time.monotonic() + sleep >= end:
+        if report.healthy or hopeless or last or time.monotonic() + sleep >= end:
             return report
         if progress:
             progress(report)

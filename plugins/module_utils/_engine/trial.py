@@ -48,13 +48,14 @@ def run(
     :param user: who runs it, where we are root and it should not.
     :raises ServerError: it did not become healthy, or the smoke run failed; the end of its log is in the message.
     """
+    account = _account(user) if user else None
     port = _free_port()
     scheme, path = server.url.partition("://")[0], "/".join(server.url.split("/")[3:])
     asked = replace(server, url=f"{scheme}://{_ADDRESS}:{port}/{path}".rstrip("/"))
     began = time.monotonic()
-    with _folder(user) as folder, _started(moved(launch, port), starter, folder, user) as process:
+    with _folder(account) as folder, _started(moved(launch, port), starter, folder, account) as process:
         try:
-            report = _wait(asked, wanted, seconds, process)
+            report = health.wait(asked, wanted, seconds, 0.2, ended=lambda: process.poll() is not None)
             if not report.healthy:
                 ended = f" It ended with {process.returncode}." if process.poll() is not None else ""
                 raise ServerError(f"The server on trial is {report.verdict}.{ended}")
@@ -74,26 +75,18 @@ def moved(launch: Mapping[str, Any], port: int) -> dict[str, Any]:
     return {**launch, "argv": argv, "jobs": None}
 
 
-def _wait(server: Server, wanted: health.Wanted, seconds: float, process: subprocess.Popen[bytes]) -> health.Report:
-    """Like health.wait, but not for a server that has ended."""
-    end = time.monotonic() + seconds
-    while True:
-        ended = process.poll() is not None
-        report = health.check(server, wanted)
-        if report.healthy or ended or time.monotonic() > end:
-            return report
-        time.sleep(0.2)
+def _account(user: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(user)
+    except KeyError:
+        raise BadInput(f"There is no user {user}, who is to run the server.") from None
 
 
 @contextlib.contextmanager
-def _folder(user: str | None) -> Iterator[Path]:
+def _folder(account: pwd.struct_passwd | None) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="mlops-trial-"))
     try:
-        if user:
-            try:
-                account = pwd.getpwnam(user)
-            except KeyError:
-                raise BadInput(f"There is no user {user}, who is to run the server.") from None
+        if account:
             os.chown(folder, account.pw_uid, account.pw_gid)
         yield folder
     finally:
@@ -102,15 +95,12 @@ def _folder(user: str | None) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _started(
-    launch: Mapping[str, Any], starter: str, folder: Path, user: str | None
+    launch: Mapping[str, Any], starter: str, folder: Path, account: pwd.struct_passwd | None
 ) -> Iterator[subprocess.Popen[bytes]]:
     file = folder / "launch.json"
     file.write_text(json.dumps(launch))
     file.chmod(0o644)  # the folder is closed to others, and no secret is in it
-    identity: dict[str, Any] = {}
-    if user:
-        account = pwd.getpwnam(user)
-        identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    identity: dict[str, Any] = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [launch["argv"][0], starter, str(file)],
