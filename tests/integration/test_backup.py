@@ -127,9 +127,7 @@ def postgresql_and_bucket(
 ) -> Iterator[Filled]:
     """PostgreSQL with an owner, artifacts in a bucket, snapshots in another bucket."""
     tracking, users = databases.copy(name), databases.copy_of_users(f"{name}_auth")
-    with postgresql.superuser() as connection:
-        connection.execute(f"ALTER ROLE {OWNER} CREATEDB")
-    keys = {"access_key_file": str(s3.access_key_file), "secret_key_file": str(s3.secret_key_file)}
+    postgresql.let_owner_create_databases()
     deployment = Deployment(
         environments,
         "throughput",
@@ -138,14 +136,10 @@ def postgresql_and_bucket(
         mlflow_server_smoke_test="false",
         mlflow_artifact_store_type="external_s3",
         mlflow_artifact_store_uri=f"s3://artifacts/{name}",
-        mlflow_artifact_store_endpoint=s3.endpoint,
-        mlflow_artifact_store_region="us-east-1",
         mlflow_backup_destination=f"s3://backups/{name}",
-        mlflow_backup_endpoint=s3.endpoint,
-        mlflow_backup_region="us-east-1",
         mlflow_backup_pg_bindir=str(postgresql.tools),
-        **{f"mlflow_artifact_store_{name}": path for name, path in keys.items()},
-        **{f"mlflow_backup_{name}": path for name, path in keys.items()},
+        **s3.options("mlflow_artifact_store_"),
+        **s3.options("mlflow_backup_"),
         **databases.variables(tracking, users),
     )
     bucket = s3.home / "data" / "artifacts" / name
@@ -332,10 +326,7 @@ def test_status_tells_of_the_newest_snapshot_and_of_an_overdue_one(on_sqlite: Fi
 def settings(filled: Filled, s3: S3, postgresql: PostgreSQL, databases: Databases, **more: Any) -> dict[str, Any]:
     return {
         "destination": "s3://backups/backed",
-        "endpoint": s3.endpoint,
-        "region": "us-east-1",
-        "access_key_file": str(s3.access_key_file),
-        "secret_key_file": str(s3.secret_key_file),
+        **s3.options(),
         "database_uri": postgresql.uri("backed"),
         "auth_uri": postgresql.uri("backed_auth"),
         "database_password_file": str(databases.owner_password_file),

@@ -19,7 +19,7 @@ from support.deployments import Deployment
 from support.environments import Environments
 from support.files import hashes, sqlite_rows
 from support.playbooks import PlayResult, run_module
-from support.postgresql import OWNER, OWNER_PASSWORD, SERVER_PASSWORD, PostgreSQL
+from support.postgresql import OWNER_PASSWORD, SERVER_PASSWORD, PostgreSQL
 from support.s3 import ACCESS_KEY, S3, SECRET_KEY, running
 from support.servers import API, RunningServer, create_run
 
@@ -111,9 +111,7 @@ def s3(environments: Environments) -> Iterator[S3]:
 def on_postgresql(environments: Environments, databases: Databases, postgresql: PostgreSQL, s3: S3) -> Iterator[Used]:
     """Under the role that may not change the schema, with basic authentication and artifacts in a bucket."""
     tracking, users = databases.copy("collected"), databases.copy_of_users("collected_auth")
-    with postgresql.superuser() as connection:
-        connection.execute(f"ALTER ROLE {OWNER} CREATEDB")
-    keys = {"access_key_file": str(s3.access_key_file), "secret_key_file": str(s3.secret_key_file)}
+    postgresql.let_owner_create_databases()
     deployment = Deployment(
         environments,
         "throughput",
@@ -122,10 +120,8 @@ def on_postgresql(environments: Environments, databases: Databases, postgresql: 
         mlflow_server_smoke_test="false",
         mlflow_artifact_store_type="external_s3",
         mlflow_artifact_store_uri="s3://lockable/mlflow",
-        mlflow_artifact_store_endpoint=s3.endpoint,
-        mlflow_artifact_store_region="us-east-1",
         mlflow_backup_pg_bindir=str(postgresql.tools),
-        **{f"mlflow_artifact_store_{name}": path for name, path in keys.items()},
+        **s3.options("mlflow_artifact_store_"),
         **databases.variables(tracking, users),
     )
     settings = {
@@ -134,10 +130,8 @@ def on_postgresql(environments: Environments, databases: Databases, postgresql: 
         "auth_uri": postgresql.uri(users),
         "database_password_file": str(databases.owner_password_file),
         "artifacts_uri": "s3://lockable/mlflow",
-        "artifacts_endpoint": s3.endpoint,
-        "artifacts_region": "us-east-1",
         "pg_bindir": str(postgresql.tools),
-        **{f"artifacts_{name}": path for name, path in keys.items()},
+        **s3.options("artifacts_"),
     }
     try:
         deployment.deploy().succeeded()

@@ -96,8 +96,7 @@ def deployed(
 ) -> Iterator[Old]:
     name = f"old_{version.replace('.', '_')}"
     tracking = postgresql.create_database(name)
-    with postgresql.superuser() as connection:
-        connection.execute(f"ALTER ROLE {OWNER} CREATEDB")
+    postgresql.let_owner_create_databases()
     deployment = Deployment(
         environments,
         "throughput",
@@ -178,8 +177,7 @@ def test_a_database_that_another_mlflow_left_is_taken_over_with_its_users(
     environments: Environments, databases: Databases, postgresql: PostgreSQL
 ) -> None:
     tracking, users = postgresql.create_database("left"), postgresql.create_database("left_auth")
-    with postgresql.superuser() as connection:
-        connection.execute(f"ALTER ROLE {OWNER} CREATEDB")
+    postgresql.let_owner_create_databases()
     given = {"PGPASSWORD": OWNER_PASSWORD, "DANA": USER_PASSWORD, "ADMIN": ADMIN_PASSWORD, "PATH": "/usr/bin:/bin"}
     script = [str(environments.full / "bin" / "python"), "-c", AS_2_22, postgresql.uri(tracking), postgresql.uri(users)]
     done = subprocess.run(script, env=given, capture_output=True, text=True, timeout=300, check=False)

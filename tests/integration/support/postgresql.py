@@ -117,6 +117,11 @@ class PostgreSQL:
                 statement = psycopg.sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
                 connection.execute(statement.format(psycopg.sql.Identifier(role), psycopg.sql.Literal(password)))
 
+    def let_owner_create_databases(self) -> None:
+        """Which a restore needs, and an upgrade that may have to go back."""
+        with self.superuser() as connection:
+            connection.execute(f"ALTER ROLE {OWNER} CREATEDB")
+
     def create_database(self, name: str, template: str = "template1") -> str:
         """A database of the owner's; returns its name."""
         with self.superuser() as connection:

@@ -49,6 +49,12 @@ class S3:
         self.secret_key_file.write_text(SECRET_KEY + "\n")
         self._process: subprocess.Popen[bytes] | None = None
 
+    def options(self, prefix: str = "") -> dict[str, str]:
+        """How it is reached, as variables of a role or options of a module that begin so."""
+        found = {"endpoint": self.endpoint, "region": "us-east-1"}
+        found |= {"access_key_file": str(self.access_key_file), "secret_key_file": str(self.secret_key_file)}
+        return {f"{prefix}{name}": value for name, value in found.items()}
+
     def start(self) -> None:
         environment = {**os.environ, "ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
         with (self.home / "log").open("ab") as log:
