@@ -9,17 +9,18 @@ short_description: Run mlflow-ops in a container of a deployment
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
-  - Creates the schema, proves the bucket, checks health, proves the server with the real client, reads what it holds, or
-    removes for good what users deleted, in a container beside the servers, where database and artifact store can be
-    seen too.
+  - Runs one command of C(mlflow-ops) in a container beside the servers, where database and artifact store can be seen
+    too.
   - Returns what the module of the same name returns - M(mlops.mlflow.mlflow_schema), M(mlops.mlflow.mlflow_health),
-    M(mlops.mlflow.mlflow_smoke_test), M(mlops.mlflow.mlflow_info), M(mlops.mlflow.mlflow_gc).
+    M(mlops.mlflow.mlflow_smoke_test), M(mlops.mlflow.mlflow_info), M(mlops.mlflow.mlflow_gc),
+    M(mlops.mlflow.mlflow_schema_info), M(mlops.mlflow.mlflow_trial), M(mlops.mlflow.mlflow_backup),
+    M(mlops.mlflow.mlflow_backup_info), M(mlops.mlflow.mlflow_restore).
 extends_documentation_fragment:
   - mlops.mlflow.attributes
 attributes:
   check_mode:
     support: full
-    details: In check mode V(schema) and V(gc) only look, and V(smoke) and V(bucket) are not run, because they write.
+    details: "In check mode V(schema) and V(gc) only look, and what writes or takes long is not run."
   diff_mode:
     support: none
   idempotent:
@@ -27,14 +28,20 @@ attributes:
 options:
   project:
     description:
-      - Path of the servers' compose file.
+      - Path of the compose file.
     type: path
     required: true
+  service:
+    description:
+      - Service whose networks, mounts and secrets the container gets. Where it is not given, that which may change the
+        schema for O(command=schema), else that which operates.
+    type: str
   command:
     description:
       - What to do.
     type: str
-    choices: [schema, bucket, health, smoke, info, gc]
+    choices:
+      [schema, schema-info, bucket, health, smoke, info, gc, trial, backup, backup-info, drill, restore]
     required: true
   arguments:
     description:
@@ -76,15 +83,31 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import docker
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
+_COMMANDS = (
+    "schema",
+    "schema-info",
+    "bucket",
+    "health",
+    "smoke",
+    "info",
+    "gc",
+    "trial",
+    "backup",
+    "backup-info",
+    "drill",
+    "restore",
+)
+_NOT_IN_CHECK_MODE = ("bucket", "smoke", "trial", "backup", "drill", "restore")
+
 
 def operate(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     arguments = [params["command"], *params["arguments"]]
     if module.check_mode:
-        if params["command"] in ("smoke", "bucket"):
+        if params["command"] in _NOT_IN_CHECK_MODE:
             return {"changed": False}
         arguments += ["--check"] if params["command"] in ("schema", "gc") else []
-    service = "schema" if params["command"] == "schema" else "ops"
+    service = params["service"] or ("schema" if params["command"] == "schema" else "ops")
     found = docker.run_ops(params["project"], service, arguments, params["timeout"])
     failed = bool(found.pop("failed", False))
     if failed and params["fail_on_error"]:
@@ -96,11 +119,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "project": {"type": "path", "required": True},
-            "command": {
-                "type": "str",
-                "choices": ["schema", "bucket", "health", "smoke", "info", "gc"],
-                "required": True,
-            },
+            "service": {"type": "str"},
+            "command": {"type": "str", "choices": list(_COMMANDS), "required": True},
             "arguments": {"type": "list", "elements": "str", "default": []},
             "fail_on_error": {"type": "bool", "default": True},
             "timeout": {"type": "float", "default": 300.0},

@@ -135,11 +135,11 @@ jobs:
   type: dict
   sample: {mlflow-setup: {state: complete, checksum: 0a1b2c3d}}
 workloads:
-  description: Kind, name, wanted and ready replicas of each workload.
+  description: Kind, name, wanted and ready replicas of each workload, and for servers the version of MLflow.
   returned: success
   type: list
   elements: dict
-  sample: [{kind: Deployment, name: mlflow, wanted: 2, ready: 2}]
+  sample: [{kind: Deployment, name: mlflow, wanted: 2, ready: 2, version: 3.17.2}]
 unsettled:
   description: Workloads that are not rolled out, each with the reason.
   returned: success

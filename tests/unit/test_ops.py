@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import ops
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import migrations, ops, trial
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError, SchemaError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import doors
 
 URI = "postgresql+psycopg2://mlflow@db/mlflow"
 AUTH_URI = "postgresql+psycopg2://mlflow@db/mlflow_auth"
@@ -21,7 +23,7 @@ class Became(Exception):
 @pytest.fixture
 def launch_file(tmp_path: Path) -> Path:
     file = tmp_path / "launch.json"
-    file.write_text(json.dumps({"env": {"_MLFLOW_SERVER_FILE_STORE": URI}}))
+    file.write_text(json.dumps({"argv": ["python"], "env": {"_MLFLOW_SERVER_FILE_STORE": URI}}))
     return file
 
 
@@ -242,8 +244,8 @@ def test_nobody_who_plans_no_connections_is_refused_for_them(monkeypatch: pytest
 def test_the_schema_command_passes_on_what_it_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_AUTH_ADMIN_PASSWORD", "first-password")
     fake = FakeSchema(monkeypatch, 100)
-    options = ["--grantee=mlflow", f"--auth-uri={AUTH_URI}", "--admin-username=boss", "--check", "--wait-timeout=180"]
-    assert ops.main(["schema", f"--uri={URI}", *options, "--being-created"]) == 0
+    options = ["--grantee=mlflow", f"--auth-uri={AUTH_URI}", "--admin-username=boss", "--wait-timeout=180"]
+    assert ops.main(["schema", f"--uri={URI}", *options, "--being-created", "--check", "--migrate"]) == 0
     assert fake.waited == [(URI, 180.0, True, "mlflow"), (AUTH_URI, 180.0, True, "mlflow")]
     assert fake.asked == {
         "uri": URI,
@@ -251,5 +253,54 @@ def test_the_schema_command_passes_on_what_it_was_told(monkeypatch: pytest.Monke
         "auth_uri": AUTH_URI,
         "admin": "boss",
         "admin_password": "first-password",
+        "migrate": True,
         "dry_run": True,
     }
+
+
+def test_the_schema_is_told_together_with_the_version_that_looked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "secret")
+    monkeypatch.setattr(migrations, "look", lambda *asked: {"asked": list(asked)})
+    monkeypatch.setattr(importlib.metadata, "version", lambda _name: "3.17.2")
+    assert ops.main(["schema-info", f"--uri={URI}", f"--auth-uri={AUTH_URI}"]) == 0
+    found = ops.result_of(capsys.readouterr().out)
+    assert found == {"asked": [URI, "secret", AUTH_URI], "version": "3.17.2"}
+
+
+def test_a_trial_starts_what_the_launch_file_describes_with_the_image_s_own_starter(
+    launch_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Any] = []
+
+    def run(*asked: Any, **more: Any) -> dict[str, Any]:
+        tried.append((asked, more))
+        return {}
+
+    monkeypatch.setattr(trial, "run", run)
+    options = ["--version=3.17.2", f"--database-uri={URI}", "--url=http://127.0.0.1:5000/mlflow", "--no-smoke"]
+    assert ops.main(["trial", str(launch_file), *options]) == 0
+    ((launch, starter, server, wanted), more) = tried[0]
+    assert launch["argv"] == ["python"] and Path(starter).name == "starter.py" and Path(starter).exists()
+    assert (server.url, wanted.level, wanted.version) == ("http://127.0.0.1:5000/mlflow", "full", "3.17.2")
+    assert more == {"seconds": 120.0, "smoke_test": False}
+
+
+def test_a_snapshot_names_the_version_that_serves_and_a_restore_may_leave_the_artifacts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"destination": "/b", "version": "3.17.2", "artifacts_uri": "/a", "database_uri": URI}
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    given: list[dict[str, Any]] = []
+
+    def note(settings: dict[str, Any], **_more: Any) -> dict[str, Any]:
+        given.append(settings)
+        return {}
+
+    monkeypatch.setattr(doors, "take", note)
+    monkeypatch.setattr(doors, "bring_back", note)
+    place = f"--settings={tmp_path / 'settings.json'}"
+    assert ops.main(["backup", place, "--version=3.12.0"]) == 0
+    assert ops.main(["restore", place, "--databases-only"]) == 0
+    assert given[0]["version"] == "3.12.0" and "artifacts_uri" not in given[1]

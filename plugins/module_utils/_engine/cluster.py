@@ -237,6 +237,7 @@ def state(cluster: Cluster, namespace: str, name: str) -> dict[str, Any]:
                     "name": item["metadata"]["name"],
                     "wanted": item["spec"].get("replicas", 1),
                     "ready": status.get("readyReplicas", 0),
+                    "version": (item["metadata"].get("labels") or {}).get(manifests.PREFIX + "version", ""),
                 }
             )
     pods = []

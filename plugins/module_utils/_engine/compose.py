@@ -19,6 +19,7 @@ LABEL = "mlops.mlflow"
 DEPLOYMENT = f"{LABEL}.deployment"
 COMPONENT = f"{LABEL}.component"
 ZONE = f"{LABEL}.zone"
+VERSION = f"{LABEL}.version"
 SCRATCH = "scratch"
 # What docker accepts as a name of containers, networks and volumes, and compose as that of a project.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from . import ops
-from .compose import COMPONENT, DEPLOYMENT, SCRATCH, ZONE, labels
+from .compose import COMPONENT, DEPLOYMENT, SCRATCH, VERSION, ZONE, labels
 from .errors import BadInput, EngineError
 
 OLDEST_COMPOSE = (2, 20)
@@ -193,6 +193,7 @@ def container(one: Mapping[str, Any]) -> dict[str, Any]:
         "component": known.get(COMPONENT, ""),
         "service": known.get("com.docker.compose.service", ""),
         "zone": known.get(ZONE, ""),
+        "version": known.get(VERSION, ""),
         "state": state["Status"],
         "health": health,
         "problem": problem,

@@ -10,6 +10,7 @@ stdout and stderr; in a pod it also becomes the container's termination message.
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import os
 import sys
@@ -17,14 +18,14 @@ from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import bucket, gc, health, info, schema, smoke, starter
+from . import bucket, gc, health, info, migrations, schema, smoke, starter, trial
 from .errors import EngineError
 from .http import Server
 from .load import targets as load_targets
 
 PREFIX = "mlflow-ops: "
 # An image whose major number is another is refused.
-INTERFACE = "1.1"
+INTERFACE = "1.2"
 _BEING_CREATED = "wait also for databases and roles that do not exist yet"
 _TERMINATION_MESSAGE = Path("/dev/termination-log")
 # NAME_FILE names a file with the value of NAME. Only of these: AWS and others have variables of their own that end so.
@@ -90,21 +91,26 @@ def result_of(log: str) -> dict[str, Any]:
 def _exec(options: argparse.Namespace) -> dict[str, Any]:
     if options.drain:
         _keep(options)
-    launch = Path(options.launch)
-    try:
-        uri = json.loads(launch.read_text())["env"]["_MLFLOW_SERVER_FILE_STORE"]
-    except (OSError, ValueError, KeyError) as error:
-        raise EngineError(
-            f"The launch file {launch} cannot be read ({type(error).__name__}: {error}). The server's ConfigMap must "
-            f"be mounted there: deploy again."
-        ) from error
+    uri = _launch(options.launch)["env"]["_MLFLOW_SERVER_FILE_STORE"]
     uris = {"the backend store": (uri, schema.TRACKING), "the user database": (options.auth_uri, schema.AUTH)}
     for what, (database, kind) in uris.items():
         if database:
             if options.being_created:
                 _reach(options, database)
             schema.wait_until_current(database, os.environ.get("PGPASSWORD"), kind, what, options.wait_timeout, _say)
-    starter.start(launch)
+    starter.start(Path(options.launch))
+
+
+def _launch(path: str) -> dict[str, Any]:
+    try:
+        launch: dict[str, Any] = json.loads(Path(path).read_text())
+        _ = launch["argv"], launch["env"]["_MLFLOW_SERVER_FILE_STORE"]
+    except (OSError, ValueError, KeyError) as error:
+        raise EngineError(
+            f"The launch file {path} cannot be read ({type(error).__name__}: {error}). The server's configuration "
+            f"must be mounted there: deploy again."
+        ) from error
+    return launch
 
 
 def _reach(options: argparse.Namespace, uri: str, role: str | None = None) -> None:
@@ -126,8 +132,28 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
+def _schema_info(options: argparse.Namespace) -> dict[str, Any]:
+    return {**migrations.look(options.uri, os.environ.get("PGPASSWORD"), options.auth_uri), "version": _mlflow()}
+
+
+def _trial(options: argparse.Namespace) -> dict[str, Any]:
+    password = os.environ.get("PGPASSWORD")
+    return trial.run(
+        _launch(options.launch),
+        str(Path(__file__).with_name("starter.py")),
+        _server(options),
+        health.Wanted("full", options.version, options.database_uri, password),
+        seconds=options.wait_timeout,
+        smoke_test=options.smoke,
+    )
+
+
 def _version(_options: argparse.Namespace) -> dict[str, Any]:
-    return {"schema": schema.expected_revision(), "python": sys.version.split()[0]}
+    return {"version": _mlflow(), "schema": schema.expected_revision(), "python": sys.version.split()[0]}
+
+
+def _mlflow() -> str:
+    return importlib.metadata.version("mlflow")
 
 
 def _bucket(options: argparse.Namespace) -> dict[str, Any]:
@@ -144,6 +170,7 @@ def _schema(options: argparse.Namespace) -> dict[str, Any]:
         auth_uri=options.auth_uri,
         admin=options.admin_username,
         admin_password=os.environ.get("MLFLOW_AUTH_ADMIN_PASSWORD"),
+        migrate=options.migrate,
         dry_run=options.check,
     )
     offered = result["max_connections"]
@@ -193,6 +220,8 @@ def _backup(options: argparse.Namespace) -> dict[str, Any]:
     from .snapshot import doors, progress
 
     settings, say = doors.read(options.settings), progress.Lines()
+    if options.version:
+        settings["version"] = options.version
     try:
         result = doors.take(settings, check=options.check, say=say)
         if options.prune:
@@ -220,6 +249,8 @@ def _restore(options: argparse.Namespace) -> dict[str, Any]:
     from .snapshot import doors, progress
 
     settings = doors.read(options.settings) | {"drill": options.drill}
+    if options.databases_only:
+        settings = {name: value for name, value in settings.items() if not name.startswith("artifacts_")}
     if options.cleaned:
         settings |= {"state": "cleaned", "replaced": options.cleaned}
     if options.snapshot:
@@ -273,16 +304,21 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--grantee")
     create.add_argument("--auth-uri")
     create.add_argument("--admin-username", default="admin")
+    create.add_argument("--migrate", action="store_true", help="bring an older schema to what this MLflow needs")
     create.add_argument("--check", action="store_true", help="look only")
     create.add_argument("--being-created", action="store_true", help=_BEING_CREATED)
     create.add_argument("--connections", type=int, default=0, help="how many connections the database must offer")
     create.add_argument("--wait-timeout", type=float, default=0.0, help="seconds for the database to come up")
+    looked = add("schema-info", _schema_info, "say which schema there is, and what migrations would do")
+    looked.add_argument("--uri", required=True)
+    looked.add_argument("--auth-uri")
     store = add("bucket", _bucket, "prove that an S3 bucket can be used")
     store.add_argument("--uri", required=True)
     store.add_argument("--create", action="store_true", help="create it where it is missing")
     store.add_argument("--wait-timeout", type=float, default=0.0, help="seconds for the endpoint to answer")
     written = add("backup", _backup, "write a snapshot")
     written.add_argument("--settings", required=True, help="JSON file with the options of the module mlflow_backup")
+    written.add_argument("--version", help="of the MLflow that serves, where it is not that of the settings")
     written.add_argument("--prune", action="store_true", help="remove old snapshots afterwards")
     written.add_argument("--check", action="store_true", help="look only whether it could begin")
     listed = add("backup-info", _backup_info, "list snapshots, and read them again")
@@ -296,30 +332,39 @@ def _parser() -> argparse.ArgumentParser:
             "--settings", required=True, help="JSON file with the options of the module mlflow_restore"
         )
         restored.add_argument("--snapshot")
+        restored.add_argument("--databases-only", action="store_true", help="leave the artifacts as they are")
         restored.add_argument("--check", action="store_true", help="look only whether it would be refused")
         restored.add_argument(
             "--cleaned", action="append", metavar="NAME", help="remove what an earlier restore moved aside, by its name"
         )
         restored.set_defaults(drill=name == "drill")
-    asked = [
-        add("health", _health, "climb the ladder of checks"),
-        add("smoke", _smoke, "prove the server with the real client"),
-        add("info", _info, "say what the server is and holds"),
-        add("clean-load", _clean_load, "remove what a load test made and left"),
-        add("gc", _gc, "remove for good what users deleted"),
-    ]
-    for command in asked:
+    asked = {
+        name: add(name, command, text)
+        for name, command, text in (
+            ("health", _health, "climb the ladder of checks"),
+            ("smoke", _smoke, "prove the server with the real client"),
+            ("info", _info, "say what the server is and holds"),
+            ("clean-load", _clean_load, "remove what a load test made and left"),
+            ("gc", _gc, "remove for good what users deleted"),
+            ("trial", _trial, "start what a launch file describes where no client finds it, prove it, end it"),
+        )
+    }
+    for command in asked.values():
         command.add_argument("--url", default="http://127.0.0.1:5000")
         command.add_argument("--timeout", type=float, default=10.0)
         command.add_argument("--username")
         command.add_argument("--password-file")
-    asked[3].add_argument("--run", required=True, help="the name with which everything begins that it made")
-    asked[4].set_defaults(timeout=120.0)
-    asked[4].add_argument("--database-uri", required=True)
-    asked[4].add_argument("--older-than", default="30d", help="how long ago it was deleted, such as 1d12h")
-    asked[4].add_argument("--check", action="store_true", help="say only what would be removed")
-    asked[0].add_argument("--level", choices=health.LEVELS, default="ready")
-    asked[0].add_argument("--version")
-    asked[0].add_argument("--database-uri")
-    asked[0].add_argument("--wait-timeout", type=float, default=0.0)
+    asked["clean-load"].add_argument("--run", required=True, help="the name with which everything begins that it made")
+    asked["gc"].set_defaults(timeout=120.0)
+    asked["gc"].add_argument("--database-uri", required=True)
+    asked["gc"].add_argument("--older-than", default="30d", help="how long ago it was deleted, such as 1d12h")
+    asked["gc"].add_argument("--check", action="store_true", help="say only what would be removed")
+    asked["health"].add_argument("--level", choices=health.LEVELS, default="ready")
+    asked["trial"].set_defaults(timeout=30.0)
+    asked["trial"].add_argument("launch")
+    asked["trial"].add_argument("--no-smoke", dest="smoke", action="store_false")
+    for name, seconds in (("health", 0.0), ("trial", 120.0)):
+        asked[name].add_argument("--version")
+        asked[name].add_argument("--database-uri")
+        asked[name].add_argument("--wait-timeout", type=float, default=seconds)
     return parser

@@ -83,9 +83,7 @@ def require(schema: Schema, what: str, version: str) -> None:
     if schema.state == "older":
         raise SchemaError(
             f"The schema of {what} is older (revision {schema.revision}) than MLflow {version} needs "
-            f"({schema.expected}). Nothing was changed. On a host, run the playbook upgrade. Elsewhere stop the "
-            f"servers, back up database and artifacts, run 'mlflow db upgrade' with the new version and the database "
-            f"owner's rights, deploy again."
+            f"({schema.expected}). Nothing was changed: run the playbook upgrade."
         )
     if schema.state == "newer":
         raise SchemaError(

@@ -12,6 +12,8 @@ from . import images, settings
 from .shell import run_long
 
 MLFLOW = images.name("mlflow")
+# What is upgraded, and its version.
+OLD_MLFLOW, OLD_VERSION = images.name("mlflow-old"), "3.12.0"
 POSTGRESQL = images.name("postgresql")
 LOCUST = images.name("locust")
 _POSTGRESQL_CONTEXT = settings.HERE / "images" / "postgresql"
@@ -23,27 +25,33 @@ def ensure() -> None:
     """Build them and load them into the node."""
     build()
     build_locust()
-    for image in (MLFLOW, POSTGRESQL, LOCUST):
+    for image in (MLFLOW, OLD_MLFLOW, POSTGRESQL, LOCUST):
         images.load(image)
 
 
 def build() -> None:
     """The engine's cache makes the second time quick."""
+    _build_mlflow(MLFLOW)
+    _build_mlflow(OLD_MLFLOW, mlflow_version=OLD_VERSION)
+    images.build_image(
+        _POSTGRESQL_CONTEXT, _POSTGRESQL_CONTEXT / "Containerfile", POSTGRESQL, {"BASE": images.DEBIAN_IMAGE}
+    )
+
+
+def _build_mlflow(tag: str, **wishes: str) -> None:
     variables = {
-        "mlflow_image": MLFLOW,
+        "mlflow_image": tag,
         "mlflow_image_base": images.DEBIAN_IMAGE,
         "mlflow_image_ca_bundle": str(images.ca_bundle() or ""),
         **({"mlflow_image_index": index} if (index := os.environ.get("PIP_INDEX_URL")) else {}),
+        **wishes,
     }
     extra = [flag for name, value in variables.items() for flag in ("-e", f"{name}={value}")]
     run_long(
-        f"image {MLFLOW}",
+        f"image {tag}",
         ["ansible-playbook", settings.HERE.parent.parent / "playbooks" / "images.yml", *extra],
-        settings.LOGS / "image-mlflow.log",
+        settings.LOGS / f"image-{tag.rpartition('/')[2].replace(':', '-')}.log",
         env=images.DOCKER,
-    )
-    images.build_image(
-        _POSTGRESQL_CONTEXT, _POSTGRESQL_CONTEXT / "Containerfile", POSTGRESQL, {"BASE": images.DEBIAN_IMAGE}
     )
 
 
