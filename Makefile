@@ -57,8 +57,9 @@ bench: $(VENV)/dev ## measure the profiles beside plain `mlflow server`
 bench-cluster: $(VENV)/dev ## measure the playbook beside `kubectl apply` (on the cluster of TEST_KUBECONFIG)
 	@$(RUN) python benchmarks/kubernetes.py
 
-bench-backup: $(VENV)/dev ## measure snapshots beside pg_dump, psql and cp
+bench-backup: $(VENV)/dev ## measure snapshots beside pg_dump, psql, cp and uploads, and a server while it is backed up
 	@$(RUN) python benchmarks/backup.py
+	@$(RUN) python benchmarks/backup_beside.py
 
 lock: $(VENV)/dev ## resolve the pins of what the roles install anew
 	@$(RUN) tools/lock

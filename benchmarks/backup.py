@@ -8,8 +8,8 @@
   copy      cp -r and sha256sum of the artifacts      beside    mlflow-ops backup of the artifacts
   again     mlflow-ops backup of the artifacts        beside    the same after 1 % of the files changed
 
-Prints Markdown on standard output and progress on standard error. Each round begins with an empty destination. Not
-measured here: the rate of a server while it is dumped, and S3.
+Prints Markdown on standard output and progress on standard error. Each round begins with an empty destination.
+backup_beside.py measures the rate of a server that is backed up, and snapshots in a bucket.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def main() -> int:
 
 def _measure(given: argparse.Namespace, folder: Path, server: Postgres) -> tuple[dict[str, Any], list[float]]:
     _say("Filling the database and the folder of artifacts")
-    binaries = Path(server._binary("pg_dump")).parent
+    binaries = server.binaries
     os.environ["PGPASSWORD"] = server.password()
     server.create("source")
     libpq = server.uri("source").replace("+psycopg2", "")
@@ -104,7 +104,7 @@ def _measure(given: argparse.Namespace, folder: Path, server: Postgres) -> tuple
     script.write_text(_FILL.format(runs=given.runs, steps=given.steps))
     _run(str(binaries / "psql"), "-q", "-v", "ON_ERROR_STOP=1", "-f", str(script), libpq)
     artifacts = folder / "artifacts"
-    _artifacts(artifacts, given.files, given.big)
+    make_artifacts(artifacts, given.files, given.big)
     size = sum(path.stat().st_size for path in artifacts.rglob("*") if path.is_file()) / 2**20
     measured: dict[str, Any] = {who: {} for who in (_OURS, _HAND, _FIRST, _AGAIN)}
     memory: list[float] = []
@@ -115,7 +115,7 @@ def _measure(given: argparse.Namespace, folder: Path, server: Postgres) -> tuple
     def ours(command: str, **settings: Any) -> dict[str, Any]:
         file = folder / "settings.json"
         file.write_text(json.dumps({"pg_bindir": str(binaries), "scratch_dir": str(folder), **settings}))
-        result, rss = _ops(command, file)
+        result, rss = run_ops(command, file)
         memory.append(rss)
         return result
 
@@ -157,7 +157,7 @@ def _measure(given: argparse.Namespace, folder: Path, server: Postgres) -> tuple
     return measured, memory
 
 
-def _artifacts(folder: Path, count: int, big: int) -> None:
+def make_artifacts(folder: Path, count: int, big: int) -> None:
     chosen = random.Random(1)  # noqa: S311  (contents, no secrets)
     for number in range(count):
         path = folder / str(number % 50) / f"{number:032x}" / "artifacts" / "model.bin"
@@ -184,18 +184,20 @@ def _run(*command: str) -> float:
     return time.monotonic() - begin
 
 
-def _ops(command: str, settings: Path) -> tuple[dict[str, Any], float]:
-    """The command's result, and its memory at its most in MiB."""
+def run_ops(command: str, settings: Path, niceness: int = 0) -> tuple[dict[str, Any], float]:
+    """The result of a command of mlflow-ops, and its memory at its most in MiB."""
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", _OPS, str(_ROOT / ".dev"), command, "--settings", str(settings)], stdout=output
+            [sys.executable, "-c", _OPS, str(_ROOT / ".dev"), command, "--settings", str(settings)],
+            stdout=output,
+            preexec_fn=lambda: os.nice(niceness),
         )
         _pid, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         result: dict[str, Any] = json.loads(output.read().splitlines()[-1].partition(": ")[2])
     if result.get("failed"):
-        sys.exit(result["msg"])
+        raise RuntimeError(result["msg"])
     return result, usage.ru_maxrss / 1024
 
 

@@ -23,7 +23,7 @@ _ADDED["full"] = _ADDED["slim"]
 
 def version() -> str:
     """The version of MLflow that the role pins."""
-    text = (_ROLE / "vars" / "main.yml").read_text()
+    text = (_ROLE / "vars" / "main" / "version.yml").read_text()
     return re.findall(r"^_mlflow_server_pinned_version: (\S+)$", text, re.MULTILINE)[0]
 
 

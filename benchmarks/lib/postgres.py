@@ -80,6 +80,13 @@ class Postgres:
         self._psql(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
         self._psql(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
 
+    def execute(self, statements: str, database: str) -> None:
+        self._psql(statements, database=database)
+
+    @property
+    def binaries(self) -> Path:
+        return self.folder / "pgserver" / "pginstall" / "bin"
+
     def cpu(self) -> float:
         """User+sys seconds of the server and its sessions so far."""
         return self._tree.cpu() if self._tree else 0.0
@@ -90,13 +97,14 @@ class Postgres:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _binary(self, name: str) -> str:
-        return str(self.folder / "pgserver" / "pginstall" / "bin" / name)
+        return str(self.binaries / name)
 
     def _env(self) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "LC_ALL": "C", "PGPASSWORD": self.password()}
 
-    def _psql(self, statement: str, check: bool = True) -> int:
-        argv = ["psql", "-qXd", f"host=127.0.0.1 port={self.port} user={self.user} dbname=postgres", "-c", statement]
+    def _psql(self, statement: str, check: bool = True, database: str = "postgres") -> int:
+        where = f"host=127.0.0.1 port={self.port} user={self.user} dbname={database}"
+        argv = ["psql", "-qXd", where, "-v", "ON_ERROR_STOP=1", "-c", statement]
         return self._run(self._binary(argv[0]), *argv[1:], check=check)
 
     def _run(self, *argv: str, check: bool = True) -> int:
