@@ -150,3 +150,9 @@ def test_data_whose_passwords_are_gone(make: Callable[..., Deployment]) -> None:
     message = deployment.deploy().message
     assert "The volume t-bad-database holds a database, but its passwords are not in" in message
     assert not deployment.containers()
+
+
+def test_a_database_at_an_address_that_in_a_container_is_the_container_itself(refused: Callable[..., str]) -> None:
+    external = {"mlflow_database_type": "external_postgresql"}
+    message = refused("compose_local", **external, mlflow_database_uri="postgresql+psycopg2://mlflow@localhost/mlflow")
+    assert "The database is at localhost, which in a container is the container itself" in message
