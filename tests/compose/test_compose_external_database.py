@@ -83,7 +83,7 @@ def test_an_external_database_is_used_and_outlives_the_deployment(
     make: Callable[..., Deployment], managed: Managed, wishes: dict[str, object], real_client: RealClient
 ) -> None:
     deployment = make("compose_local", "t-external", **wishes)
-    before = everything()
+    before = everything(deployment.name)
     deployment.deploy().succeeded()
     assert not deployment.containers("database")
     assert deployment.deploy().succeeded().stats["changed"] == 0
@@ -97,7 +97,7 @@ def test_an_external_database_is_used_and_outlives_the_deployment(
     assert "must be owner of table runs" in managed.sql("DROP TABLE runs", "mlflow", user="mlflow")
 
     deployment.destroy(mlflow_remove_data=True).succeeded()
-    assert everything() == before
+    assert everything(deployment.name) == before
     assert managed.sql(kept, "mlflow") == "0.25"
 
 

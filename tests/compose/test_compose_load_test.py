@@ -40,9 +40,9 @@ def loaded(make: Callable[..., Deployment]) -> Iterator[Deployment]:
 @pytest.fixture(autouse=True)
 def nothing_left(loaded: Deployment) -> Iterator[None]:
     """Whatever becomes of a load test: no container, volume or file of it stays."""
-    before, files = everything(), set(loaded.folder.rglob("*"))
+    before, files = everything(loaded.name), set(loaded.folder.rglob("*"))
     yield
-    assert everything() == before
+    assert everything(loaded.name) == before
     assert set(loaded.folder.rglob("*")) == files
 
 
