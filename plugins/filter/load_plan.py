@@ -4,20 +4,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: load_plan
-short_description: Say what a load test in a cluster is to do
+short_description: Say what a load test from beside the servers is to do
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
   - Checks the wishes for a load test, and makes of them what Locust's master and workers are started with. Anything that
     cannot work is refused here, before an object exists.
-positional: url, username, allowed, capabilities
+positional: url, username, allowed, capabilities, password_file, validate_certs
 options:
   _input:
     description: Wishes, named as the options of M(mlops.mlflow.mlflow_load_test), with C(run), its name.
     type: dict
     required: true
   url:
-    description: Where the server is, seen from the cluster.
+    description: Where the server is, seen from where Locust runs.
     type: str
     required: true
   username:
@@ -32,6 +32,14 @@ options:
     description: What the server says of itself, as M(mlops.mlflow.mlflow_info) returns it.
     type: dict
     required: true
+  password_file:
+    description: Where the containers find the password. Empty for their environment.
+    type: str
+    default: ""
+  validate_certs:
+    description: Whether the server's certificate must be valid.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -53,14 +61,20 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import in_cluster
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import beside
 
 
 def load_plan(
-    wishes: Mapping[str, Any], url: str, username: str, allowed: bool, capabilities: Mapping[str, Any]
+    wishes: Mapping[str, Any],
+    url: str,
+    username: str,
+    allowed: bool,
+    capabilities: Mapping[str, Any],
+    password_file: str = "",
+    validate_certs: bool = True,
 ) -> dict[str, Any]:
     try:
-        return in_cluster.plan(wishes, url, username, allowed, capabilities)
+        return beside.plan(wishes, url, username, allowed, capabilities, password_file, validate_certs)
     except EngineError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -33,7 +33,7 @@ options:
     default: mlflow
   job:
     description:
-      - The Jobs are called so, with C(-master) and C(-workers) behind it.
+      - The Jobs are called so, with C(-master) and C(-worker) behind it.
     type: str
     required: true
   url:
@@ -117,7 +117,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import in_cluster, report
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import beside, in_cluster
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CLUSTER_ARGS, cluster_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
@@ -126,27 +126,12 @@ def follow(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     if module.check_mode:
         return {"changed": True}
-    folder = Path(params["report_dir"])
-    result = in_cluster.follow(
-        cluster_of(module),
-        params["namespace"],
-        params["name"],
-        params["job"],
-        params["wishes"],
-        params["url"],
-        params["login"],
-        folder,
-        params["start_timeout"],
+    place = in_cluster.InCluster(
+        cluster_of(module), params["namespace"], params["name"], params["job"], params["login"]
     )
-    return {
-        "changed": True,
-        "passed": result["verdict"]["passed"],
-        "verdict": result["verdict"]["text"],
-        "reasons": result["verdict"]["reasons"],
-        "total": result["total"],
-        "clean_up": result["clean_up"],
-        "reports": {kind: str(folder / name) for kind, name in report.FILES.items()},
-    }
+    folder = Path(params["report_dir"])
+    result = beside.follow(place, params["wishes"], params["url"], folder, params["start_timeout"])
+    return beside.returned(result, folder)
 
 
 def main() -> None:

@@ -22,11 +22,11 @@ def refused(make: Callable[..., Deployment]) -> Callable[..., str]:
 
     def deploy(target: str = "compose_multi_az", **variables: Any) -> str:
         deployment = make(target, "t-bad", mlflow_server_port=5004)
-        before = everything()
+        before = everything(deployment.name)
         result = deployment.deploy(**variables)
         assert result.code, "it was deployed"
         assert result.stats["changed"] == 0
-        assert everything() == before
+        assert everything(deployment.name) == before
         assert not list(deployment.folder.rglob("*"))
         return result.message
 
@@ -138,9 +138,9 @@ def test_a_database_that_offers_too_few_connections(refused: Callable[..., str])
 
 def test_a_name_that_docker_would_refuse(make: Callable[..., Deployment]) -> None:
     deployment = make("compose_local", "t-bad", mlflow_server_port=5004)
-    before = everything()
+    before = everything("My MLflow")
     assert "which is no name for containers and projects" in deployment.deploy(mlflow_name="My MLflow").message
-    assert everything() == before
+    assert everything("My MLflow") == before
 
 
 def test_data_whose_passwords_are_gone(make: Callable[..., Deployment]) -> None:
@@ -150,3 +150,9 @@ def test_data_whose_passwords_are_gone(make: Callable[..., Deployment]) -> None:
     message = deployment.deploy().message
     assert "The volume t-bad-database holds a database, but its passwords are not in" in message
     assert not deployment.containers()
+
+
+def test_a_database_at_an_address_that_in_a_container_is_the_container_itself(refused: Callable[..., str]) -> None:
+    external = {"mlflow_database_type": "external_postgresql"}
+    message = refused("compose_local", **external, mlflow_database_uri="postgresql+psycopg2://mlflow@localhost/mlflow")
+    assert "The database is at localhost, which in a container is the container itself" in message

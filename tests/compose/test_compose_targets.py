@@ -49,7 +49,7 @@ def test_a_target_is_deployed_from_nothing_used_kept_and_removed_without_a_trace
 ) -> None:
     name = "t-" + target.removeprefix("compose_").replace("_", "-")
     deployment = make(target, name, mlflow_server_port=5001, **TARGETS[target])
-    before = everything()
+    before = everything(deployment.name)
     start = time.monotonic()
     deployed = deployment.deploy().succeeded()
     print(f"\n{target} deployed from nothing in {time.monotonic() - start:.0f} s")
@@ -73,7 +73,7 @@ def test_a_target_is_deployed_from_nothing_used_kept_and_removed_without_a_trace
         assert real_client.run(deployment, READ_THE_RUN, port=5001, RUN=run) == [{"loss": 0.25}, "a b c"]
 
     deployment.destroy(mlflow_remove_data=True).succeeded()
-    assert everything() == before
+    assert everything(deployment.name) == before
     left = [path for path in deployment.folder.rglob("*") if path.is_file()]
     assert left == []
 
@@ -101,9 +101,9 @@ def test_check_mode_says_what_a_changed_wish_would_change_and_changes_nothing(mu
 
 def test_check_mode_of_a_first_deployment_touches_nothing(make: Callable[..., Deployment]) -> None:
     deployment = make("compose_single_az", "t-check", mlflow_server_port=5002)
-    before = everything()
+    before = everything(deployment.name)
     assert deployment.deploy("--check").succeeded().stats["changed"] > 0
-    assert everything() == before
+    assert everything(deployment.name) == before
     assert not list(deployment.folder.rglob("*"))
 
 

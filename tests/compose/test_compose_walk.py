@@ -59,9 +59,9 @@ def walk(make: Callable[..., Deployment]) -> Iterator[Walk]:
         "benchmark_load_seconds": 10,
     }
     try:
-        before = everything()
+        before = everything("mlflow-benchmark")
         played = run_playbook(REPOSITORY / "playbooks" / "benchmark.yml", Path("localhost,"), wishes, timeout=1800)
-        done = Walk(played, top / "walk", before, everything())
+        done = Walk(played, top / "walk", before, everything("mlflow-benchmark"))
         print(f"\n{(done.folder / 'walk.md').read_text()}")
         kept = REPOSITORY / "build" / "walk"
         kept.mkdir(parents=True, exist_ok=True)

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, ServerError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client, Server
 from loopback import Loopback, serve
+from support.certificates import Authority
 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An authority (ca), a certificate for 127.0.0.1 (server) and one for a client, each with its key."""
-    openssl = shutil.which("openssl")
-    assert openssl, "openssl is needed to make the certificates of this test"
-    folder = tmp_path_factory.mktemp("certificates")
-
-    def run(*words: str) -> None:
-        subprocess.run([openssl, *words], cwd=folder, check=True, capture_output=True)
-
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    run("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=Test authority")
-    (folder / "san").write_text("subjectAltName=IP:127.0.0.1\n")
+    authority = Authority(tmp_path_factory.mktemp("certificates"))
     for name in ("server", "client"):
-        run("req", "-new", *new_key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        run(
-            "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-            "-days", "2", "-extfile", "san", "-out", f"{name}.pem",
-        )  # fmt: skip
-    return folder
+        authority.issue(name, "IP:127.0.0.1")
+    return authority.folder
 
 
 def server_context(certificates: Path, wants_client_certificate: bool = False) -> ssl.SSLContext:

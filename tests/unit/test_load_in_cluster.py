@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cluster as clusters
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.cluster import ClusterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import in_cluster
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import beside, in_cluster
 from fake_cluster import NAMESPACE, Api, Executing, container, ended, job, ops_line, pod
 from load_results import entry, raw
 
@@ -62,9 +62,8 @@ def line(result: dict[str, Any]) -> str:
 
 
 def follow(cluster: clusters.Cluster, folder: Path, **wishes: Any) -> dict[str, Any]:
-    return in_cluster.follow(
-        cluster, "team-a", "mlflow", "mlflow-load-abc123", WISHES | wishes, URL, ["--url", "x"], folder, 0.1
-    )
+    place = in_cluster.InCluster(cluster, "team-a", "mlflow", "mlflow-load-abc123", ["--url", "x"])
+    return beside.follow(place, WISHES | wishes, URL, folder, 0.1)
 
 
 def cleaned(cluster: LoadedCluster) -> list[list[str]]:
@@ -72,7 +71,7 @@ def cleaned(cluster: LoadedCluster) -> list[list[str]]:
 
 
 def test_the_plan_names_the_server_the_workers_and_where_the_password_is() -> None:
-    made = in_cluster.plan(WISHES, URL, "admin", True, {})
+    made = beside.plan(WISHES, URL, "admin", True, {})
     plan = json.loads(made["plan"])
     assert plan["run"] == made["run"] == RUN and plan["print_result"] is True
     (target,) = plan["targets"]
@@ -83,10 +82,10 @@ def test_the_plan_names_the_server_the_workers_and_where_the_password_is() -> No
 
 def test_what_the_server_does_not_have_is_left_out_of_the_plan() -> None:
     without = {"artifact_serving_enabled": False}
-    weights = json.loads(in_cluster.plan(WISHES, URL, "", True, without)["plan"])["weights"]
+    weights = json.loads(beside.plan(WISHES, URL, "", True, without)["plan"])["weights"]
     assert "artifact_4k" not in weights and "log_batch_10" in weights
     with pytest.raises(BadInput, match="put_artifact_4k, which no task"):
-        in_cluster.plan(WISHES | {"slos": {"put_artifact_4k": {"p95_ms": 9}}}, URL, "", True, without)
+        beside.plan(WISHES | {"slos": {"put_artifact_4k": {"p95_ms": 9}}}, URL, "", True, without)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +100,7 @@ def test_what_the_server_does_not_have_is_left_out_of_the_plan() -> None:
 )
 def test_bad_wishes_are_refused_before_there_is_an_object(wishes: dict[str, Any], allowed: bool, words: str) -> None:
     with pytest.raises(BadInput, match=words):
-        in_cluster.plan(WISHES | wishes, URL, "", allowed, {})
+        beside.plan(WISHES | wishes, URL, "", allowed, {})
 
 
 def test_the_masters_log_becomes_progress_result_and_reports(tmp_path: Path) -> None:

@@ -30,13 +30,16 @@ class DockerError(EngineError):
     """The engine, or something in it, is not as it must be."""
 
 
-def call(*arguments: str, timeout: float = _SECONDS, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run docker. C(check): whether an exit status other than 0 is an error."""
+def call(
+    *arguments: str, timeout: float = _SECONDS, check: bool = True, merge: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run docker. C(check): whether an exit status other than 0 is an error; C(merge): both streams as one."""
     try:
         done = subprocess.run(
             ["docker", *arguments],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merge else subprocess.PIPE,
             text=True,
             timeout=timeout,
             check=False,
@@ -46,7 +49,7 @@ def call(*arguments: str, timeout: float = _SECONDS, check: bool = True) -> subp
     except subprocess.TimeoutExpired:
         raise DockerError(f"docker {arguments[0]} did not end within {timeout:.0f} s.") from None
     if check and done.returncode:
-        raise DockerError(f"docker {' '.join(arguments[:2])} failed: {_last(done.stderr) or _last(done.stdout)}")
+        raise DockerError(f"docker {' '.join(arguments[:2])} failed: {_last(done.stderr or '') or _last(done.stdout)}")
     return done
 
 
@@ -171,6 +174,17 @@ def containers(name: str) -> list[dict[str, Any]]:
     """The deployment's containers, sorted by name."""
     ids = call("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={DEPLOYMENT}={name}").stdout.split()
     return sorted(map(container, _inspect("container", ids)), key=lambda one: str(one["name"]))
+
+
+def find(name: str) -> dict[str, Any] | None:
+    """One container, as containers() has it."""
+    found = _inspect("container", [name])
+    return container(found[0]) if found else None
+
+
+def log(name: str) -> list[str]:
+    """All that a container has said, on either stream."""
+    return call("logs", name, merge=True).stdout.splitlines()
 
 
 def container(one: Mapping[str, Any]) -> dict[str, Any]:

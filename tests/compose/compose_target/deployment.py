@@ -16,6 +16,7 @@ from support.playbooks import REPOSITORY, PlayResult, run_playbook
 from .engine import docker, inspect, is_healthy
 
 SMALL = REPOSITORY / "tests" / "compose" / "small.yml"
+ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 
 
 class Deployment:
@@ -48,12 +49,23 @@ class Deployment:
         path = REPOSITORY / "playbooks" / f"{playbook}.yml"
         return run_playbook(path, self.inventory, {**self.variables, **variables}, f"-e@{SMALL}", *options)
 
+    def begin(self, playbook: str, **variables: Any) -> subprocess.Popen[bytes]:
+        """A playbook that goes on meanwhile, in a process group of its own."""
+        command = [ANSIBLE_PLAYBOOK, "-i", str(self.inventory), f"-e@{SMALL}"]
+        return subprocess.Popen(
+            [*command, "-e", json.dumps(self.variables | variables), f"playbooks/{playbook}.yml"],
+            cwd=REPOSITORY,
+            env={**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
     def screen(self, folder: Path, *options: str, **variables: Any) -> str:
         """All that a user sees of a deployment; what is wished comes from a file, as from a vault."""
         wishes = folder / "wishes.json"
         wishes.write_text(json.dumps({**self.variables, **variables}))
-        program = str(Path(sys.executable).parent / "ansible-playbook")
-        command = [program, "-i", str(self.inventory), f"-e@{SMALL}", f"-e@{wishes}", *options]
+        command = [ANSIBLE_PLAYBOOK, "-i", str(self.inventory), f"-e@{SMALL}", f"-e@{wishes}", *options]
         done = subprocess.run(
             [*command, str(REPOSITORY / "playbooks" / f"{self.target}.yml")],
             cwd=REPOSITORY,

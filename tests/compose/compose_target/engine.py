@@ -32,10 +32,13 @@ def kill_all(name: str) -> None:
     os.kill(inspect(name)["State"]["Pid"], signal.SIGKILL)
 
 
-def everything() -> dict[str, set[str]]:
-    """All that an engine holds."""
-    return {
-        "containers": set(docker("ps", "--all", "--format={{.Names}}").split()),
-        "networks": set(docker("network", "ls", "--format={{.Name}}").split()),
-        "volumes": set(docker("volume", "ls", "--format={{.Name}}").split()),
+def everything(name: str) -> dict[str, set[str]]:
+    """All that an engine holds, but for what belongs to other deployments than C(name)."""
+    label = '{{.Label "mlops.mlflow.deployment"}}'
+    listed = {
+        "containers": docker("ps", "--all", f"--format={{{{.Names}}}} {label}"),
+        "networks": docker("network", "ls", f"--format={{{{.Name}}}} {label}"),
+        "volumes": docker("volume", "ls", f"--format={{{{.Name}}}} {label}"),
     }
+    words = {kind: [line.partition(" ") for line in text.splitlines()] for kind, text in listed.items()}
+    return {kind: {own for own, _, owner in found if owner.strip() in ("", name)} for kind, found in words.items()}

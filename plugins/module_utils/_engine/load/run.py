@@ -95,14 +95,15 @@ def judged(
     found: dict[str, Any],
     cleaned: Cleaned | None,
     resources: list[dict[str, Any]],
+    same_machine: bool = False,
 ) -> dict[str, Any]:
-    """The whole result, from what Locust counted wherever it ran."""
+    """The whole result, from what Locust counted wherever it ran. C(same_machine): that of the servers."""
     result = outcome.read(raw, [target.name for target in wanted.targets])
     result = {**result, **wanted.describe(), "counted_targets": result["targets"], "targets": found["targets"]}
     result["left_out"] = [f"tasks that need {found['without']}"] if found["without"] else []
     result["servers"] = resources
     result["clean_up"] = cleaned.as_dict() if cleaned else {}
-    same_machine = all(_is_here(target) for target in wanted.targets)
+    same_machine = same_machine or all(_is_here(target) for target in wanted.targets)
     processes, cores = result.pop("processes"), result.pop("cores")
     result["client"] = {
         **verdict.bottleneck(result["series"], same_machine, cores, _cores_used(result, resources, processes)),

@@ -1,0 +1,111 @@
+"""A PostgreSQL that is none of the deployment's, with a role for its owner and one for the servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from compose_target.deployment import Deployment
+from compose_target.engine import docker, everything
+from k8s.client import RealClient
+from k8s.kubectl import eventually
+
+pytestmark = pytest.mark.compose
+
+NAME = "t-managed-postgresql"
+PORT = 15432
+PASSWORDS = {"mlflow_owner": "owner's $ecret:1", "mlflow": "server's %s@2"}
+START = f"""
+PATH=$(echo /usr/lib/postgresql/*/bin):$PATH
+initdb --pgdata=/data/new --username=postgres --auth-local=trust --auth-host=scram-sha-256 >/dev/null
+echo "host all all all scram-sha-256" >> /data/new/pg_hba.conf
+exec postgres -D /data/new -c listen_addresses='*' -c port={PORT} -c unix_socket_directories=/tmp
+"""
+LOG_A_RUN = """
+run = client.create_run("0").info.run_id
+client.log_metric(run, "kept", 0.25)
+print(json.dumps(client.get_run(run).data.metrics))
+"""
+
+
+class Managed:
+    """On the engine's own network, as a machine beside it: at an address, and not at a name of Docker's."""
+
+    def __init__(self) -> None:
+        subnet = docker("network", "inspect", "bridge", "--format={{(index .IPAM.Config 0).Subnet}}").strip()
+        self.address = str(ip_network(subnet)[1])
+        self.remove()
+        docker("run", "--detach", f"--name={NAME}", "--network=host", "--tmpfs=/data:mode=1777", "--entrypoint=bash",
+               "mlops-test.local/postgresql:test", "-c", START)  # fmt: skip
+        eventually("it answers", lambda: self.sql("SELECT 1") == "1", 60)
+        for role, password in PASSWORDS.items():
+            quoted = password.replace("'", "''")
+            self.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{quoted}'")
+        self.sql("CREATE DATABASE mlflow OWNER mlflow_owner")
+        self.sql("REVOKE ALL ON DATABASE mlflow FROM PUBLIC")
+        self.sql("GRANT CONNECT ON DATABASE mlflow TO mlflow")
+
+    def sql(self, statement: str, database: str = "postgres", user: str = "postgres") -> str:
+        psql = ["psql", "--host=/tmp", f"--port={PORT}", f"--username={user}", "--no-align", "--tuples-only"]
+        return docker("exec", NAME, *psql, f"--command={statement}", database, check=False).strip()
+
+    def remove(self) -> None:
+        docker("rm", "--force", "--volumes", NAME, check=False)
+
+
+@pytest.fixture(scope="module")
+def managed() -> Iterator[Managed]:
+    database = Managed()
+    try:
+        yield database
+    finally:
+        database.remove()
+
+
+@pytest.fixture
+def wishes(managed: Managed, tmp_path: Path) -> dict[str, object]:
+    files = {role: tmp_path / role for role in PASSWORDS}
+    for role, file in files.items():
+        file.write_text(PASSWORDS[role])
+    return {
+        "mlflow_server_port": 5006,
+        "mlflow_database_type": "external_postgresql",
+        "mlflow_database_uri": f"postgresql+psycopg2://mlflow@{managed.address}:{PORT}/mlflow",
+        "mlflow_database_password_file": str(files["mlflow"]),
+        "mlflow_database_owner": "mlflow_owner",
+        "mlflow_database_owner_password_file": str(files["mlflow_owner"]),
+    }
+
+
+def test_an_external_database_is_used_and_outlives_the_deployment(
+    make: Callable[..., Deployment], managed: Managed, wishes: dict[str, object], real_client: RealClient
+) -> None:
+    deployment = make("compose_local", "t-external", **wishes)
+    before = everything(deployment.name)
+    deployment.deploy().succeeded()
+    assert not deployment.containers("database")
+    assert deployment.deploy().succeeded().stats["changed"] == 0
+    deployment.play("health", mlflow_health_level="full").succeeded()
+    assert f"{managed.address}:{PORT}" in deployment.play("status").succeeded().of("Show the status")["msg"]
+
+    assert real_client.run(deployment, LOG_A_RUN, port=5006) == {"kept": 0.25}
+    kept = "SELECT value FROM metrics WHERE key = 'kept'"
+    assert managed.sql(kept, "mlflow") == "0.25"
+    assert managed.sql("SELECT tableowner FROM pg_tables WHERE tablename = 'runs'", "mlflow") == "mlflow_owner"
+    assert "must be owner of table runs" in managed.sql("DROP TABLE runs", "mlflow", user="mlflow")
+
+    deployment.destroy(mlflow_remove_data=True).succeeded()
+    assert everything(deployment.name) == before
+    assert managed.sql(kept, "mlflow") == "0.25"
+
+
+def test_a_password_that_the_database_refuses_is_named_as_that(
+    make: Callable[..., Deployment], wishes: dict[str, object], tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("wrong")
+    deployment = make("compose_local", "t-external", **wishes | {"mlflow_database_owner_password_file": str(wrong)})
+    refused = deployment.deploy()
+    assert refused.code and 'password authentication failed for user "mlflow_owner"' in refused.message
