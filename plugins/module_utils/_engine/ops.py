@@ -104,7 +104,8 @@ def _exec(options: argparse.Namespace) -> dict[str, Any]:
 def _launch(path: str) -> dict[str, Any]:
     try:
         launch: dict[str, Any] = json.loads(Path(path).read_text())
-        _ = launch["argv"], launch["env"]["_MLFLOW_SERVER_FILE_STORE"]
+        if "_MLFLOW_SERVER_FILE_STORE" not in launch["env"]:
+            raise KeyError("_MLFLOW_SERVER_FILE_STORE")
     except (OSError, ValueError, KeyError) as error:
         raise EngineError(
             f"The launch file {path} cannot be read ({type(error).__name__}: {error}). The server's configuration "
