@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import threading
 import time
@@ -171,6 +172,13 @@ def test_an_upgrade_says_what_it_will_do_goes_back_when_it_fails_and_then_succee
     again = deployment.play("upgrade", mlflow_upgrade="true").succeeded()
     assert changes(again) == [] and "Nothing to do" in str(again.of("Say what the upgrade does")["msg"])
     assert changes(deployment.deploy().succeeded()) == []
+
+    # As its last words say. It serves what it served before.
+    snapshot = re.findall(r"mlflow_snapshot=(\S+)", str(upgraded.of("Say what was done")["msg"]))[0]
+    old_again = {"mlflow_version": old.version, "mlflow_snapshot": snapshot}
+    deployment.play("restore", mlflow_restore="true", mlflow_restore_deploy="true", **old_again).succeeded()
+    assert old.served == old.version
+    old.script("read", old.version)
 
 
 def test_a_database_that_another_mlflow_left_is_taken_over_with_its_users(
