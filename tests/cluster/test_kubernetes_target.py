@@ -161,7 +161,7 @@ def test_a_server_cannot_change_an_older_schema_and_says_what_to_do(other: Deplo
             return ended[0] if ended else ""
 
         said = eventually("the server ends", last_words)
-        for word in ("is older", OLD_REVISION, revision, "Nothing was changed", "mlflow db upgrade", "back up"):
+        for word in ("is older", OLD_REVISION, revision, "Nothing was changed", "run the playbook upgrade"):
             assert word in said
         assert not any(map(is_ready, other.servers()))
         assert other.sql("SELECT version_num FROM alembic_version") == OLD_REVISION
