@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -38,12 +39,14 @@ class Environments:
 
     def _installed(self, flavor: str) -> Path:
         environment = self.home / "environments" / flavor
-        if not (environment / ".complete").exists():
-            self.home.mkdir(parents=True, exist_ok=True)
-            install = {
-                "ansible.builtin.include_role": {"name": "mlops.mlflow.mlflow_server", "tasks_from": "process/install"}
-            }
-            run_play([install], variables=self.variables(flavor) | {"mlflow_server_dir": str(self.home)}).succeeded()
+        self.home.mkdir(parents=True, exist_ok=True)
+        # Tests run side by side in several processes: one of them installs, the others wait.
+        with open(self.home / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (environment / ".complete").exists():
+                role = {"name": "mlops.mlflow.mlflow_server", "tasks_from": "process/install"}
+                variables = self.variables(flavor) | {"mlflow_server_dir": str(self.home)}
+                run_play([{"ansible.builtin.include_role": role}], variables=variables).succeeded()
         return environment
 
     def variables(self, flavor: str) -> dict[str, object]:
