@@ -23,7 +23,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ def _serving(given: argparse.Namespace, folder: Path, measured: Measured) -> Non
             for number in range(given.rounds):
                 for who in (_ALONE, _BACKED_UP) if number % 2 else (_BACKED_UP, _ALONE):
                     taken: list[float] = []
-                    with _backups(settings, folder, taken) if who == _BACKED_UP else _nothing():
+                    with _backups(settings, folder, taken) if who == _BACKED_UP else nullcontext():
                         seen = load.run(server.port, _CLIENTS, given.seconds, work.log_metric())
                     measured[who]["requests/s"].append(seen.rate)
                     measured[who]["errors"].append(float(seen.errors + seen.unanswered))
@@ -110,11 +110,6 @@ def _serving(given: argparse.Namespace, folder: Path, measured: Measured) -> Non
                     _say(f"Round {number + 1}, {who}: {seen.rate:.0f} requests/s, {len(taken)} backups")
     finally:
         postgres.stop()
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 @contextmanager

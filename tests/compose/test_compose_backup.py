@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import base64
-import http.client
-import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from compose_target.deployment import Deployment
 from compose_target.engine import docker
+from k8s.snapshots import what_was_deleted_after_a_backup_is_there_again_after_the_restore
 
 pytestmark = pytest.mark.compose
-
-ARTIFACT = "/api/2.0/mlflow-artifacts/artifacts/kept/weights.bin"
-WEIGHTS = bytes(range(256)) * 4096
 
 
 @pytest.fixture(scope="module")
@@ -35,44 +30,12 @@ def kept(make: Callable[..., Deployment]) -> Iterator[Deployment]:
         deployment.remove()
 
 
-def ask(
-    deployment: Deployment, method: str, path: str, body: bytes | dict[str, Any] | None = None
-) -> tuple[int, bytes]:
-    password = (deployment.folder / "secrets" / "admin-password").read_text().strip()
-    connection = http.client.HTTPConnection(deployment.address, deployment.port, timeout=60)
-    data = json.dumps(body).encode() if isinstance(body, dict) else body
-    headers = {
-        "Authorization": "Basic " + base64.b64encode(f"admin:{password}".encode()).decode(),
-        "Content-Type": "application/json" if isinstance(body, dict) else "x/y",
-    }
-    connection.request(method, path, data, headers)
-    answer = connection.getresponse()
-    return answer.status, answer.read()
-
-
 def test_what_was_deleted_after_a_backup_is_there_again_after_the_restore(kept: Deployment) -> None:
-    status, said = ask(kept, "POST", "/api/2.0/mlflow/experiments/create", {"name": "kept"})
-    assert status == 200, said
-    experiment = json.loads(said)["experiment_id"]
-    assert ask(kept, "PUT", ARTIFACT, WEIGHTS)[0] == 200
-    snapshot = str(kept.play("backup").succeeded().of("Say what was written")["msg"])
-    assert "1, 1.00 MB" in snapshot and "Auth " in snapshot, snapshot
-
-    drilled = str(kept.play("drill").succeeded().of("Say what was proven")["msg"])
-    assert "can be restored. Nothing was changed." in drilled
+    password = (kept.folder / "secrets" / "admin-password").read_text().strip()
+    login = {"Authorization": "Basic " + base64.b64encode(f"admin:{password}".encode()).decode()}
+    snapshot = what_was_deleted_after_a_backup_is_there_again_after_the_restore(kept, login)
+    assert "Auth " in snapshot, snapshot
     assert "Backup       20" in str(kept.play("status").succeeded().of("Show the status")["msg"])
-
-    assert ask(kept, "POST", "/api/2.0/mlflow/experiments/delete", {"experiment_id": experiment})[0] == 200
-    assert ask(kept, "DELETE", ARTIFACT)[0] == 200
-    refused = kept.play("restore")
-    assert refused.code != 0 and "mlflow_restore=true" in refused.message
-
-    kept.play("restore", mlflow_restore=True).succeeded()
-    found = json.loads(ask(kept, "GET", f"/api/2.0/mlflow/experiments/get?experiment_id={experiment}")[1])
-    assert found["experiment"]["lifecycle_stage"] == "active"
-    assert ask(kept, "GET", ARTIFACT) == (200, WEIGHTS)
-    databases = kept.sql("SELECT datname FROM pg_database").split()
-    assert not [name for name in databases if name.startswith("mlflow_before")], "what was replaced is gone"
 
 
 def test_a_second_deployment_with_backups_changes_nothing(kept: Deployment) -> None:

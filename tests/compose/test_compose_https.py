@@ -13,6 +13,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import C
 from compose_target.deployment import Deployment
 from k8s.client import RealClient
 from support.certificates import Authority
+from support.environments import pinned_version
 
 pytestmark = pytest.mark.compose
 
@@ -61,7 +62,7 @@ def test_clients_that_trust_the_authority_are_served_and_others_are_told_why_not
 ) -> None:
     assert https.first is not None
     assert URL in https.first.of("Say where MLflow is and what to do next")["msg"]
-    assert Client(Server(URL, ca_path=str(authority.file))).get("/version").body == b"3.17.2"
+    assert Client(Server(URL, ca_path=str(authority.file))).get("/version").body == pinned_version().encode()
     with pytest.raises(ServerError, match=r"is not trusted: .*Give its authority as ca_path"):
         Client(Server(URL, retries=0)).get("/version")
     with pytest.raises(ServerError):
@@ -74,7 +75,7 @@ def test_a_second_run_changes_nothing_and_day_2_playbooks_work(https: Deployment
     before = https.started()
     assert https.deploy().succeeded().stats["changed"] == 0
     https.play("health", mlflow_health_level="full").succeeded()
-    assert "Version      3.17.2" in https.play("status").succeeded().of("Show the status")["msg"]
+    assert f"Version      {pinned_version()}" in https.play("status").succeeded().of("Show the status")["msg"]
     assert https.started() == before
 
 

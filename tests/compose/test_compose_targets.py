@@ -11,6 +11,7 @@ import pytest
 from compose_target.deployment import Deployment
 from compose_target.engine import docker, everything, inspect
 from k8s.client import RealClient
+from support.environments import pinned_version
 
 pytestmark = pytest.mark.compose
 
@@ -111,7 +112,7 @@ def test_status_names_every_container_and_what_the_servers_hold(multi_az: Deploy
     said = multi_az.play("status").succeeded().of("Show the status")["msg"]
     for name in multi_az.containers():
         assert f"{name}: running, healthy" in said
-    assert "Version      3.17.2" in said
+    assert f"Version      {pinned_version()}" in said
     assert "Experiments" in said
 
 
