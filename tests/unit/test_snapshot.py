@@ -427,10 +427,10 @@ def test_a_growing_file_is_cut_as_the_whole(tmp_path: Path) -> None:
     keeper = chunks.Chunks(store, frozenset())
     source = chunks.Growing(path, ended.is_set)
     rows = layout.ListWriter(tmp_path)
-    size, digest = keeper.cut(source, rows)
+    size = keeper.cut(source, rows)
     keeper.close()
     thread.join()
-    assert (size, digest) == (len(content), hashlib.sha256(content).hexdigest())
+    assert size == len(content)
     key, _added = rows.store(store, frozenset())
     store.settle()
     assert b"".join(chunks.assemble(store, key)) == content

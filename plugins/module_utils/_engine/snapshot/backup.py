@@ -319,13 +319,13 @@ class _Dump:
         rows = layout.ListWriter(self._scratch)
         source: Any = chunks.Growing(path, ended)
         try:
-            size, sha256 = self._keeper.cut(source, rows)
+            size = self._keeper.cut(source, rows)
         finally:
             source.close()
         list_key, added = rows.store(self._store, self._condemned)
         with self._lock:
             self._new_bytes += added
-        return DumpFile(str(path.relative_to(folder)), size, sha256, list_key)
+        return DumpFile(str(path.relative_to(folder)), size, list_key)
 
 
 @contextmanager

@@ -59,10 +59,10 @@ class Chunks:
         """Keys of packs that were there before and hold a chunk of what was cut here."""
         return {layout.key(layout.PACKS, self._packs[number]) for number in self._reused}
 
-    def cut(self, source: IO[bytes], rows: layout.ListWriter) -> tuple[int, str]:
-        """Cut a file, store what is new, and write one row per chunk. Returns its size and SHA-256."""
+    def cut(self, source: IO[bytes], rows: layout.ListWriter) -> int:
+        """Cut a file, store what is new, and write one row per chunk. Returns its size."""
         cutter = _cutter()
-        whole, size = hashlib.sha256(), 0
+        size = 0
         under_way: deque[Future[list[Any]]] = deque()
         batch: list[bytes] = []
 
@@ -73,7 +73,6 @@ class Chunks:
 
         for chunk in cutter.cut_stream(source):
             data = bytes(chunk.data)
-            whole.update(data)
             size += len(data)
             batch.append(data)
             if len(batch) == _BATCH:
@@ -82,7 +81,7 @@ class Chunks:
                 finish(4)
         under_way.append(self._threads.submit(self._keep, batch))
         finish(0)
-        return size, whole.hexdigest()
+        return size
 
     def close(self) -> None:
         """Write what is left; after this everything that was cut is in the store."""
@@ -213,21 +212,22 @@ def _runs(rows: Iterator[Any]) -> Iterator[list[Any]]:
         yield run
 
 
-def write_file(path: Path, blocks: Iterator[bytes], size: int, sha256: str, what: str) -> None:
-    """Write a file and hold the whole against its size and hash.
+def write_file(path: Path, blocks: Iterator[bytes], size: int, what: str, *, durable: bool = True) -> None:
+    """Write a file of proven blocks, and hold the whole against its size.
 
+    :param durable: bring it to the disk, for what is more than a step on the way.
     :raises SnapshotError: it is not the file that was backed up.
     """
-    digest, written = hashlib.sha256(), 0
+    written = 0
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         for block in blocks:
-            digest.update(block)
             written += len(block)
             file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
-    if written != size or digest.hexdigest() != sha256:
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    if written != size:
         raise SnapshotError(f"{what} is damaged: it is not what was backed up.")
 
 

@@ -27,7 +27,6 @@ class DumpFile:
 
     path: str
     size: int
-    sha256: str
     chunks: str
 
 

@@ -11,7 +11,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from .. import schema
@@ -19,8 +18,6 @@ from ..connection import DatabaseUri
 from ..errors import BadInput, SnapshotError
 
 _NAME_LIMIT = 63
-# Entries of a dump that need a superuser and are no data of MLflow's.
-_NOT_OURS = re.compile(rb"^\d+; \d+ \d+ (EXTENSION|COMMENT - EXTENSION|SCHEMA - public|COMMENT - SCHEMA public)\b")
 
 
 @dataclass(frozen=True)
@@ -250,24 +247,6 @@ class Server:
 def beside(database: DatabaseUri, suffix: str) -> str:
     """A name for another database beside this one."""
     return f"{str(database.database)[: _NAME_LIMIT - len(suffix) - 1]}_{suffix}"
-
-
-def load(tools: Tools, folder: Path, database: DatabaseUri, password: str | None, jobs: int) -> None:
-    """Load a dump in directory format into an empty database."""
-    listed = tools.run("pg_restore", "--list", str(folder))
-    wanted = folder / "wanted.list"
-    wanted.write_bytes(b"".join(line for line in listed.splitlines(keepends=True) if not _NOT_OURS.match(line)))
-    tools.run(
-        "pg_restore",
-        "--no-owner",
-        "--no-acl",
-        "--exit-on-error",
-        f"--jobs={jobs}",
-        f"--use-list={wanted}",
-        f"--dbname={libpq(database)}",
-        str(folder),
-        password=password,
-    )
 
 
 def analyze(database: DatabaseUri, password: str | None) -> None:

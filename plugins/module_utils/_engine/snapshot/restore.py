@@ -18,7 +18,7 @@ from typing import Any
 from .. import schema
 from ..connection import DatabaseUri
 from ..errors import BadInput, EngineError, MissingLibrary, SnapshotError
-from . import artifacts, bucket_restore, chunks, layout, manifest, postgresql, progress, secrets, sqlite, swap
+from . import artifacts, bucket_restore, chunks, layout, loading, manifest, postgresql, progress, secrets, sqlite, swap
 from .backup import AUTH, TRACKING, scratch_folder
 from .cloud import Place, connect
 from .disk import fsync
@@ -387,7 +387,7 @@ class _Restore:
         _room(live.parent, file.size)
         with _named_disk(live.parent):
             blocks = chunks.assemble(self._store, file.chunks)
-            chunks.write_file(new, blocks, file.size, file.sha256, f"the {what} database in the snapshot")
+            chunks.write_file(new, blocks, file.size, f"the {what} database in the snapshot")
         sqlite.check(new)
         self._prove(what, known, sqlite.rows(new))
         _same_owner(new, live if live.exists() else live.parent)
@@ -413,12 +413,12 @@ class _Restore:
                 path = folder / _inside(file.path)
                 blocks = chunks.assemble(self._store, file.chunks)
                 what_file = f"{file.path} of the {what} database in the snapshot"
-                chunks.write_file(path, blocks, file.size, file.sha256, what_file)
+                chunks.write_file(path, blocks, file.size, what_file, durable=False)
             self._scratch_databases.append((server, scratch_name))
             server.create(scratch_name)
             beside = database.replace(database=scratch_name)
             began = time.monotonic()
-            postgresql.load(tools, folder, beside, self._target.password, self._options.jobs)
+            loading.load(tools, folder, beside, self._target.password, self._options.jobs)
             self._report.seconds[f"{what} pg_restore"] = round(time.monotonic() - began, 3)
             if not self._drill:
                 postgresql.analyze(beside, self._target.password)
