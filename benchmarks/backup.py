@@ -184,13 +184,12 @@ def _run(*command: str) -> float:
     return time.monotonic() - begin
 
 
-def run_ops(command: str, settings: Path, niceness: int = 0) -> tuple[dict[str, Any], float]:
+def run_ops(command: str, settings: Path, *options: str) -> tuple[dict[str, Any], float]:
     """The result of a command of mlflow-ops, and its memory at its most in MiB."""
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", _OPS, str(_ROOT / ".dev"), command, "--settings", str(settings)],
+            [sys.executable, "-c", _OPS, str(_ROOT / ".dev"), command, "--settings", str(settings), *options],
             stdout=output,
-            preexec_fn=lambda: os.nice(niceness),
         )
         _pid, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

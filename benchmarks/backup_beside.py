@@ -6,7 +6,7 @@
   serving    log-metric on a server that is left alone    beside    the same while one backup follows the other
   bucket     a plain multipart upload of the artifacts    beside    mlflow-ops backup of them, to the same S3 server
 
-Backups run with the niceness that the role's timer gives them. The S3 server is versitygw, built with Go.
+Backups give way to the server, as the role's schedule lets them. The S3 server is versitygw, built with Go.
 Prints Markdown on standard output and progress on standard error.
 """
 
@@ -40,7 +40,6 @@ from support.s3 import ACCESS_KEY, S3, SECRET_KEY
 _ALONE, _BACKED_UP = "left alone", "backed up"
 _OURS, _HAND = "snapshot", "by hand"
 _CLIENTS = 8
-_NICENESS = 10  # of the units in roles/mlflow_backup
 _BARS = [
     Bar("requests/s", _BACKED_UP, _ALONE, 0.9, 1.0),
     Bar("MiB/s", _OURS, _HAND, 0.8, 1.0),
@@ -169,7 +168,7 @@ def _backup(folder: Path, settings: dict[str, Any]) -> float:
     """Seconds that it took, without the start of the program."""
     file = folder / "settings.json"
     file.write_text(json.dumps(settings))
-    snapshot = run_ops("backup", file, _NICENESS)[0]["snapshot"]
+    snapshot = run_ops("backup", file, "--gentle")[0]["snapshot"]
     parts = [*snapshot["databases"].values(), *([snapshot["artifacts"]] if snapshot["artifacts"] else [])]
     return float(sum(part["seconds"] for part in parts))
 

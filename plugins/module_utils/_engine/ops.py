@@ -218,13 +218,15 @@ def _gc(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _backup(options: argparse.Namespace) -> dict[str, Any]:
-    from .snapshot import doors, progress
+    from .snapshot import doors, gentle, progress
 
     settings, say = doors.read(options.settings), progress.Lines()
     if options.version:
         settings["version"] = options.version
+    if options.gentle:
+        os.nice(gentle.NICENESS)
     try:
-        result = doors.take(settings, check=options.check, say=say)
+        result = doors.take(settings, check=options.check, gentle=options.gentle, say=say)
         if options.prune:
             pruned = doors.prune(settings, check=options.check, say=say)
             result |= {**pruned, "changed": result["changed"] or pruned["changed"]}
@@ -321,6 +323,7 @@ def _parser() -> argparse.ArgumentParser:
     written.add_argument("--settings", required=True, help="JSON file with the options of the module mlflow_backup")
     written.add_argument("--version", help="of the MLflow that serves, where it is not that of the settings")
     written.add_argument("--prune", action="store_true", help="remove old snapshots afterwards")
+    written.add_argument("--gentle", action="store_true", help="give way to whatever else needs the processors")
     written.add_argument("--check", action="store_true", help="look only whether it could begin")
     listed = add("backup-info", _backup_info, "list snapshots, and read them again")
     listed.add_argument("--settings", required=True, help="JSON file with the options of the module mlflow_backup_info")

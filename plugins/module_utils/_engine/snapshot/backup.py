@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 from .. import schema
 from ..connection import DatabaseUri
 from ..errors import SnapshotError
-from . import artifacts, chunks, layout, manifest, marks, postgresql, progress, secrets, sqlite
+from . import artifacts, chunks, gentle, layout, manifest, marks, postgresql, progress, secrets, sqlite
 from .cloud import Place, connect
 from .folder import Folder
 from .manifest import Database, DumpFile, Manifest
@@ -47,13 +47,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Options:
-    """How: C(max_seconds) is the longest that a backup may take, and what prune waits out."""
+    """How: C(max_seconds) is the longest that a backup may take, and what prune waits out. C(gentle): others first."""
 
     pg_bindir: str | None = None
     jobs: int = 2
     reread: bool = False
     max_seconds: float = 86400.0
     scratch_dir: str | None = None
+    gentle: bool = False
 
 
 def check(source: Source, destination: Place, options: Options) -> None:
@@ -275,8 +276,10 @@ class _Dump:
                 f"--file={target}",
                 f"--dbname={postgresql.libpq(database)}",
                 password=self._password,
+                own_group=self._options.gentle,
             )
-            files = self._follow(process, target)
+            with gentle.giving_way(process) if self._options.gentle else nullcontext():
+                files = self._follow(process, target)
             return Database(
                 kind="postgresql",
                 server_version=held.server_version,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,11 @@ def check_keys(settings: Settings, path: str = "") -> None:
         raise BadInput(f"The settings {path} have unknown keys: {', '.join(unknown)}.")
 
 
-def take(settings: Settings, *, check: bool, say: progress.Say = progress.silent) -> dict[str, Any]:
+def take(
+    settings: Settings, *, check: bool, gentle: bool = False, say: progress.Say = progress.silent
+) -> dict[str, Any]:
     """What C(mlflow_backup) with C(state=present) returns."""
-    source, options = _source(settings), _options(settings)
+    source, options = _source(settings), replace(_options(settings), gentle=gentle)
     backup.check(source, destination(settings), options)
     if check:
         return {"changed": True}

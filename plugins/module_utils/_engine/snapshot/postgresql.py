@@ -53,7 +53,13 @@ class Tools:
                 f"and say where it is in pg_bindir."
             )
 
-    def start(self, program: str, *arguments: str, password: str | None) -> subprocess.Popen[bytes]:
+    def start(
+        self, program: str, *arguments: str, password: str | None, own_group: bool = False
+    ) -> subprocess.Popen[bytes]:
+        """
+        :param own_group: lead a process group, which can be held and continued as a whole. Should we die meanwhile, the
+            kernel continues and ends it.
+        """
         path = shutil.which(program, path=self.folder or None)
         if path is None:
             raise AssertionError(f"{program} was found before")
@@ -67,6 +73,7 @@ class Tools:
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            process_group=0 if own_group else None,
         )
 
     def run(self, program: str, *arguments: str, password: str | None = None) -> bytes:
