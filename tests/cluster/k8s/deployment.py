@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import base64
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from support.playbooks import REPOSITORY, PlayResult, run_playbook
+from support.playbooks import REPOSITORY, PlayResult, run_playbook, screen_of
 
 from .kubectl import DATABASE, SERVER, Kubectl, eventually, is_ready, name
 
@@ -62,21 +58,9 @@ class Deployment:
         )
 
     def screen(self, folder: Path, *options: str, **variables: Any) -> str:
-        """All that a user sees of a deployment; what is wished comes from a file, as from a vault."""
-        wishes = folder / "wishes.json"
-        wishes.write_text(json.dumps({**self.variables, **variables}))
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(INVENTORY), f"-e@{SMALL}"]
-        done = subprocess.run(
-            [*command, f"-e@{wishes}", *options, str(REPOSITORY / "playbooks" / "kubernetes.yml")],
-            cwd=REPOSITORY,
-            env={**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-3000:]
-        return done.stdout
+        """All that a user sees of a deployment."""
+        playbook = REPOSITORY / "playbooks" / "kubernetes.yml"
+        return screen_of(playbook, INVENTORY, self.variables | variables, folder, f"-e@{SMALL}", *options)
 
     @property
     def host(self) -> str:

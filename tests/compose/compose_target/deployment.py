@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from k8s.kubectl import eventually
-from support.playbooks import REPOSITORY, PlayResult, run_playbook
+from support.playbooks import REPOSITORY, PlayResult, run_playbook, screen_of
 
 from .engine import docker, inspect, is_healthy
 
@@ -62,21 +62,9 @@ class Deployment:
         )
 
     def screen(self, folder: Path, *options: str, **variables: Any) -> str:
-        """All that a user sees of a deployment; what is wished comes from a file, as from a vault."""
-        wishes = folder / "wishes.json"
-        wishes.write_text(json.dumps({**self.variables, **variables}))
-        command = [ANSIBLE_PLAYBOOK, "-i", str(self.inventory), f"-e@{SMALL}", f"-e@{wishes}", *options]
-        done = subprocess.run(
-            [*command, str(REPOSITORY / "playbooks" / f"{self.target}.yml")],
-            cwd=REPOSITORY,
-            env={**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-3000:]
-        return done.stdout
+        """All that a user sees of a deployment."""
+        playbook = REPOSITORY / "playbooks" / f"{self.target}.yml"
+        return screen_of(playbook, self.inventory, self.variables | variables, folder, f"-e@{SMALL}", *options)
 
     def containers(self, component: str = "") -> list[str]:
         flags = [f"--filter=label=mlops.mlflow.deployment={self.name}"]
