@@ -1,0 +1,92 @@
+"""Azure Blob on loopback: Microsoft's emulator Azurite, because the real thing needs an account."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import hmac
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from .playbooks import REPOSITORY
+from .ports import free_port
+
+VERSION = "3.37.0"
+ACCOUNT, KEY = "backuptests", base64.b64encode(b"azure %secret/+key").decode()
+_API = "2023-11-03"
+
+
+def program() -> Path:
+    """The emulator, in a cache that test runs share. Skips where npm is missing: nothing else can install it."""
+    cache = Path(os.environ.get("MLOPS_TEST_CACHE") or REPOSITORY / ".cache" / "test-mlflow") / "npm" / VERSION
+    installed = cache / "node_modules" / ".bin" / "azurite-blob"
+    if not shutil.which("npm"):
+        pytest.skip("the emulator of Azure Blob is installed with npm, which this machine does not have")
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(cache / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (cache / ".complete").exists():
+            command = ["npm", "install", "--no-audit", "--no-fund", f"--prefix={cache}", f"azurite@{VERSION}"]
+            subprocess.run(command, check=True, capture_output=True, timeout=600)
+            (cache / ".complete").touch()
+    return installed
+
+
+class Azurite:
+    def __init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="mlops-azure-"))
+        self._port = free_port()
+        self.endpoint = f"http://127.0.0.1:{self._port}/{ACCOUNT}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [str(program()), "--blobHost=127.0.0.1", f"--blobPort={self._port}", f"--location={self.home}"]
+        environment = {**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"}
+        with (self.home / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [*command, "--skipApiVersionCheck", "--disableTelemetry"], env=environment, stdout=log, stderr=log
+            )
+        end = time.monotonic() + 60
+        while b"successfully listens" not in (self.home / "log").read_bytes():
+            assert self._process.poll() is None and time.monotonic() < end, (self.home / "log").read_text()
+            time.sleep(0.05)
+
+    def create(self, container: str) -> None:
+        now = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+        signed = (
+            "PUT" + "\n" * 12 + f"x-ms-date:{now}\nx-ms-version:{_API}\n/{ACCOUNT}/{ACCOUNT}/{container}\n"
+            "restype:container"
+        )
+        signature = base64.b64encode(hmac.new(base64.b64decode(KEY), signed.encode(), hashlib.sha256).digest()).decode()
+        request = urllib.request.Request(f"{self.endpoint}/{container}?restype=container", method="PUT")
+        request.headers = {"X-ms-date": now, "X-ms-version": _API, "Authorization": f"SharedKey {ACCOUNT}:{signature}"}
+        urllib.request.urlopen(request, timeout=10).close()
+
+    def remove(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+@contextmanager
+def running(*containers: str) -> Iterator[Azurite]:
+    server = Azurite()
+    try:
+        server.start()
+        for container in containers:
+            server.create(container)
+        yield server
+    finally:
+        server.remove()

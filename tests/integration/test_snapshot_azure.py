@@ -1,0 +1,88 @@
+"""Snapshots in Azure Blob of artifacts that lie there too; the server is Microsoft's emulator."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import SnapshotError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import backup, inspect, marks, restore
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot.cloud import Place, connect
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot.store import Store
+from support.azurite import ACCOUNT, KEY, Azurite, running
+
+CONTENT = {f"{number}/ü %20 {number}": bytes([number]) * 1000 * number for number in range(12)} | {
+    "big": bytes(range(256)) * (90 << 10)  # in several blocks
+}
+
+
+@pytest.fixture(scope="module")
+def azure() -> Iterator[Azurite]:
+    with running("artifacts", "backups") as server:
+        yield server
+
+
+@pytest.fixture
+def source(azure: Azurite, tmp_path: Path) -> backup.Source:
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection, connection:
+        connection.execute("CREATE TABLE runs (id INTEGER PRIMARY KEY, name TEXT)")
+        connection.executemany("INSERT INTO runs (name) VALUES (?)", ((str(number),) for number in range(500)))
+    artifacts = Place(f"az://artifacts/{tmp_path.name}", azure.endpoint, account=ACCOUNT, account_key=KEY)
+    for name, content in CONTENT.items():
+        connect(artifacts).put_stream(name, iter([content]), len(content))
+    return backup.Source("test", {"tracking": f"sqlite:///{tmp_path / 'mlflow.db'}"}, artifacts=artifacts)
+
+
+@pytest.fixture
+def destination(azure: Azurite, tmp_path: Path) -> Place:
+    return Place(f"az://backups/{tmp_path.name}", azure.endpoint, account=ACCOUNT, account_key=KEY)
+
+
+def content(store: Store) -> dict[str, bytes]:
+    return {found.key: b"".join(store.read(found.key)) for found in store.list("")}
+
+
+def test_what_was_lost_after_a_snapshot_is_there_again_after_the_restore(
+    source: backup.Source, destination: Place, tmp_path: Path
+) -> None:
+    assert source.artifacts
+    first = backup.create(source, destination, backup.Options())
+    assert first.artifacts and first.artifacts.count == len(CONTENT)
+    found = inspect.verify(destination, "latest")
+    assert (found.problems, found.objects) == ([], len(CONTENT) + 1)
+    assert backup.create(source, destination, backup.Options()).new_bytes == 0, "nothing had changed"
+
+    artifacts = connect(source.artifacts)
+    for name in list(CONTENT)[:5]:
+        artifacts.delete(name)
+    artifacts.put("0/new", b"written after the snapshot")
+    (tmp_path / "mlflow.db").unlink()
+    restore.run(
+        destination,
+        first.id,
+        restore.Target(source.databases, artifacts=source.artifacts),
+        restore.Options(keep_replaced=False),
+    )
+    assert content(artifacts) == CONTENT | {"0/new": b"written after the snapshot"}
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (500,)
+
+
+def test_the_last_snapshot_outlives_every_pruning(source: backup.Source, destination: Place) -> None:
+    for _ in range(3):
+        backup.create(source, destination, backup.Options())
+    store = connect(destination)
+    pruned = marks.prune(store, name="test", keep_days=0, keep_count=1, max_seconds=0)
+    assert len(pruned.removed) == 2
+    assert [found["name"] for found in inspect.snapshots(destination, "test")[0]] == ["test"]
+    assert inspect.verify(destination, "latest").problems == []
+
+
+def test_a_wrong_key_is_named_as_that(source: backup.Source, destination: Place) -> None:
+    wrong = replace(destination, account_key="d3Jvbmc=")
+    with pytest.raises(SnapshotError, match=r"^Cannot .* the keys "):
+        backup.create(source, wrong, backup.Options())
