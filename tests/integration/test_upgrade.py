@@ -22,6 +22,7 @@ from support.postgresql import OWNER, OWNER_PASSWORD, SERVER, SERVER_PASSWORD, P
 from support.servers import API, create_run
 
 FILL = Path(__file__).parent / "support" / "fill.py"
+SAME_SCHEMA = "3.17.1"
 USER, USER_PASSWORD = "dana", "dana's % pässword"
 SIZE = ("4", "30", "200", "1000000")  # experiments, runs, metrics of each, bytes of the big artifact
 
@@ -88,6 +89,17 @@ class Old:
         return bool(self.acknowledged)
 
 
+@contextmanager
+def cannot_start(interpreter: Path) -> Iterator[None]:
+    """Whatever this Python would serve fails as soon as it starts."""
+    broken = next(interpreter.parents[1].glob("lib/python3*/site-packages")) / "sitecustomize.py"
+    broken.write_text(BROKEN)
+    try:
+        yield
+    finally:
+        broken.unlink()
+
+
 def changes(result: PlayResult) -> list[str]:
     return [task for task, found in result.results if found.get("changed")]
 
@@ -138,16 +150,11 @@ def test_an_upgrade_says_what_it_will_do_goes_back_when_it_fails_and_then_succee
     assert "Nothing that serves was touched. To upgrade: -e mlflow_upgrade=true" in said
     assert old.served == old.version
 
-    # What only shows once the migration is done: a server that cannot start.
-    packages = next(old.interpreter(new).parents[1].glob("lib/python3*/site-packages"))
-    broken = packages / "sitecustomize.py"
     with old.written_to():
         time.sleep(1)
-        broken.write_text(BROKEN)
-        try:
+        # What only shows once the migration is done.
+        with cannot_start(old.interpreter(new)):
             failed = deployment.play("upgrade", mlflow_upgrade="true")
-        finally:
-            broken.unlink()
         assert failed.code != 0
         assert f"MLflow {old.version} serves again, after " in failed.message
         assert "broken on purpose" in failed.message
@@ -179,6 +186,29 @@ def test_an_upgrade_says_what_it_will_do_goes_back_when_it_fails_and_then_succee
     deployment.play("restore", mlflow_restore="true", mlflow_restore_deploy="true", **old_again).succeeded()
     assert old.served == old.version
     old.script("read", old.version)
+
+
+def test_a_version_with_the_same_schema_is_only_put_in_the_place_of_the_other(environments: Environments) -> None:
+    deployment, new = Deployment(environments, "light"), pinned_version()
+    del deployment.variables["_mlflow_server_environment"]  # two versions, each with the role's own
+    old = Old(deployment, SAME_SCHEMA, "", Path())
+    try:
+        deployment.deploy(mlflow_version=SAME_SCHEMA).succeeded()
+        planned = str(deployment.play("upgrade").succeeded().of("Say what the upgrade does")["msg"])
+        assert f"MLflow {SAME_SCHEMA} to MLflow {new}" in planned and old.served == SAME_SCHEMA
+        with old.written_to():
+            time.sleep(1)
+            with cannot_start(old.interpreter(new)):
+                failed = deployment.play("upgrade", mlflow_upgrade="true", mlflow_server_health_timeout="20")
+            assert f"MLflow {SAME_SCHEMA} serves again" in failed.message and "No data was touched" in failed.message
+            upgraded = deployment.play("upgrade", mlflow_upgrade="true").succeeded()
+            assert upgraded.of("Migrate while nobody writes").get("skipped"), "there was nothing to migrate"
+        assert old.served == new and old.holds_everything()
+        assert f"set mlflow_version to {SAME_SCHEMA}" in str(upgraded.of("Say what was done")["msg"])
+        deployment.play("upgrade", mlflow_upgrade="true", mlflow_version=SAME_SCHEMA).succeeded()
+        assert old.served == SAME_SCHEMA and old.holds_everything()
+    finally:
+        deployment.remove()
 
 
 def test_a_database_that_another_mlflow_left_is_taken_over_with_its_users(
