@@ -19,6 +19,8 @@ MARKERS = {
     "cluster_itself": "starts, kills and ends the test cluster; needs root and minutes",
     "cluster": "deploys to the cluster of TEST_KUBECONFIG and TEST_CONTEXT; needs minutes",
 }
+# What most people rely on comes first: CI may not have the time for everything.
+FIRST = ["test_kubernetes_target.py", "test_kubernetes_backup.py", "test_kubernetes_upgrade.py"]
 # The autoscaler reacts within seconds, so that it can be watched.
 _QUICK = {
     "scaleUp": {"stabilizationWindowSeconds": 0, "policies": [{"type": "Pods", "value": 2, "periodSeconds": 15}]},
@@ -32,6 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
     for marker in MARKERS:
         if re.search(rf"\b{marker}\b", config.getoption("markexpr")):
             continue
