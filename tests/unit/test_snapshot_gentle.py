@@ -31,7 +31,11 @@ with gentle.giving_way(child):
 
 
 def state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    """Of a process; nothing where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 @pytest.fixture
@@ -49,7 +53,7 @@ def test_time_of_nice_programs_and_of_waiting_for_disks_is_time_to_spare() -> No
     assert gentle.spare_cores([7] * 8, [57, 17, 17, 27, 7, 7, 7, 17]) == pytest.approx(cores * 30 / 100)
 
 
-@pytest.mark.parametrize(("spent", "least", "most"), [(BUSY, 0.6, 1.0), (IDLE, 0.0, 0.35)], ids=["busy", "idle"])
+@pytest.mark.parametrize(("spent", "least", "most"), [(BUSY, 0.6, 1.0), (IDLE, 0.0, 0.5)], ids=["busy", "idle"])
 def test_a_program_is_held_most_of_the_time_only_where_others_are_busy(
     child: subprocess.Popen[bytes],
     monkeypatch: pytest.MonkeyPatch,
@@ -76,7 +80,7 @@ def test_who_is_held_ends_with_the_backup_that_is_killed() -> None:
     until(lambda: state(child) == "T")
     backup.send_signal(signal.SIGKILL)
     backup.wait()
-    until(lambda: not Path(f"/proc/{child}").exists() or state(child) == "Z")
+    until(lambda: state(child) in ("", "Z"))
 
 
 def until(true: Callable[[], bool], seconds: float = 10) -> None:
