@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import gentle
+from processes import has_ended, state, until
 
 BUSY, IDLE = [100, 0, 0, 0, 0, 0, 0, 0], [0, 50, 0, 30, 20, 0, 0, 0]
 
@@ -28,14 +28,6 @@ print(child.pid, flush=True)
 with gentle.giving_way(child):
     child.wait()
 """
-
-
-def state(pid: int) -> str:
-    """Of a process; nothing where there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
 
 
 @pytest.fixture
@@ -77,14 +69,7 @@ def test_who_is_held_ends_with_the_backup_that_is_killed() -> None:
     backup = subprocess.Popen(command, stdout=subprocess.PIPE, env={"PYTHONPATH": ":".join(sys.path)})
     assert backup.stdout
     child = int(backup.stdout.readline())
-    until(lambda: state(child) == "T")
+    until(lambda: state(child) == "T", "it was never held", seconds=10)
     backup.send_signal(signal.SIGKILL)
     backup.wait()
-    until(lambda: state(child) in ("", "Z"))
-
-
-def until(true: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: has_ended(child), "it is held for good", seconds=10)

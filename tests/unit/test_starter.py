@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import starter
+from processes import has_ended, until
 
 # The server of these tests writes its environment and then waits, with a child that outlives it.
 SERVER = """
@@ -42,11 +43,8 @@ class Started:
         )
 
     def seen(self) -> dict[str, Any]:
-        end = time.monotonic() + 30
-        while not self.seen_file.exists():
-            assert self.process.poll() is None, self.error()
-            assert time.monotonic() < end, "the server did not start"
-            time.sleep(0.01)
+        until(lambda: self.seen_file.exists() or self.process.poll() is not None, "the server did not start")
+        assert self.seen_file.exists(), self.error()
         return json.loads(self.seen_file.read_text())
 
     def error(self) -> str:
@@ -66,20 +64,6 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Started]]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(one.process.pid, signal.SIGKILL)
         one.process.communicate(timeout=30)
-
-
-def alive(process: int) -> bool:
-    """A process that ended but was not yet asked for by its parent counts as ended."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-        return state != "Z"
-    except OSError:
-        pass
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return not Path("/proc/self/stat").exists()
 
 
 def test_it_becomes_the_server_in_a_group_of_its_own(start: Callable[..., Started], tmp_path: Path) -> None:
@@ -126,10 +110,10 @@ def test_what_a_killed_server_left_behind_is_ended_by_the_next_start(start: Call
     orphan = killed.seen()["child"]
     os.kill(killed.process.pid, signal.SIGKILL)
     killed.process.wait(30)
-    assert alive(orphan), "the child was to outlive its parent"
+    assert not has_ended(orphan), "the child was to outlive its parent"
     now = start().seen()
-    assert not alive(orphan)
-    assert alive(now["child"])
+    assert has_ended(orphan)
+    assert not has_ended(now["child"])
 
 
 def test_a_group_number_that_now_belongs_to_somebody_else_is_left_alone(
@@ -158,10 +142,7 @@ def test_the_job_runner_lives_beside_the_server_and_knows_its_pid(
         },
     )
     server = started.seen()["pid"]
-    end = time.monotonic() + 30
-    while not (note.exists() and note.read_text()):
-        assert time.monotonic() < end, "the job runner did not start"
-        time.sleep(0.01)
+    until(lambda: note.exists() and note.read_text(), "the job runner did not start")
     pid, milliseconds = note.read_text().split()
     assert int(pid) == server
     assert abs(int(milliseconds) / 1000 - time.time()) < 300

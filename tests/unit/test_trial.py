@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.health import Wanted
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
 from intents import AUTH, computed, option
+from processes import has_ended, until
 
 STARTER = str(Path(starter.__file__))
 SERVER = Server("https://mlflow.example.com:5000/mlflow", validate_certs=False)
@@ -21,12 +21,6 @@ SERVER = Server("https://mlflow.example.com:5000/mlflow", validate_certs=False)
 
 def launch_of(code: str) -> dict[str, Any]:
     return {"argv": [sys.executable, "-c", code], "env": {}, "secrets": {}, "jobs": None}
-
-
-def state(pid: str) -> str:
-    """Of a process; nothing where there is none."""
-    said = subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True, check=False)
-    return said.stdout.strip()[:1]
 
 
 @pytest.mark.parametrize("profile", ["light", "throughput", "full"])
@@ -57,10 +51,7 @@ def test_a_server_that_never_answers_is_ended_with_all_that_it_started(tmp_path:
     with pytest.raises(ServerError, match="unhealthy"):
         trial.run(launch_of(code), STARTER, SERVER, Wanted("live"), seconds=2)
     # What was killed needs a processor once more to end, and the machine may be busy.
-    end = time.monotonic() + 10
-    while state(child.read_text()) not in ("", "Z"):
-        assert time.monotonic() < end, "what the server had started was left behind"
-        time.sleep(0.05)
+    until(lambda: has_ended(int(child.read_text())), "what the server had started was left behind", seconds=10)
 
 
 def test_a_user_who_does_not_exist_is_named() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import hmac
 import os
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from .playbooks import REPOSITORY
+from . import cache
 from .ports import free_port
 
 VERSION = "3.37.0"
@@ -29,18 +28,15 @@ _API = "2023-11-03"
 
 def program() -> Path:
     """The emulator, in a cache that test runs share. Skips where npm is missing: nothing else can install it."""
-    cache = Path(os.environ.get("MLOPS_TEST_CACHE") or REPOSITORY / ".cache" / "test-mlflow") / "npm" / VERSION
-    installed = cache / "node_modules" / ".bin" / "azurite-blob"
+    folder = cache.HOME / "npm" / VERSION
     if not shutil.which("npm"):
         pytest.skip("the emulator of Azure Blob is installed with npm, which this machine does not have")
-    cache.mkdir(parents=True, exist_ok=True)
-    with open(cache / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (cache / ".complete").exists():
-            command = ["npm", "install", "--no-audit", "--no-fund", f"--prefix={cache}", f"azurite@{VERSION}"]
+    with cache.alone(folder):
+        if not (folder / ".complete").exists():
+            command = ["npm", "install", "--no-audit", "--no-fund", f"--prefix={folder}", f"azurite@{VERSION}"]
             subprocess.run(command, check=True, capture_output=True, timeout=600)
-            (cache / ".complete").touch()
-    return installed
+            (folder / ".complete").touch()
+    return folder / "node_modules" / ".bin" / "azurite-blob"
 
 
 class Azurite:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -10,6 +9,7 @@ import sys
 from functools import cached_property
 from pathlib import Path
 
+from . import cache
 from .playbooks import REPOSITORY, run_play
 
 _ROLE = REPOSITORY / "roles" / "mlflow_server"
@@ -22,8 +22,7 @@ class Environments:
     """Made at their first use. C(slim) and C(full) are folders of environments, C(tools) is supervisor's."""
 
     def __init__(self) -> None:
-        cache = Path(os.environ.get("MLOPS_TEST_CACHE") or REPOSITORY / ".cache" / "test-mlflow")
-        self.home = cache / _state_of_the_role()
+        self.home = cache.HOME / _state_of_the_role()
 
     @property
     def tools(self) -> Path:
@@ -39,10 +38,7 @@ class Environments:
 
     def _installed(self, flavor: str) -> Path:
         environment = self.home / "environments" / flavor
-        self.home.mkdir(parents=True, exist_ok=True)
-        # Tests run side by side in several processes: one of them installs, the others wait.
-        with open(self.home / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with cache.alone(self.home):
             if not (environment / ".complete").exists():
                 role = {"name": "mlops.mlflow.mlflow_server", "tasks_from": "process/install"}
                 variables = self.variables(flavor) | {"mlflow_server_dir": str(self.home)}

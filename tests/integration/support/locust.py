@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
+from . import cache
 from .playbooks import REPOSITORY, run_play
 
 ROLE = REPOSITORY / "roles" / "locust"
@@ -14,13 +14,12 @@ SCENARIO = ROLE / "files" / "mlflow_scenario.py"
 
 def installed() -> Path:
     """Folder (locust_dir) with the environment that the role makes."""
-    cache = Path(os.environ.get("MLOPS_TEST_CACHE") or REPOSITORY / ".cache" / "test-mlflow")
     state = [(ROLE / "files/constraints.txt").read_text(), (ROLE / "defaults/main.yml").read_text()]
-    folder = cache.parent / "test-locust" / hashlib.sha256("".join(state).encode()).hexdigest()[:10]
-    if not list(folder.glob("*/.complete")):
-        folder.mkdir(parents=True, exist_ok=True)
-        role = {"ansible.builtin.include_role": {"name": "mlops.mlflow.locust"}}
-        run_play([role], variables={"locust_dir": str(folder)}).succeeded()
+    folder = cache.HOME.parent / "test-locust" / hashlib.sha256("".join(state).encode()).hexdigest()[:10]
+    with cache.alone(folder):
+        if not list(folder.glob("*/.complete")):
+            role = {"ansible.builtin.include_role": {"name": "mlops.mlflow.locust"}}
+            run_play([role], variables={"locust_dir": str(folder)}).succeeded()
     return folder
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from . import cache
 from .playbooks import REPOSITORY
 from .ports import free_port
 
@@ -26,14 +27,14 @@ def program() -> Path:
     defaults = (REPOSITORY / "roles/mlflow_artifact_store/defaults/main.yml").read_text()
     version = re.search(r"versity/versitygw:(v[\d.]+)", defaults)
     assert version
-    cache = Path(os.environ.get("MLOPS_TEST_CACHE") or REPOSITORY / ".cache" / "test-mlflow") / "go"
-    built = cache / version[1] / "versitygw"
-    if not built.exists():
-        if not shutil.which("go"):
-            pytest.skip("the S3 server is built with Go, which this machine does not have")
-        environment = {**os.environ, "GOBIN": str(built.parent), "CGO_ENABLED": "0"}
-        command = ["go", "install", f"github.com/versity/versitygw/cmd/versitygw@{version[1]}"]
-        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=900)
+    built = cache.HOME / "go" / version[1] / "versitygw"
+    with cache.alone(built.parent):
+        if not built.exists():
+            if not shutil.which("go"):
+                pytest.skip("the S3 server is built with Go, which this machine does not have")
+            environment = {**os.environ, "GOBIN": str(built.parent), "CGO_ENABLED": "0"}
+            command = ["go", "install", f"github.com/versity/versitygw/cmd/versitygw@{version[1]}"]
+            subprocess.run(command, env=environment, check=True, capture_output=True, timeout=900)
     return built
 
 
