@@ -13,16 +13,8 @@ description:
     their end, watches what the servers take meanwhile, removes what the test made, judges, and writes the reports of
     M(mlops.mlflow.mlflow_load_test) on the engine's machine.
 extends_documentation_fragment:
+  - mlops.mlflow.load
   - mlops.mlflow.attributes
-attributes:
-  check_mode:
-    support: full
-    details: In check mode nothing is done.
-  diff_mode:
-    support: none
-  idempotent:
-    support: none
-    details: Each run is another load test.
 options:
   container:
     description:
@@ -34,43 +26,12 @@ options:
       - Path of the servers' compose file.
     type: path
     required: true
-  url:
-    description:
-      - Where the server is, seen from the containers.
-    type: str
-    required: true
-  wishes:
-    description:
-      - The wishes that the filter P(mlops.mlflow.load_plan#filter) made the plan of.
-    type: dict
-    required: true
-  login:
-    description:
-      - Arguments with which C(mlflow-ops) beside the servers logs in.
-    type: list
-    elements: str
-    default: []
   servers:
     description:
       - Servers whose CPU, memory and database connections are to be watched, as O(mlops.mlflow.mlflow_load_test#module:servers).
     type: list
     elements: dict
     default: []
-  report_dir:
-    description:
-      - Folder for the reports.
-    type: path
-    required: true
-  start_timeout:
-    description:
-      - Seconds that the containers may take to start.
-    type: float
-    default: 300.0
-  run_time:
-    description:
-      - Seconds that the load lasts.
-    type: float
-    default: 60.0
 """
 
 EXAMPLES = r"""
@@ -119,37 +80,27 @@ reports:
   sample: {"html": "/tmp/load-test/report.html"}
 """
 
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import beside, in_compose, resources
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import in_compose, resources
+from ansible_collections.mlops.mlflow.plugins.module_utils._load import LOAD_ARGS, followed
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
 def follow(module: AnsibleModule) -> dict[str, Any]:
-    params = module.params
-    if module.check_mode:
-        return {"changed": True}
-    servers = resources.watched(params["servers"])
-    place = in_compose.InCompose(params["project"], params["container"], servers, params["login"])
-    folder = Path(params["report_dir"])
-    result = beside.follow(place, params["wishes"], params["url"], folder, params["start_timeout"])
-    return beside.returned(result, folder)
+    given = module.params
+    servers = resources.watched(given["servers"])
+    return followed(module, lambda: in_compose.InCompose(given["project"], given["container"], servers, given["login"]))
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **LOAD_ARGS,
             "container": {"type": "str", "required": True},
             "project": {"type": "path", "required": True},
-            "url": {"type": "str", "required": True},
-            "wishes": {"type": "dict", "required": True},
-            "login": {"type": "list", "elements": "str", "default": []},
             "servers": {"type": "list", "elements": "dict", "default": []},
-            "report_dir": {"type": "path", "required": True},
-            "start_timeout": {"type": "float", "default": 300.0},
-            "run_time": {"type": "float", "default": 60.0},
         },
         supports_check_mode=True,
     )

@@ -13,18 +13,10 @@ description:
     what servers and database take meanwhile, removes what the test made, judges, and writes the reports of
     M(mlops.mlflow.mlflow_load_test) on the machine where it runs.
 extends_documentation_fragment:
+  - mlops.mlflow.load
   - mlops.mlflow.cluster
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_kubernetes
-attributes:
-  check_mode:
-    support: full
-    details: In check mode nothing is done.
-  diff_mode:
-    support: none
-  idempotent:
-    support: none
-    details: Each run is another load test.
 options:
   name:
     description:
@@ -36,37 +28,6 @@ options:
       - The Jobs are called so, with C(-master) and C(-worker) behind it.
     type: str
     required: true
-  url:
-    description:
-      - Where the server is, seen from the cluster.
-    type: str
-    required: true
-  wishes:
-    description:
-      - The wishes that the filter P(mlops.mlflow.load_plan#filter) made the plan of.
-    type: dict
-    required: true
-  login:
-    description:
-      - Arguments with which C(mlflow-ops) in a server's pod logs in.
-    type: list
-    elements: str
-    default: []
-  report_dir:
-    description:
-      - Folder for the reports.
-    type: path
-    required: true
-  start_timeout:
-    description:
-      - Seconds that the pods may take to start.
-    type: float
-    default: 300.0
-  run_time:
-    description:
-      - Seconds that the load lasts.
-    type: float
-    default: 60.0
 """
 
 EXAMPLES = r"""
@@ -113,39 +74,32 @@ reports:
   sample: {"html": "/tmp/load-test/report.html"}
 """
 
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import beside, in_cluster
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import in_cluster
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CLUSTER_ARGS, cluster_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._load import LOAD_ARGS, followed
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
 def follow(module: AnsibleModule) -> dict[str, Any]:
-    params = module.params
-    if module.check_mode:
-        return {"changed": True}
-    place = in_cluster.InCluster(
-        cluster_of(module), params["namespace"], params["name"], params["job"], params["login"]
+    given = module.params
+    return followed(
+        module,
+        lambda: in_cluster.InCluster(
+            cluster_of(module), given["namespace"], given["name"], given["job"], given["login"]
+        ),
     )
-    folder = Path(params["report_dir"])
-    result = beside.follow(place, params["wishes"], params["url"], folder, params["start_timeout"])
-    return beside.returned(result, folder)
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **LOAD_ARGS,
             **CLUSTER_ARGS,
             "name": {"type": "str", "default": "mlflow"},
             "job": {"type": "str", "required": True},
-            "url": {"type": "str", "required": True},
-            "wishes": {"type": "dict", "required": True},
-            "login": {"type": "list", "elements": "str", "default": []},
-            "report_dir": {"type": "path", "required": True},
-            "start_timeout": {"type": "float", "default": 300.0},
-            "run_time": {"type": "float", "default": 60.0},
         },
         supports_check_mode=True,
     )

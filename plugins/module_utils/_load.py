@@ -1,0 +1,32 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""PRIVATE to the collection: how its modules follow a load test whose Locust runs beside the servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._engine.load import beside
+
+LOAD_ARGS: dict[str, Any] = {
+    "url": {"type": "str", "required": True},
+    "wishes": {"type": "dict", "required": True},
+    "login": {"type": "list", "elements": "str", "default": []},
+    "report_dir": {"type": "path", "required": True},
+    "start_timeout": {"type": "float", "default": 300.0},
+    "run_time": {"type": "float", "default": 60.0},
+}
+
+
+def followed(module: AnsibleModule, place: Callable[[], beside.Place]) -> dict[str, Any]:
+    """What such a module returns."""
+    params = module.params
+    if module.check_mode:
+        return {"changed": True}
+    folder = Path(params["report_dir"])
+    result = beside.follow(place(), params["wishes"], params["url"], folder, params["start_timeout"])
+    return beside.returned(result, folder)
