@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from itertools import count
@@ -25,7 +26,7 @@ readings = itertools.count(1)
 gentle._times = lambda: [next(readings), 0, 0, 0, 0, 0, 0, 0]
 child = subprocess.Popen(["sleep", "60"], process_group=0)
 print(child.pid, flush=True)
-with gentle.giving_way(child):
+with gentle.giving_way(child, 60):
     child.wait()
 """
 
@@ -55,13 +56,24 @@ def test_a_program_is_held_most_of_the_time_only_where_others_are_busy(
 ) -> None:
     readings = count(1)
     monkeypatch.setattr(gentle, "_times", lambda: [number * value for number in [next(readings)] for value in spent])
-    with gentle.giving_way(child):
+    with gentle.giving_way(child, 60):
         states = []
         for _ in range(150):
             time.sleep(0.02)
             states.append(state(child.pid))
     assert least <= states.count("T") / len(states) <= most
     assert state(child.pid) != "T"
+
+
+def test_a_program_is_not_held_any_more_when_patience_is_over(
+    child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = count(1)
+    monkeypatch.setattr(gentle, "_times", lambda: [next(readings), 0, 0, 0, 0, 0, 0, 0])
+    with gentle.giving_way(child, 0.5):
+        until(lambda: state(child.pid) == "T", "it was never held")
+        until(lambda: not [one for one in threading.enumerate() if one.name == "gentle"], "it is held again and again")
+        assert state(child.pid) != "T"
 
 
 def test_who_is_held_ends_with_the_backup_that_is_killed() -> None:

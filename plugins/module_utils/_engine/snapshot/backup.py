@@ -278,7 +278,8 @@ class _Dump:
                 password=self._password,
                 own_group=self._options.gentle,
             )
-            with gentle.giving_way(process) if self._options.gentle else nullcontext():
+            # A quarter of its time, so that the rest is enough for a dump that nobody holds.
+            with gentle.giving_way(process, self._options.max_seconds / 4) if self._options.gentle else nullcontext():
                 files = self._follow(process, target)
             return Database(
                 kind="postgresql",

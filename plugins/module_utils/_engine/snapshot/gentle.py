@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,13 +25,16 @@ _SPARE = 0.9
 
 
 @contextlib.contextmanager
-def giving_way(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def giving_way(process: subprocess.Popen[bytes], patience: float) -> Iterator[None]:
     """Hold a program, which leads a process group of its own, as often as others need what it takes.
 
     Where the kernel does not say how busy the machine is, the program is never held.
+
+    :param patience: seconds after which it is not held any more, because a backup must end, too.
     """
     over = threading.Event()
-    alternating = threading.Thread(target=_alternate, args=(process, over), name="gentle", daemon=True)
+    last = time.monotonic() + patience
+    alternating = threading.Thread(target=_alternate, args=(process, over, last), name="gentle", daemon=True)
     if _times():
         alternating.start()
     try:
@@ -41,9 +45,9 @@ def giving_way(process: subprocess.Popen[bytes]) -> Iterator[None]:
             alternating.join()
 
 
-def _alternate(process: subprocess.Popen[bytes], over: threading.Event) -> None:
+def _alternate(process: subprocess.Popen[bytes], over: threading.Event, last: float) -> None:
     """In each period look first how busy the others are, with the program held; then let it run, long or shortly."""
-    while not over.is_set():
+    while not over.is_set() and time.monotonic() < last:
         _signal(process, signal.SIGSTOP)
         try:
             before = _times()
