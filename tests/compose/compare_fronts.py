@@ -55,9 +55,9 @@ http {
 
 
 class Front:
-    """What C(under_load) needs to know of one; the port is the module's."""
+    """What C(under_load) needs to know of one."""
 
-    host = "localhost"
+    host, port = "localhost", 5000
 
     def __init__(self, address: str) -> None:
         self.address = address

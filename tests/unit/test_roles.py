@@ -123,3 +123,18 @@ def test_action_group_holds_exactly_the_modules_with_its_options(name: str, frag
         if f"- mlops.mlflow.attributes.actiongroup_{name}\n" in p.read_text()
     ]
     assert sorted(group) == sorted(takers) == sorted(members)
+
+
+def test_regular_expressions_have_the_backslashes_that_ansible_leaves_as_they_are(role: Path) -> None:
+    """Outside of double quotes, and in them once YAML has read them: two would be a backslash to match."""
+    for path in sorted(role.rglob("*.yml")):
+        for text in strings(load(path)):
+            assert not re.search(r"'[^']*\\\\[dswb][^']*'", text), f"{path.relative_to(ROOT)}: {text}"
+
+
+def strings(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        return [text for one in value for text in strings(one)]
+    return [value] if isinstance(value, str) else []

@@ -28,6 +28,8 @@ _LITTLE = {
 class Deployment:
     """One namespace; C(variables) are those of every playbook run on it, C(first) is what the first deploy said."""
 
+    port = 5000
+
     def __init__(self, cluster: Kubectl, namespace: str, **variables: Any) -> None:
         assert namespace.startswith("t-"), "namespaces of tests begin with t-"
         self.namespace = namespace

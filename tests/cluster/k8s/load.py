@@ -25,8 +25,12 @@ _TIMEOUT_SECONDS = 40.0
 
 @dataclass(frozen=True)
 class Failure:
-    """C(in_flight): the request had been sent; else there was no connection to send it over."""
+    """C(began), C(at): when it was asked and when it failed.
 
+    C(in_flight): the request had been sent; else there was no connection to send it over.
+    """
+
+    began: float
     at: float
     in_flight: bool
     text: str
@@ -115,7 +119,7 @@ def _write(
         except (OSError, http.client.HTTPException, _Refusal) as error:
             with lock:
                 text = " ".join(f"{type(error).__name__}: {error}".split())[:160]
-                seen.failures.append(Failure(time.monotonic(), connection.sent, text))
+                seen.failures.append(Failure(began, time.monotonic(), connection.sent, text))
             connection.close()
             stop.wait(0.1)
         step += 1
@@ -128,7 +132,7 @@ class _Refusal(Exception):
 
 class _Connection:
     def __init__(self, deployment: Deployment, kept: bool) -> None:
-        self._address, self._host, self._kept = deployment.address, deployment.host, kept
+        self._address, self._port, self._host, self._kept = deployment.address, deployment.port, deployment.host, kept
         self._open: http.client.HTTPConnection | None = None
         self.sent = False
 
@@ -136,7 +140,7 @@ class _Connection:
         self.sent = False
         if self._open and self._ended(self._open):
             self.close()
-        connection = self._open or http.client.HTTPConnection(self._address, 5000, timeout=_TIMEOUT_SECONDS)
+        connection = self._open or http.client.HTTPConnection(self._address, self._port, timeout=_TIMEOUT_SECONDS)
         self._open = connection
         if connection.sock is None:
             connection.connect()

@@ -17,7 +17,7 @@ def ask(
     body: bytes | dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
 ) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(deployment.address, 5000, timeout=60)
+    connection = http.client.HTTPConnection(deployment.address, deployment.port, timeout=60)
     data = json.dumps(body).encode() if isinstance(body, dict) else body
     kind = {"Content-Type": "application/json" if isinstance(body, dict) else "x/y"}
     connection.request(method, path, data, {"Host": deployment.host, **kind, **(headers or {})})
