@@ -90,8 +90,12 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 def follow(module: AnsibleModule) -> dict[str, Any]:
     given = module.params
-    servers = resources.watched(given["servers"])
-    return followed(module, lambda: in_compose.InCompose(given["project"], given["container"], servers, given["login"]))
+    return followed(
+        module,
+        lambda: in_compose.InCompose(
+            given["project"], given["container"], resources.watched(given["servers"]), given["login"]
+        ),
+    )
 
 
 def main() -> None:
