@@ -33,7 +33,7 @@ from lib.table import Bar
 _ROOT = Path(__file__).resolve().parents[1]
 _OPS = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-    "from ansible_collections.mlops.mlflow.plugins.module_utils._engine.ops import main; sys.exit(main())"
+    "from ansible_collections.mlops.mlflow.plugins.module_utils._engine.cli import main; sys.exit(main())"
 )
 _OURS, _HAND = "snapshot", "by hand"
 _FIRST, _AGAIN = "first snapshot", "snapshot after 1 % changed"

@@ -24,7 +24,7 @@ from .postgres import Postgres
 from .process import Tree, free_port
 
 sys.path.insert(0, str(environment.ROOT / ".dev"))
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import launch
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import launch
 
 _ENGINE = environment.ROOT / "plugins" / "module_utils" / "_engine"
 _START_SECONDS = 180
@@ -96,7 +96,7 @@ class Databases:
 def _create_schema(kind: str, uri: str, password_file: str | None) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from ansible_collections.mlops.mlflow.plugins.module_utils._engine import schema\n"
+        "from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema\n"
         "kind, uri, file, admin, admin_password = sys.argv[1:]\n"
         "password = Path(file).read_text() if file else None\n"
         "if kind == 'auth': schema.create_auth(uri, password, admin, admin_password)\n"
@@ -180,7 +180,7 @@ class Server:
             intent["auth"] = self._auth()
         file = self._folder / "launch.json"
         file.write_text(json.dumps(launch.compute(intent).as_dict()))
-        return [sys.executable, str(_ENGINE / "starter.py"), str(file)], _clean_env()
+        return [sys.executable, str(_ENGINE / "standalone" / "starter.py"), str(file)], _clean_env()
 
     def _auth(self) -> dict[str, Any]:
         """What the role's template auth.ini.j2 and its defaults say."""

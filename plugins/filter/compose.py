@@ -45,7 +45,7 @@ from typing import Any
 
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import compose as engine
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import template as engine
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 
 

@@ -36,8 +36,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import footprint as engine
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import requirements as engine
 
 
 def footprint(items: list[Mapping[str, Any]]) -> dict[str, str]:

@@ -38,7 +38,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.launch import compute
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.launch import compute
 
 
 def launch(intent: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import beside
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import distributed
 
 
 def load_plan(
@@ -74,7 +74,7 @@ def load_plan(
     validate_certs: bool = True,
 ) -> dict[str, Any]:
     try:
-        return beside.plan(wishes, url, username, allowed, capabilities, password_file, validate_certs)
+        return distributed.plan(wishes, url, username, allowed, capabilities, password_file, validate_certs)
     except EngineError as error:
         raise AnsibleFilterError(str(error)) from error
 

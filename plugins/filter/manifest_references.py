@@ -42,7 +42,7 @@ _value:
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import manifests
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import manifests
 
 
 def references(objects: list[Mapping[str, Any]], remove_data: bool = False) -> list[dict[str, Any]]:

@@ -45,8 +45,8 @@ from typing import Any
 
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import manifests as engine
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import manifests as engine
 
 
 def manifests(texts: str | list[str], common: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -32,13 +32,13 @@ _value:
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import footprint
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import requirements
 
 
 def quantity(value: Any) -> float:
     try:
-        return float(footprint.quantity(value))
+        return float(requirements.quantity(value))
     except EngineError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -38,13 +38,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import footprint
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import requirements
 
 
 def quota_gaps(hard: Mapping[str, Any], needed: Mapping[str, Any]) -> list[str]:
     try:
-        return footprint.too_small(hard, needed)
+        return requirements.too_small(hard, needed)
     except EngineError as error:
         raise AnsibleFilterError(str(error)) from error
 

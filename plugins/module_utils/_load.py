@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._engine.load import beside
+from ._engine.load import distributed
 
 LOAD_ARGS: dict[str, Any] = {
     "url": {"type": "str", "required": True},
@@ -22,11 +22,11 @@ LOAD_ARGS: dict[str, Any] = {
 }
 
 
-def followed(module: AnsibleModule, place: Callable[[], beside.Place]) -> dict[str, Any]:
+def followed(module: AnsibleModule, place: Callable[[], distributed.Place]) -> dict[str, Any]:
     """What such a module returns."""
     params = module.params
     if module.check_mode:
         return {"changed": True}
     folder = Path(params["report_dir"])
-    result = beside.follow(place(), params["wishes"], params["url"], folder, params["start_timeout"])
-    return beside.returned(result, folder)
+    result = distributed.follow(place(), params["wishes"], params["url"], folder, params["start_timeout"])
+    return distributed.returned(result, folder)

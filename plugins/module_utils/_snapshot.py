@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._engine.snapshot.doors import SECRET_FILES
+from ._engine.snapshot.commands import SECRET_FILES
 from ._module import secret_of
 
 SNAPSHOT_ARGS: dict[str, Any] = {

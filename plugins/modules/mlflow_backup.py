@@ -187,7 +187,7 @@ pruned:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import doors
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import logging_to, run
 from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
     SNAPSHOT_ARGS,
@@ -199,7 +199,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
 
 def act(module: AnsibleModule) -> dict[str, Any]:
     settings = settings_of(module)
-    do = doors.take if settings["state"] == "present" else doors.prune
+    do = commands.create_backup if settings["state"] == "present" else commands.prune_snapshots
     return do(settings, check=module.check_mode, say=logging_to(settings["log_file"]))
 
 

@@ -105,7 +105,7 @@ healthy:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import doors
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
     SNAPSHOT_ARGS,
@@ -116,7 +116,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
 
 def look(module: AnsibleModule) -> dict[str, Any]:
     settings = settings_of(module)
-    found = doors.info(settings, verify=settings["verify"], sample_percent=settings["sample_percent"])
+    found = commands.describe(settings, verify=settings["verify"], sample_percent=settings["sample_percent"])
     if found["problems"] and settings["fail_when_unhealthy"]:
         module.fail_json(msg="The backups are not as they should be: " + "; ".join(found["problems"]), **found)
     return found

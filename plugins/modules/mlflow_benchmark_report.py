@@ -65,22 +65,22 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import walk
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import comparison
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
 def report(module: AnsibleModule) -> dict[str, Any]:
     directory = Path(module.params["directory"])
-    walked = walk.read(directory, module.params["targets"])
-    before = {file: _text(directory / file) for file in walk.FILES.values()}
-    reports = {kind: str(directory / name) for kind, name in walk.FILES.items()}
+    walked = comparison.read(directory, module.params["targets"])
+    before = {file: _text(directory / file) for file in comparison.FILES.values()}
+    reports = {kind: str(directory / name) for kind, name in comparison.FILES.items()}
     if not module.check_mode:
-        walk.write(walked, directory)
+        comparison.write(walked, directory)
     return {
-        "changed": module.check_mode or before != {file: _text(directory / file) for file in walk.FILES.values()},
+        "changed": module.check_mode or before != {file: _text(directory / file) for file in comparison.FILES.values()},
         "reports": reports,
         "failed_targets": [one.name for one in walked if one.failed],
-        "text": f"{walk.markdown(walked)}\nReport: {reports['html']}",
+        "text": f"{comparison.markdown(walked)}\nReport: {reports['html']}",
     }
 
 

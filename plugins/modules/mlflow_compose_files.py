@@ -80,14 +80,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import project
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import files
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
 def write(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     texts = {path: text if text.endswith("\n") else f"{text}\n" for path, text in params["files"].items()}
-    result = project.ensure(
+    result = files.ensure(
         Path(params["folder"]), texts, params["secrets"], params["generated"], dry_run=module.check_mode
     )
     before, after = result.pop("before"), result.pop("after")

@@ -57,7 +57,7 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import docker
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import load_balancer
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
@@ -65,7 +65,7 @@ def apply(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     start = time.monotonic()
     if not module.check_mode:
-        docker.wait_for_front(params["front"], params["server"], params["timeout"])
+        load_balancer.wait_for_front(params["front"], params["server"], params["timeout"])
     return {"changed": False, "seconds": round(time.monotonic() - start, 2)}
 
 

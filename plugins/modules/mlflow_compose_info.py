@@ -110,12 +110,12 @@ port:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import docker
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import inspect
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
 def look(module: AnsibleModule) -> dict[str, Any]:
-    return {"changed": False, **docker.look(**module.params)}
+    return {"changed": False, **inspect.gather(**module.params)}
 
 
 def main() -> None:

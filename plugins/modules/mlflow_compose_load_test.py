@@ -83,7 +83,7 @@ reports:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import in_compose, resources
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import compose, resources
 from ansible_collections.mlops.mlflow.plugins.module_utils._load import LOAD_ARGS, followed
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
@@ -92,7 +92,7 @@ def follow(module: AnsibleModule) -> dict[str, Any]:
     given = module.params
     return followed(
         module,
-        lambda: in_compose.InCompose(
+        lambda: compose.InCompose(
             given["project"], given["container"], resources.watched(given["servers"]), given["login"]
         ),
     )

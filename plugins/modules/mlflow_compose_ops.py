@@ -80,7 +80,7 @@ healthy:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import docker
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import runner
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 _COMMANDS = (
@@ -108,7 +108,7 @@ def operate(module: AnsibleModule) -> dict[str, Any]:
             return {"changed": False}
         arguments += ["--check"] if params["command"] in ("schema", "gc") else []
     service = params["service"] or ("schema" if params["command"] == "schema" else "ops")
-    found = docker.run_ops(params["project"], service, arguments, params["timeout"])
+    found = runner.run_ops(params["project"], service, arguments, params["timeout"])
     failed = bool(found.pop("failed", False))
     if failed and params["fail_on_error"]:
         module.fail_json(**{"msg": "mlflow-ops failed", **found})

@@ -79,16 +79,16 @@ volume:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import docker
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import volumes
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
 def apply(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     if params["state"] == "absent":
-        changed = docker.remove_volume(params["name"], params["deployment"], module.check_mode)
+        changed = volumes.remove_volume(params["name"], params["deployment"], module.check_mode)
     else:
-        changed = docker.ensure_volume(
+        changed = volumes.ensure_volume(
             params["name"],
             params["deployment"],
             params["component"],

@@ -82,7 +82,7 @@ registered_models:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import info
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import info
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
     SERVER_ARGS,
     SERVER_EXCLUSIVE,

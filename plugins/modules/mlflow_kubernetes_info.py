@@ -157,7 +157,7 @@ pods:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cluster
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import inspect
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CLUSTER_ARGS, cluster_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
@@ -165,7 +165,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 def look(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     client = cluster_of(module)
-    found = cluster.look(
+    found = inspect.gather(
         client,
         params["namespace"],
         params["name"],
@@ -173,7 +173,7 @@ def look(module: AnsibleModule) -> dict[str, Any]:
         secrets=params["secrets"],
         groups=params["groups"],
     )
-    return {"changed": False, **found, **cluster.state(client, params["namespace"], params["name"])}
+    return {"changed": False, **found, **inspect.state(client, params["namespace"], params["name"])}
 
 
 def main() -> None:

@@ -77,7 +77,7 @@ reports:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import in_cluster
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import kubernetes
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CLUSTER_ARGS, cluster_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._load import LOAD_ARGS, followed
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
@@ -87,7 +87,7 @@ def follow(module: AnsibleModule) -> dict[str, Any]:
     given = module.params
     return followed(
         module,
-        lambda: in_cluster.InCluster(
+        lambda: kubernetes.InCluster(
             cluster_of(module), given["namespace"], given["name"], given["job"], given["login"]
         ),
     )

@@ -79,7 +79,7 @@ healthy:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cluster
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import runner
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CLUSTER_ARGS, cluster_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
@@ -89,7 +89,7 @@ def operate(module: AnsibleModule) -> dict[str, Any]:
     if module.check_mode and params["command"] == "smoke":
         return {"changed": False, "pod": ""}
     looks = ["--check"] if module.check_mode and params["command"] == "gc" else []
-    found = cluster.run_ops(
+    found = runner.run_ops(
         cluster_of(module),
         params["namespace"],
         params["name"],

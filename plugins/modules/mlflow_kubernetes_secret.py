@@ -87,7 +87,7 @@ from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cluster, manifests
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import client, manifests
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CLUSTER_ARGS, cluster_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
@@ -99,7 +99,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         key: partial(str, value) if value else partial(_generated, params["length"])
         for key, value in params["values"].items()
     }
-    created = cluster.ensure_secret(
+    created = client.ensure_secret(
         cluster_of(module),
         params["namespace"],
         params["name"],

@@ -78,7 +78,7 @@ jobs:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cluster
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import rollout
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CLUSTER_ARGS, cluster_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
@@ -87,7 +87,7 @@ def wait(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     if module.check_mode:
         return {"changed": False, "seconds": 0.0, "jobs": {}}
-    found = cluster.wait(
+    found = rollout.wait(
         cluster_of(module), params["namespace"], params["name"], params["workloads"], params["wait_timeout"]
     )
     return {"changed": False, **found}

@@ -162,12 +162,12 @@ interpreter:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import process
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.host import inspect
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
 def look(module: AnsibleModule) -> dict[str, Any]:
-    return {"changed": False, **process.look(**module.params).as_dict()}
+    return {"changed": False, **inspect.gather(**module.params).as_dict()}
 
 
 def main() -> None:

@@ -191,7 +191,7 @@ seconds:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import doors
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import logging_to, run
 from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
     SNAPSHOT_ARGS,
@@ -203,7 +203,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
 
 def restore(module: AnsibleModule) -> dict[str, Any]:
     settings = settings_of(module)
-    return doors.bring_back(settings, check=module.check_mode, say=logging_to(settings["log_file"]))
+    return commands.restore_snapshot(settings, check=module.check_mode, say=logging_to(settings["log_file"]))
 
 
 def main() -> None:

@@ -102,7 +102,7 @@ max_connections:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import schema
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run, secret_of
 
 

@@ -97,7 +97,7 @@ safe:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import migrations
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import migrations
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run, secret_of
 
 

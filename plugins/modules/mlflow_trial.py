@@ -112,8 +112,8 @@ seconds:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import health, trial
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health, trial
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run, secret_of
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import ops
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import ServerError
 from support.databases import ADMIN, ADMIN_PASSWORD, Databases
 from support.deployments import Deployment
@@ -300,7 +300,7 @@ def test_the_schedule_runs_the_same_backup_and_a_second_deployment_changes_nothi
     command = [str(folder / "mlflow-ops"), "backup", "--settings", str(folder / "settings.json"), "--prune", "--gentle"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert ops.result_of(done.stdout)["snapshot"]["databases"].keys() == {"tracking", "auth"}
+    assert protocol.result_of(done.stdout)["snapshot"]["databases"].keys() == {"tracking", "auth"}
     assert json.loads((folder / "last-backup.json").read_text())["failed_run"] is False
     assert "Stored" in done.stderr
     (deployment.data / "database" / "auth.db").rename(deployment.data / "gone")  # so that the next one fails

@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import health
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import ServerError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health
 from support.databases import ADMIN, ADMIN_PASSWORD
 from support.deployments import Deployment
 from support.ports import listeners

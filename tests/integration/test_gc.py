@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import ops
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import doors
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import protocol
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
 from support.databases import ADMIN, ADMIN_PASSWORD, Databases
 from support.deployments import Deployment
 from support.environments import Environments
@@ -244,7 +244,7 @@ def test_the_command_of_containers_does_the_same(on_sqlite: Used) -> None:
     command += ["--database-uri", on_sqlite.settings["database_uri"]]
     for options, changes in ((["--check"], False), ([], True)):
         done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300, check=False)
-        found = ops.result_of(done.stdout)
+        found = protocol.result_of(done.stdout)
         assert done.returncode == 0 and [item["id"] for item in found["items"]] == [run], done.stdout + done.stderr
         assert any(run in name for name in on_sqlite.files) is not changes
     assert found["after"]["runs"] == 0 and "MLflow's gc removes 1" in done.stderr
@@ -295,16 +295,16 @@ def test_a_backup_during_gc_is_whole_and_has_all_that_nobody_deleted(used: Used)
         collecting = pool.submit(used.gc, mlflow_gc="true")
         while not collecting.done():
             before = gone(used, deleted)
-            taken = doors.take(used.settings, check=False)["snapshot"]
+            taken = commands.create_backup(used.settings, check=False)["snapshot"]
             if before < gone(used, deleted):
                 during.append(taken["id"])
     assert collecting.result().succeeded().of(REMOVE)["after"]["runs"] == 0
     assert during, "no backup ran while gc removed"
 
     for snapshot in {during[0], during[-1]}:
-        found = doors.info({**used.settings, "snapshot": snapshot}, verify="all")
+        found = commands.describe({**used.settings, "snapshot": snapshot}, verify="all")
         assert found["verified"]["snapshot"] == snapshot and found["problems"] == []
-        drilled = doors.bring_back({**used.settings, "snapshot": snapshot, "drill": True}, check=False)
+        drilled = commands.restore_snapshot({**used.settings, "snapshot": snapshot, "drill": True}, check=False)
         assert drilled["snapshot"]["id"] == snapshot
     whole = used.files
     for run in kept:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import health
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health
 from support.databases import Databases
 from support.environments import Environments
 from support.playbooks import run_module

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import SnapshotError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import backup, inspect, marks, restore
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot.cloud import Place, connect
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot.store import Store
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import backup, prune, restore, verify
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.base import Store
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.cloud import Place, connect
 from support.azurite import ACCOUNT, KEY, Azurite, running
 
 CONTENT = {f"{number}/ü %20 {number}": bytes([number]) * 1000 * number for number in range(12)} | {
@@ -52,7 +52,7 @@ def test_what_was_lost_after_a_snapshot_is_there_again_after_the_restore(
     assert source.artifacts
     first = backup.create(source, destination, backup.Options())
     assert first.artifacts and first.artifacts.count == len(CONTENT)
-    found = inspect.verify(destination, "latest")
+    found = verify.verify(destination, "latest")
     assert (found.problems, found.objects) == ([], len(CONTENT) + 1)
     assert backup.create(source, destination, backup.Options()).new_bytes == 0, "nothing had changed"
 
@@ -76,10 +76,10 @@ def test_the_last_snapshot_outlives_every_pruning(source: backup.Source, destina
     for _ in range(3):
         backup.create(source, destination, backup.Options())
     store = connect(destination)
-    pruned = marks.prune(store, name="test", keep_days=0, keep_count=1, max_seconds=0)
+    pruned = prune.prune(store, name="test", keep_days=0, keep_count=1, max_seconds=0)
     assert len(pruned.removed) == 2
-    assert [found["name"] for found in inspect.snapshots(destination, "test")[0]] == ["test"]
-    assert inspect.verify(destination, "latest").problems == []
+    assert [found["name"] for found in verify.snapshots(destination, "test")[0]] == ["test"]
+    assert verify.verify(destination, "latest").problems == []
 
 
 def test_a_wrong_key_is_named_as_that(source: backup.Source, destination: Place) -> None:

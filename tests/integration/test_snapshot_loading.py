@@ -9,9 +9,9 @@ from unittest import mock
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection import DatabaseUri
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import loading
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.postgresql import Tools
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import loading
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot.postgresql import Tools
 from support.postgresql import SUPERUSER, SUPERUSER_PASSWORD, PostgreSQL
 
 # What the text of a dump writes in its own way, or could be taken for the end of a row or of everything.

@@ -17,12 +17,12 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import SnapshotError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import (
     backup,
-    inspect,
     manifest,
-    marks,
+    prune,
     restore,
+    verify,
 )
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot.cloud import Cloud, Place, connect
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.cloud import Cloud, Place, connect
 from support.s3 import ACCESS_KEY, S3, SECRET_KEY, running
 
 FILES = 120
@@ -91,7 +91,7 @@ def test_a_server_that_goes_away_during_a_backup_leaves_no_snapshot_and_the_next
     there = len(list(connect(destination).list("artifacts/")))
     assert there >= 20
     taken = backup.create(source(live), destination, backup.Options())
-    assert inspect.verify(destination, taken.id).problems == []
+    assert verify.verify(destination, taken.id).problems == []
     assert taken.new_bytes < taken.size
 
 
@@ -154,11 +154,11 @@ def test_two_backups_at_once_and_prunes_beside_them_leave_every_snapshot_whole(
     first = backup.create(source(live), destination, backup.Options())
     connect(destination).delete(f"manifests/{first.id}.json")  # what the two reuse belongs to nobody meanwhile
 
-    def prune(hours: float) -> marks.Pruned:
+    def prune_later(hours: float) -> prune.Pruned:
         # To the pruner, whatever is there was written long ago, and so may be marked.
-        monkeypatch.setattr(marks, "time", types.SimpleNamespace(time=lambda: time.time() + hours * 3600))
+        monkeypatch.setattr(prune, "time", types.SimpleNamespace(time=lambda: time.time() + hours * 3600))
         options = {"name": "test", "keep_days": 365, "keep_count": 1, "max_seconds": 24 * 3600}
-        return marks.prune(connect(destination), **options)
+        return prune.prune(connect(destination), **options)
 
     def once(_number: int) -> manifest.Manifest:
         return backup.create(source(live), destination, backup.Options(reread=True))
@@ -167,9 +167,9 @@ def test_two_backups_at_once_and_prunes_beside_them_leave_every_snapshot_whole(
         running = [pool.submit(once, number) for number in range(2)]
         marked = 0
         while not all(one.done() for one in running):
-            marked += prune(48).marked
+            marked += prune_later(48).marked
         taken = [one.result().id for one in running]
     assert marked >= FILES, "nothing that the backups rely on was marked while they ran"
-    prune(120)
+    prune_later(120)
     assert sorted(manifest.ids(connect(destination))) == sorted(taken)
-    assert [inspect.verify(destination, one).problems for one in taken] == [[], []]
+    assert [verify.verify(destination, one).problems for one in taken] == [[], []]

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cluster, ops
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import protocol
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import client
 
 Object = dict[str, Any]
 NAMESPACE = "/api/v1/namespaces/team-a"
@@ -76,7 +77,7 @@ class States:
         return self._states.pop(0) if len(self._states) > 1 else self._states[0]
 
 
-class Executing(cluster.Cluster):
+class Executing(client.Cluster):
     """A cluster in whose pods commands say this."""
 
     def __init__(self, api: Api, said: str) -> None:
@@ -90,7 +91,7 @@ class Executing(cluster.Cluster):
 
 
 def ops_line(**result: Any) -> str:
-    return ops.PREFIX + json.dumps({"interface": ops.INTERFACE, **result}) + "\n"
+    return protocol.PREFIX + json.dumps({"interface": protocol.INTERFACE, **result}) + "\n"
 
 
 def deployment(wanted: int = 2, ready: int | None = None, **status: Any) -> Object:

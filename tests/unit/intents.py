@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import launch
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import launch
 
 SQLITE = {"type": "sqlite", "uri": "sqlite:////srv/mlflow/mlflow.db"}
 POSTGRESQL = {

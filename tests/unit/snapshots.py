@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import backup, manifest, restore
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot.cloud import Place, connect
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot.store import Store
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.base import Store
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.cloud import Place, connect
 
 NAMES = ["0/a/model.pkl", "0/a/empty", "0/ü 日本/%20 #~.txt", "1/" + "deep/" * 20 + "file", "1/same", "0/a/same too"]
 

@@ -8,8 +8,8 @@ import types
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import bucket
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, MissingLibrary
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage import bucket
 
 
 class ClientError(Exception):

@@ -6,9 +6,9 @@ import base64
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cluster
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.cluster import Cluster, ClusterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import inspect, runner, secrets
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import Cluster, ClusterError
 from fake_cluster import (
     NAMESPACE,
     Api,
@@ -35,7 +35,7 @@ def served(*groups: str) -> dict[str, Any]:
 
 
 def look(answers: dict[str, Any] | None = None, rules: set[str] | None = None, **wanted: Any) -> dict[str, Any]:
-    return cluster.look(Cluster(Api(answers, rules)), "team-a", "mlflow", **wanted)
+    return inspect.gather(Cluster(Api(answers, rules)), "team-a", "mlflow", **wanted)
 
 
 def test_an_empty_cluster_is_looked_at_without_an_error() -> None:
@@ -88,13 +88,13 @@ def test_what_may_not_be_done_is_named_and_one_question_serves_who_may_do_all() 
     wanted = ["get pods", "patch deployments.apps", "create pods/exec"]
     assert look(rules={"get pods", "patch deployments.apps"}, permissions=wanted)["denied"] == ["create pods/exec"]
     api = Api()
-    assert cluster.look(Cluster(api), "team-a", "mlflow", permissions=wanted)["denied"] == []
+    assert inspect.gather(Cluster(api), "team-a", "mlflow", permissions=wanted)["denied"] == []
     assert len([path for _method, path, _body in api.calls if "accessreview" in path]) == 1
 
 
 def test_permissions_are_asked_for_in_the_namespace_and_the_group() -> None:
     api = Api(rules=set())
-    cluster.look(Cluster(api), "team-a", "mlflow", permissions=["patch deployments.apps"])
+    inspect.gather(Cluster(api), "team-a", "mlflow", permissions=["patch deployments.apps"])
     asked = [body["spec"]["resourceAttributes"] for _method, path, body in api.calls if "accessreview" in path]
     assert asked[-1] == {"namespace": "team-a", "verb": "patch", "group": "apps", "resource": "deployments"}
 
@@ -109,7 +109,7 @@ def test_of_secrets_only_the_keys_are_told() -> None:
 def test_optional_objects_are_listed_where_their_group_is_served() -> None:
     scalers = "/apis/autoscaling/v2/namespaces/team-a/horizontalpodautoscalers"
     api = Api({"/apis": served("autoscaling", "policy"), scalers: [named("mlflow")]})
-    found = cluster.look(Cluster(api), "team-a", "mlflow")
+    found = inspect.gather(Cluster(api), "team-a", "mlflow")
     assert found["optional"] == [
         {
             "apiVersion": "autoscaling/v2",
@@ -148,7 +148,7 @@ def test_jobs_are_told_with_state_and_checksum(conditions: list[str], state: str
 
 
 def test_the_state_of_a_deployment_names_what_is_not_settled() -> None:
-    found = cluster.state(
+    found = inspect.state(
         Cluster(
             Api(
                 {
@@ -201,7 +201,7 @@ SECRET = f"{NAMESPACE}/secrets/db"
 
 def ensured(api: Api, **options: Any) -> list[str]:
     values = {"password": lambda: "new", "owner-password": lambda: "new too"}
-    return cluster.ensure_secret(Cluster(api), "team-a", "db", values, OURS, **options)
+    return secrets.ensure_secret(Cluster(api), "team-a", "db", values, OURS, **options)
 
 
 def encoded(text: str) -> str:
@@ -256,7 +256,7 @@ PODS = f"{NAMESPACE}/pods"
 def test_a_command_runs_in_a_ready_pod_and_its_result_comes_back() -> None:
     api = Api({PODS: [pod("b", container("running")), pod("a", container("running", True))]})
     there = Executing(api, "warning\n" + ops_line(healthy=True))
-    found = cluster.run_ops(there, "team-a", "mlflow", ["health", "--level", "deep"], 60)
+    found = runner.run_ops(there, "team-a", "mlflow", ["health", "--level", "deep"], 60)
     assert found == {"healthy": True, "pod": "a"}
     assert there.executed == [("a", "mlflow", ["mlflow-ops", "health", "--level", "deep"])]
     assert api.queries[PODS]["labelSelector"].endswith("app.kubernetes.io/component=server")
@@ -264,7 +264,7 @@ def test_a_command_runs_in_a_ready_pod_and_its_result_comes_back() -> None:
 
 def test_a_pod_that_is_not_ready_is_asked_when_there_is_no_other() -> None:
     there = Executing(Api({PODS: [pod("b", container("running"))]}), ops_line(failed=True, msg="no database"))
-    assert cluster.run_ops(there, "team-a", "mlflow", ["health"], 60)["msg"] == "no database"
+    assert runner.run_ops(there, "team-a", "mlflow", ["health"], 60)["msg"] == "no database"
 
 
 def test_pods_on_their_way_out_or_in_a_crash_are_not_asked() -> None:
@@ -272,17 +272,17 @@ def test_pods_on_their_way_out_or_in_a_crash_are_not_asked() -> None:
     leaving["metadata"]["deletionTimestamp"] = "2026-11-21T12:00:00Z"
     api = Api({PODS: [leaving, pod("looping", crashed("Killed")), pod("waiting", phase="Pending")]})
     with pytest.raises(ClusterError) as failed:
-        cluster.run_ops(Executing(api, ""), "team-a", "mlflow", ["info"], 60)
+        runner.run_ops(Executing(api, ""), "team-a", "mlflow", ["info"], 60)
     assert "No pod of team-a/mlflow is running." in str(failed.value)
     assert "looping: container mlflow crashed 3 times: Killed; waiting: Pending" in str(failed.value)
 
 
 def test_no_pod_at_all_is_said_so() -> None:
     with pytest.raises(ClusterError, match="There is none at all"):
-        cluster.run_ops(Executing(Api({PODS: []}), ""), "team-a", "mlflow", ["info"], 60)
+        runner.run_ops(Executing(Api({PODS: []}), ""), "team-a", "mlflow", ["info"], 60)
 
 
 def test_a_command_that_was_killed_is_reported_with_the_end_of_its_output() -> None:
     there = Executing(Api({PODS: [pod("a", container("running", True))]}), "starting\nKilled\n")
     with pytest.raises(EngineError, match=r"without a result.*Killed"):
-        cluster.run_ops(there, "team-a", "mlflow", ["smoke"], 60)
+        runner.run_ops(there, "team-a", "mlflow", ["smoke"], 60)

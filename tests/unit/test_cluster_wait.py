@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cluster
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.cluster import Cluster, ClusterError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import client, pods, rollout
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import Cluster, ClusterError
 from fake_cluster import (
     NAMESPACE,
     Api,
@@ -45,13 +45,13 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(cluster, "time", clock)
+    monkeypatch.setattr(rollout, "time", clock)
     return clock
 
 
 def waited(answers: dict[str, Any], *workloads: dict[str, str], seconds: float = 5) -> tuple[dict[str, Any], list[str]]:
     said: list[str] = []
-    found = cluster.wait(Cluster(Api(answers)), "team-a", "mlflow", workloads or (SERVER,), seconds, said.append)
+    found = rollout.wait(Cluster(Api(answers)), "team-a", "mlflow", workloads or (SERVER,), seconds, said.append)
     return found, said
 
 
@@ -104,7 +104,7 @@ def test_a_job_whose_pod_is_gone_returns_nothing() -> None:
 
 def test_a_result_that_is_too_long_for_the_pods_status_is_read_from_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = ops_line(rows={f"table_{number}": number for number in range(400)})
-    monkeypatch.setattr(cluster.Cluster, "log", lambda *_place: whole)
+    monkeypatch.setattr(client.Cluster, "log", lambda *_place: whole)
     finished = pod("a", ended(whole[:4096], 0), phase="Succeeded")
     found, _said = waited({JOB: job("Complete"), PODS: [finished]}, SETUP)
     assert found["jobs"]["mlflow-setup"]["schema"]["rows"]["table_399"] == 399
@@ -231,7 +231,7 @@ def test_the_time_out_ends_with_the_last_three_warnings() -> None:
     events = [event("Pod/mlflow-1", f"warning {n}", f"2026-11-21T12:00:0{n}Z") for n in (4, 1, 3, 2)]
     api = Api({DEPLOYMENT: deployment(2, 1), PODS: [], EVENTS: events})
     with pytest.raises(ClusterError) as failed:
-        cluster.wait(Cluster(api), "team-a", "mlflow", [SERVER], 1)
+        rollout.wait(Cluster(api), "team-a", "mlflow", [SERVER], 1)
     told = [f"Pod/mlflow-1: warning {n}" for n in (2, 3, 4)]
     assert str(failed.value).endswith(f"Last warnings: {' | '.join(told)}")
     assert api.queries[EVENTS] == {"fieldSelector": "type=Warning"}
@@ -239,11 +239,11 @@ def test_the_time_out_ends_with_the_last_three_warnings() -> None:
 
 @pytest.mark.parametrize("final", [True, False])
 def test_a_ready_pod_has_no_problem(final: bool) -> None:
-    assert cluster._problem(pod("a", container("running", True)), final) is None
+    assert pods.problem_of(pod("a", container("running", True)), final) is None
 
 
 def test_only_what_waiting_will_not_mend_is_final() -> None:
     unscheduled = {"type": "PodScheduled", "status": "False", "message": "no"}
     for passing in (pod("a", container("running")), pod("a", conditions=[unscheduled]), pod("a", crashed("x", 2))):
-        assert cluster._problem(passing)
-        assert cluster._problem(passing, final=True) is None
+        assert pods.problem_of(passing)
+        assert pods.problem_of(passing, final=True) is None

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import docker, keeper, ops
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import complete
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cli
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import inspect
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose.template import complete
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import drain
 
 NOTHING = Path("/nonexistent")
 COMMON = {"name": "mlflow", "component": "server", "networks": ["mlflow-a", "mlflow-b"]}
@@ -26,11 +28,12 @@ def said(stdout: str = "", stderr: str = "", code: int = 0) -> subprocess.Comple
 
 
 def test_an_engine_that_does_not_run_is_a_problem_with_its_own_words() -> None:
-    state = docker.engine_state(said('{"Client": {}}', "warning\nCannot connect to the Docker daemon at unix:///x.", 1))
+    words = "warning\nCannot connect to the Docker daemon at unix:///x."
+    state = inspect.engine_state(said('{"Client": {}}', words, 1))
     assert state["problem"].endswith("Cannot connect to the Docker daemon at unix:///x.")
-    old = docker.engine_state(said('{"Server": {"Version": "18.09", "ApiVersion": "1.39"}}'))
+    old = inspect.engine_state(said('{"Server": {"Version": "18.09", "ApiVersion": "1.39"}}'))
     assert "Docker Engine 18.09 (API 1.39) is too old" in old["problem"]
-    new = docker.engine_state(said('{"Server": {"Version": "20.10", "ApiVersion": "1.41"}}'))
+    new = inspect.engine_state(said('{"Server": {"Version": "20.10", "ApiVersion": "1.41"}}'))
     assert new == {"version": "20.10", "problem": ""}
 
 
@@ -45,7 +48,7 @@ def test_an_engine_that_does_not_run_is_a_problem_with_its_own_words() -> None:
     ],
 )
 def test_versions_of_the_compose_plugin(answer: subprocess.CompletedProcess[str], problem: str) -> None:
-    found = docker.compose_state(answer)["problem"]
+    found = inspect.compose_state(answer)["problem"]
     assert problem in found and bool(found) is bool(problem)
 
 
@@ -65,7 +68,7 @@ def test_subnets_are_held_against_each_other_networks_and_routes(tmp_path: Path)
     listed = [network("bridge", "172.18.0.0/16"), network("m-a", "10.1.0.0/24"), network("host")]
 
     def found(**wished: str) -> list[str]:
-        return docker.overlaps({f"m-{zone}": subnet for zone, subnet in wished.items()}, listed, routes)
+        return inspect.overlaps({f"m-{zone}": subnet for zone, subnet in wished.items()}, listed, routes)
 
     assert found(a="10.1.0.0/24", b="") == [], "an existing network of ours does not overlap itself"
     assert found(a="172.18.4.0/24") == ["172.18.4.0/24 of m-a overlaps 172.18.0.0/16 of the network bridge"]
@@ -73,7 +76,7 @@ def test_subnets_are_held_against_each_other_networks_and_routes(tmp_path: Path)
     assert found(b="10.2.0.0/16", c="10.2.1.0/24") == ["10.2.0.0/16 of m-b overlaps 10.2.1.0/24 of m-c"]
     with pytest.raises(BadInput, match=r"The subnet '10\.1\.0\.1/24' of the network m-b is none"):
         found(b="10.1.0.1/24")
-    assert docker.host_routes(NOTHING) == []
+    assert inspect.host_routes(NOTHING) == []
 
 
 def one(**state: Any) -> dict[str, Any]:
@@ -100,18 +103,18 @@ def one(**state: Any) -> dict[str, Any]:
     ],
 )
 def test_what_is_wrong_with_a_container_is_said_in_words(state: dict[str, Any], problem: str) -> None:
-    found = docker.container(one(**state))
+    found = inspect.container(one(**state))
     assert found["problem"] == problem
     assert (found["name"], found["zone"], found["ports"]) == ("mlflow-server-1", "a", [5000])
 
 
 def test_a_port_is_ours_while_a_container_of_ours_runs_and_taken_by_any_other_program() -> None:
-    mine = [docker.container(one())]
+    mine = [inspect.container(one())]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        assert docker.port_state(mine, "127.0.0.1", port) == "taken"
-    assert docker.port_state(mine, "127.0.0.1", port) == "free"
-    assert docker.port_state(mine, "127.0.0.1", 5000) == "ours"
+        assert inspect.port_state(mine, "127.0.0.1", port) == "taken"
+    assert inspect.port_state(mine, "127.0.0.1", port) == "free"
+    assert inspect.port_state(mine, "127.0.0.1", 5000) == "ours"
 
 
 @pytest.mark.parametrize("missing", ["image", "user", "limits", "healthcheck"])
@@ -137,11 +140,11 @@ def test_variables_named_file_are_read_and_those_of_others_left_alone(tmp_path: 
     file.write_text("kept %s $x \n")
     environment = {"PGPASSWORD_FILE": str(file), "SSL_CERT_FILE": str(file), "AWS_ACCESS_KEY_ID": "given",
                    "AWS_ACCESS_KEY_ID_FILE": "/nonexistent"}  # fmt: skip
-    ops.take_secrets_from_files(environment)
+    cli.take_secrets_from_files(environment)
     assert environment["PGPASSWORD"] == "kept %s $x "
     assert "SSL_CERT" not in environment and environment["AWS_ACCESS_KEY_ID"] == "given"
     with pytest.raises(EngineError, match="The file /nonexistent of PGPASSWORD_FILE cannot be read: No such file"):
-        ops.take_secrets_from_files({"PGPASSWORD_FILE": "/nonexistent"})
+        cli.take_secrets_from_files({"PGPASSWORD_FILE": "/nonexistent"})
 
 
 def ask(port: int) -> bytes:
@@ -152,7 +155,7 @@ def ask(port: int) -> bytes:
 def kept(seconds: str, *server: str) -> tuple[subprocess.Popen[str], int]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    argv = [sys.executable, "-I", str(keeper.__file__), f"--port={port}", f"--seconds={seconds}", "--", *server]
+    argv = [sys.executable, "-I", str(drain.__file__), f"--port={port}", f"--seconds={seconds}", "--", *server]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     assert process.stdout and process.stdout.readline() == "started\n"
     return process, port

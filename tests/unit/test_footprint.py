@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import footprint
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import requirements
 
 SERVER = {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"cpu": 1, "memory": "2Gi"}}
 
@@ -38,18 +38,18 @@ def claim(size: str) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_a_quantity_is_read_as_kubernetes_reads_it(text: Any, number: Any) -> None:
-    assert footprint.quantity(text) == Decimal(number)
+    assert requirements.quantity(text) == Decimal(number)
 
 
 @pytest.mark.parametrize("text", ["", "much", "1GB", "1gi", "1 Gi", "1mi", "-1", "NaN", "inf", "1_000", None, True])
 def test_what_is_no_quantity_is_refused(text: Any) -> None:
     with pytest.raises(BadInput, match=r"is no Kubernetes quantity such as 500m, 2 or 1Gi\."):
-        footprint.quantity(text)
+        requirements.quantity(text)
 
 
 def test_servers_are_counted_at_the_autoscalers_maximum_with_the_one_that_a_roll_out_adds() -> None:
     rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
-    found = footprint.of([workload("Deployment", strategy=rolling), scaler(10)])
+    found = requirements.of([workload("Deployment", strategy=rolling), scaler(10)])
     assert found == {
         "pods": "11",
         "requests.cpu": "5500m",
@@ -62,13 +62,15 @@ def test_servers_are_counted_at_the_autoscalers_maximum_with_the_one_that_a_roll
 
 
 def test_an_autoscaler_counts_for_its_own_target_only() -> None:
-    assert footprint.of([workload("Deployment", replicas=2, strategy={"type": "Recreate"}), scaler(9, "other")]) == (
-        footprint.of([workload("Deployment", replicas=2, strategy={"type": "Recreate"})])
+    assert requirements.of([workload("Deployment", replicas=2, strategy={"type": "Recreate"}), scaler(9, "other")]) == (
+        requirements.of([workload("Deployment", replicas=2, strategy={"type": "Recreate"})])
     )
 
 
 def test_more_replicas_than_the_maximum_are_counted() -> None:
-    assert footprint.of([workload("Deployment", replicas=5, strategy={"type": "Recreate"}), scaler(2)])["pods"] == "5"
+    assert (
+        requirements.of([workload("Deployment", replicas=5, strategy={"type": "Recreate"}), scaler(2)])["pods"] == "5"
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_more_replicas_than_the_maximum_are_counted() -> None:
     ],
 )
 def test_a_roll_out_adds_what_its_strategy_allows(strategy: dict[str, Any], replicas: int, added: int) -> None:
-    assert footprint.surge(strategy, replicas) == added
+    assert requirements.surge(strategy, replicas) == added
 
 
 def test_initial_containers_run_one_after_the_other_before_the_rest() -> None:
@@ -92,18 +94,18 @@ def test_initial_containers_run_one_after_the_other_before_the_rest() -> None:
         {"name": "small", "resources": {"requests": {"cpu": "100m", "memory": "3Gi"}}},
         {"name": "none"},
     ]
-    found = footprint.of([job])
+    found = requirements.of([job])
     assert (found["pods"], found["requests.cpu"], found["requests.memory"]) == ("1", "500m", "3072Mi")
 
 
 def test_containers_of_one_pod_run_at_once() -> None:
     pod = workload("StatefulSet", replicas=3)
     pod["spec"]["template"]["spec"]["containers"] *= 2
-    assert footprint.of([pod])["requests.cpu"] == "3000m"
+    assert requirements.of([pod])["requests.cpu"] == "3000m"
 
 
 def test_volumes_are_counted_whoever_claims_them() -> None:
-    found = footprint.of(
+    found = requirements.of(
         [
             {"kind": "PersistentVolumeClaim", "metadata": {"name": "a"}, "spec": claim("1Gi")},
             workload("StatefulSet", replicas=2, volumeClaimTemplates=[{"spec": claim("500Mi")}]),
@@ -114,25 +116,25 @@ def test_volumes_are_counted_whoever_claims_them() -> None:
 
 def test_a_cron_job_counts_as_one_pod() -> None:
     cron = {"kind": "CronJob", "metadata": {"name": "x"}, "spec": {"jobTemplate": workload("Job")}}
-    assert footprint.of([cron])["pods"] == "1"
+    assert requirements.of([cron])["pods"] == "1"
 
 
 def test_other_objects_take_nothing() -> None:
-    assert set(footprint.of([{"kind": "Service", "metadata": {"name": "x"}, "spec": {}}]).values()) == {
+    assert set(requirements.of([{"kind": "Service", "metadata": {"name": "x"}, "spec": {}}]).values()) == {
         "0", "0m", "0Mi"
     }  # fmt: skip
 
 
 def test_footprints_add_up_in_any_unit_and_nothing_is_rounded_down() -> None:
-    found = footprint.add([{"pods": 1, "requests.cpu": "0.0015"}, {"pods": "2", "requests.memory": 1}, {}])
+    found = requirements.add([{"pods": 1, "requests.cpu": "0.0015"}, {"pods": "2", "requests.memory": 1}, {}])
     assert (found["pods"], found["requests.cpu"], found["requests.memory"]) == ("3", "2m", "1Mi")
 
 
 def test_a_quota_that_is_too_small_is_told_with_both_figures() -> None:
     needed = {"pods": "11", "requests.cpu": "5500m", "limits.memory": "22528Mi"}
-    assert footprint.too_small({"pods": "10", "limits.memory": "22Gi", "services": "1"}, needed) == [
+    assert requirements.too_small({"pods": "10", "limits.memory": "22Gi", "services": "1"}, needed) == [
         "pods 10 where 11 is needed"
     ]
-    assert footprint.too_small({"requests.cpu": 5}, needed) == ["requests.cpu 5 where 5500m is needed"]
-    assert footprint.too_small({"requests.cpu": "6"}, needed) == []
-    assert footprint.too_small({}, needed) == []
+    assert requirements.too_small({"requests.cpu": 5}, needed) == ["requests.cpu 5 where 5500m is needed"]
+    assert requirements.too_small({"requests.cpu": "6"}, needed) == []
+    assert requirements.too_small({}, needed) == []

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import gc, ops
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cli, protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import gc
 
 MOMENT = 1_000
 # Of MLflow's tables, what gc reads.
@@ -180,7 +181,7 @@ def test_the_command_asks_what_the_module_asks_and_fails_when_something_is_left(
 
     monkeypatch.setattr(gc, "run", run)
     monkeypatch.setenv("PGPASSWORD", "kept")
-    assert ops.main(["gc", "--url=http://s:5000", "--database-uri=x", "--older-than=7d", "--check"]) == status
+    assert cli.main(["gc", "--url=http://s:5000", "--database-uri=x", "--older-than=7d", "--check"]) == status
     assert asked == [("http://s:5000", 120.0, "x", "kept", "7d", True)]
-    said = ops.result_of(capsys.readouterr().out)
+    said = protocol.result_of(capsys.readouterr().out)
     assert (said.get("msg"), said["problems"]) == (problems[0] if problems else None, problems)

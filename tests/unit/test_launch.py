@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import launch
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import launch
 from intents import AUTH, BUCKET, POSTGRESQL, SQLITE, computed, option
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import launch, schema
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import launch
 from intents import AUTH, POSTGRESQL, computed
 from support.environments import Environments, pinned_version
 from support.playbooks import REPOSITORY
@@ -30,7 +31,7 @@ def mlflow(environments: Environments) -> Path:
 QUESTIONS = """
 import importlib, json, os, sys, mlflow
 from alembic.script import ScriptDirectory
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import schema
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema
 home = os.path.dirname(mlflow.__file__)
 print(json.dumps({
     "version": mlflow.__version__,

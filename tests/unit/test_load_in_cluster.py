@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cluster as clusters
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.cluster import ClusterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import beside, in_cluster
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import client as clusters
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import ClusterError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import distributed, kubernetes
 from fake_cluster import NAMESPACE, Api, Executing, container, ended, job, ops_line, pod
 from load_results import entry, raw
 
@@ -62,8 +62,8 @@ def line(result: dict[str, Any]) -> str:
 
 
 def follow(cluster: clusters.Cluster, folder: Path, **wishes: Any) -> dict[str, Any]:
-    place = in_cluster.InCluster(cluster, "team-a", "mlflow", "mlflow-load-abc123", ["--url", "x"])
-    return beside.follow(place, WISHES | wishes, URL, folder, 0.1)
+    place = kubernetes.InCluster(cluster, "team-a", "mlflow", "mlflow-load-abc123", ["--url", "x"])
+    return distributed.follow(place, WISHES | wishes, URL, folder, 0.1)
 
 
 def cleaned(cluster: LoadedCluster) -> list[list[str]]:
@@ -71,7 +71,7 @@ def cleaned(cluster: LoadedCluster) -> list[list[str]]:
 
 
 def test_the_plan_names_the_server_the_workers_and_where_the_password_is() -> None:
-    made = beside.plan(WISHES, URL, "admin", True, {})
+    made = distributed.plan(WISHES, URL, "admin", True, {})
     plan = json.loads(made["plan"])
     assert plan["run"] == made["run"] == RUN and plan["print_result"] is True
     (target,) = plan["targets"]
@@ -82,10 +82,10 @@ def test_the_plan_names_the_server_the_workers_and_where_the_password_is() -> No
 
 def test_what_the_server_does_not_have_is_left_out_of_the_plan() -> None:
     without = {"artifact_serving_enabled": False}
-    weights = json.loads(beside.plan(WISHES, URL, "", True, without)["plan"])["weights"]
+    weights = json.loads(distributed.plan(WISHES, URL, "", True, without)["plan"])["weights"]
     assert "artifact_4k" not in weights and "log_batch_10" in weights
     with pytest.raises(BadInput, match="put_artifact_4k, which no task"):
-        beside.plan(WISHES | {"slos": {"put_artifact_4k": {"p95_ms": 9}}}, URL, "", True, without)
+        distributed.plan(WISHES | {"slos": {"put_artifact_4k": {"p95_ms": 9}}}, URL, "", True, without)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_what_the_server_does_not_have_is_left_out_of_the_plan() -> None:
 )
 def test_bad_wishes_are_refused_before_there_is_an_object(wishes: dict[str, Any], allowed: bool, words: str) -> None:
     with pytest.raises(BadInput, match=words):
-        beside.plan(WISHES | wishes, URL, "", allowed, {})
+        distributed.plan(WISHES | wishes, URL, "", allowed, {})
 
 
 def test_the_masters_log_becomes_progress_result_and_reports(tmp_path: Path) -> None:
@@ -151,10 +151,10 @@ def test_a_master_that_fails_is_named_with_its_reason_and_what_was_made_is_remov
 def test_cgroups_of_version_1_say_the_same() -> None:
     old = "usage_nsec 2500000000\ninactive_file 5\ntotal_inactive_file 100000000\ncurrent 300000000\n"
     network = CGROUP[CGROUP.index("  sl") :]
-    assert in_cluster.read_cgroup(old + network) == in_cluster.read_cgroup(CGROUP)
-    assert in_cluster.read_cgroup(CGROUP) == {"cpu_seconds": 2.5, "memory_bytes": 2e8, "connections": 1}
+    assert kubernetes.read_cgroup(old + network) == kubernetes.read_cgroup(CGROUP)
+    assert kubernetes.read_cgroup(CGROUP) == {"cpu_seconds": 2.5, "memory_bytes": 2e8, "connections": 1}
 
 
 def test_a_container_that_does_not_show_its_cgroup_is_not_measured() -> None:
     with pytest.raises(ClusterError, match="does not show its cgroup"):
-        in_cluster.read_cgroup("cat: cpu.stat: No such file or directory")
+        kubernetes.read_cgroup("cat: cpu.stat: No such file or directory")

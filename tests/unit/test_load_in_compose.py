@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import docker
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import inspect
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import beside
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.in_compose import InCompose
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import distributed
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.compose import InCompose
 from load_results import entry, raw
 from support.playbooks import REPOSITORY, PlayResult, run_play
 
@@ -30,9 +30,9 @@ class Engine:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, state: str, *printed: str) -> None:
         self.state, self.printed = state, list(printed)
         self.ran: list[list[str]] = []
-        monkeypatch.setattr(docker, "find", lambda _name: self.found())
-        monkeypatch.setattr(docker, "log", lambda _name: self.printed)
-        monkeypatch.setattr(docker, "run_ops", self.run_ops)
+        monkeypatch.setattr(inspect, "find", lambda _name: self.found())
+        monkeypatch.setattr(inspect, "log", lambda _name: self.printed)
+        monkeypatch.setattr(runner, "run_ops", self.run_ops)
 
     def found(self) -> dict[str, Any] | None:
         return {"state": self.state, "problem": f"{self.state}, exit status 1"} if self.state else None
@@ -46,7 +46,7 @@ class Engine:
 
     def follow(self, folder: Path) -> dict[str, Any]:
         place = InCompose("compose.yaml", "mlflow-load-master", [], ["--username", "admin"])
-        return beside.follow(place, WISHES, URL, folder, 0.1)
+        return distributed.follow(place, WISHES, URL, folder, 0.1)
 
 
 def test_the_masters_log_becomes_progress_result_and_reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_the_masters_log_becomes_progress_result_and_reports(monkeypatch: pytest
         ["clean-load", "--run", RUN, "--timeout", "60", "--username", "admin"],
     ]
     assert PROGRESS in (tmp_path / "progress.txt").read_text()
-    assert beside.returned(result, tmp_path)["reports"]["html"] == str(tmp_path / "report.html")
+    assert distributed.returned(result, tmp_path)["reports"]["html"] == str(tmp_path / "report.html")
     assert (tmp_path / "junit.xml").exists() and (tmp_path / "report.html").exists()
 
 
@@ -90,7 +90,7 @@ def test_a_containers_streams_are_read_as_one(monkeypatch: pytest.MonkeyPatch, t
     program.write_text("#!/bin/sh\necho said; echo complained >&2; echo said again\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert docker.log("any") == ["said", "complained", "said again"]
+    assert inspect.log("any") == ["said", "complained", "said again"]
 
 
 def rendered(**wishes: Any) -> PlayResult:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import docker
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import client, inspect
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.resources import Watch, Watched, watched
 
@@ -94,7 +94,7 @@ def test_a_server_in_a_container_is_all_processes_of_that_container_and_no_other
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     identity = "5d" * 32
-    monkeypatch.setattr(docker, "identity", lambda name: {"mlflow-server-1": identity}[name])
+    monkeypatch.setattr(inspect, "identity", lambda name: {"mlflow-server-1": identity}[name])
     paths = {10: f"/docker/{identity}", 11: f"/system.slice/docker-{identity}.scope", 12: f"/docker/{'7e' * 32}"}
     for pid, path in paths.items():
         process(tmp_path, pid, group=pid, cpu_seconds=1, pss_kib=1024)
@@ -109,9 +109,9 @@ def test_a_container_that_is_not_there_is_not_measured_and_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(name: str) -> str:
-        raise docker.DockerError(f"docker inspect --type=container failed: No such container: {name}")
+        raise client.DockerError(f"docker inspect --type=container failed: No such container: {name}")
 
-    monkeypatch.setattr(docker, "identity", none)
+    monkeypatch.setattr(inspect, "identity", none)
     (server,) = watched([{"name": "one", "container": "gone"}])
     server.look(0.0, tmp_path)
     assert "No such container: gone" in server.summary()["why_not"]

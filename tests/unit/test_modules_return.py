@@ -38,8 +38,8 @@ def test_no_returned_key_is_one_that_ansible_reads(module: Path) -> None:
 
 
 def test_a_look_at_a_process_returns_what_is_documented_and_nothing_that_ansible_reads(tmp_path: Path) -> None:
-    from ansible_collections.mlops.mlflow.plugins.module_utils._engine import process
+    from ansible_collections.mlops.mlflow.plugins.module_utils._engine.host import inspect
 
-    found = process.look(str(tmp_path)).as_dict()
+    found = inspect.gather(str(tmp_path)).as_dict()
     assert set(found) == set(documented(REPOSITORY / "plugins/modules/mlflow_process_info.py"))
     assert RESERVED & set(found) == set()

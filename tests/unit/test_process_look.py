@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import process
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.host import inspect
 
 
 @pytest.fixture
@@ -28,53 +28,53 @@ def held_port() -> Iterator[int]:
 
 
 def test_a_port_that_somebody_listens_on_is_taken(tmp_path: Path, listener: int) -> None:
-    assert process.look(str(tmp_path), port=listener).port == "taken"
+    assert inspect.gather(str(tmp_path), port=listener).port == "taken"
 
 
 def test_a_taken_port_is_not_ours_only_because_our_launch_names_it(tmp_path: Path, listener: int) -> None:
     (tmp_path / "launch.json").write_text(json.dumps({"argv": ["python", "--port", str(listener)]}))
-    assert process.look(str(tmp_path), port=listener).port == "taken", "no supervisor runs a server here"
+    assert inspect.gather(str(tmp_path), port=listener).port == "taken", "no supervisor runs a server here"
 
 
 def test_a_port_that_nobody_listens_on_is_free(tmp_path: Path, listener: int) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    assert process.look(str(tmp_path), port=port).port == "free"
+    assert inspect.gather(str(tmp_path), port=port).port == "free"
 
 
 def test_a_service_that_does_not_answer_is_named_with_the_reason(tmp_path: Path, listener: int, held_port: int) -> None:
     endpoints = [f"127.0.0.1:{listener}", f"127.0.0.1:{held_port}"]
-    found = process.look(str(tmp_path), endpoints=endpoints).out_of_reach
+    found = inspect.gather(str(tmp_path), endpoints=endpoints).out_of_reach
     assert found == {f"127.0.0.1:{held_port}": "Connection refused"}
 
 
 def test_a_folder_is_usable_when_it_can_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     folders = [str(tmp_path), str(tmp_path / "a" / "b"), str(tmp_path / "file" / "c"), "relative"]
-    assert process.look(str(tmp_path), directories=folders).unwritable == {
+    assert inspect.gather(str(tmp_path), directories=folders).unwritable == {
         str(tmp_path / "file" / "c"): f"{tmp_path / 'file'} is not a folder",
         "relative": "the path is not absolute",
     }
 
 
 def test_a_folder_with_a_path_too_long_for_a_socket_is_told(tmp_path: Path) -> None:
-    assert process.look("/" + "x" * 100).socket_too_long
-    assert not process.look("/srv/mlflow/server").socket_too_long
+    assert inspect.gather("/" + "x" * 100).socket_too_long
+    assert not inspect.gather("/srv/mlflow/server").socket_too_long
 
 
 def test_it_is_installed_only_when_every_expected_file_is_there(tmp_path: Path) -> None:
     there, missing = tmp_path / "there", tmp_path / "missing"
     there.touch()
-    assert process.look(str(tmp_path), expects=[str(there)]).installed
-    assert not process.look(str(tmp_path), expects=[str(there), str(missing)]).installed
-    assert not process.look(str(tmp_path), expects=[]).installed
+    assert inspect.gather(str(tmp_path), expects=[str(there)]).installed
+    assert not inspect.gather(str(tmp_path), expects=[str(there), str(missing)]).installed
+    assert not inspect.gather(str(tmp_path), expects=[]).installed
 
 
 def test_it_says_which_version_is_deployed_and_with_which_python(tmp_path: Path) -> None:
     python = tmp_path / "environments" / "3.12.0-0a1b2c3d4e" / "bin" / "python"
     (python.parents[1] / "lib" / "python3.11" / "site-packages" / "mlflow-3.12.0.dist-info").mkdir(parents=True)
-    assert process.look(str(tmp_path)).deployed == ""
+    assert inspect.gather(str(tmp_path)).deployed == ""
     (tmp_path / "launch.json").write_text(json.dumps({"argv": [str(python), "-m", "uvicorn"]}))
-    found = process.look(str(tmp_path))
+    found = inspect.gather(str(tmp_path))
     assert (found.deployed, found.interpreter) == ("3.12.0", str(python))

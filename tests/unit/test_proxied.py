@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import proxied
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import artifact_proxy
 from support.environments import Environments
 
 # What the server asks its store before it tells clients to transfer artifacts themselves.
@@ -25,9 +25,9 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plugins")
     information = folder / "mlops_mlflow_proxied-1.dist-info"
     information.mkdir()
-    (folder / "mlops_mlflow_proxied.py").write_text(Path(str(proxied.__file__)).read_text())
+    (folder / "mlops_mlflow_proxied.py").write_text(Path(str(artifact_proxy.__file__)).read_text())
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: mlops-mlflow-proxied\nVersion: 1\n")
-    (information / "entry_points.txt").write_text(proxied.ENTRY_POINTS)
+    (information / "entry_points.txt").write_text(artifact_proxy.ENTRY_POINTS)
     return folder
 
 

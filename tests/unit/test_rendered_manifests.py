@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.footprint import quantity
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import doors
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.requirements import quantity
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
 from rendered import CASES, COMPONENT, Deployment, Object, Pod, leaves, render, template_of
 
 API_VERSIONS = {
@@ -788,7 +788,7 @@ def test_a_backup_knows_all_that_the_server_works_on(deployment: Deployment) -> 
             assert given["destination"] in mounts
         for path in given.get("secrets", {}).values():
             assert any(path.startswith(mount + "/") for mount in mounts)
-        doors.check_keys(given)
+        commands.check_keys(given)
 
 
 def test_a_backup_of_a_volume_that_one_node_mounts_runs_there(deployments: dict[str, Deployment]) -> None:

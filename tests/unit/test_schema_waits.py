@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import schema
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import (
     DatabaseMissing,
     DatabaseUnavailable,

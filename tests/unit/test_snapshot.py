@@ -22,14 +22,14 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot impo
     artifacts,
     backup,
     chunks,
-    inspect,
+    fingerprint,
     layout,
     manifest,
     restore,
-    secrets,
+    verify,
 )
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot.cloud import Place, connect
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot.folder import Folder
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.cloud import Place, connect
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.folder import Folder
 from snapshots import NAMES, Small
 
 
@@ -244,7 +244,7 @@ def test_secrets_are_recognised_but_not_written(small: Small) -> None:
     report = restore.run(small.place, taken.id, other, restore.Options(), drill=True)
     assert report.secrets == {"flask-secret-key": "another"}
     assert any("flask-secret-key is another" in note for note in report.notes)
-    assert secrets.compare(taken.secrets, {}) == {"flask-secret-key": "not given"}
+    assert fingerprint.compare(taken.secrets, {}) == {"flask-secret-key": "not given"}
 
 
 def only(small: Small, kind: str, number: int = 0) -> Path:
@@ -281,7 +281,7 @@ def test_a_damaged_destination_is_refused_and_what_is_live_stays(
     assert (small.state(), small.litter()) == (before, [])
     if kind == "manifests":
         return
-    assert inspect.verify(small.place, taken.id).problems
+    assert verify.verify(small.place, taken.id).problems
     if damage != "tampered":  # the next backup stores again what is missing or of another size
         small.backup()
         assert small.restore("latest", drill=True).rows["tracking"]["metrics"] == 20_001
@@ -289,10 +289,10 @@ def test_a_damaged_destination_is_refused_and_what_is_live_stays(
 
 def test_verify_says_that_all_is_well_only_when_it_is(small: Small) -> None:
     taken = small.backup()
-    result = inspect.verify(small.place, "latest")
+    result = verify.verify(small.place, "latest")
     assert (result.snapshot, result.problems, result.objects) == (taken.id, [], len(NAMES) + 1)
     assert result.size == taken.size
-    part = inspect.verify(small.place, "latest", share=0.5, seed=1)
+    part = verify.verify(small.place, "latest", share=0.5, seed=1)
     assert 0 < part.objects < result.objects
 
 
@@ -375,7 +375,7 @@ def test_two_backups_at_once_are_both_whole(small: Small) -> None:
         thread.join()
     assert len({one.id for one in taken}) == 2
     for one in taken:
-        assert inspect.verify(small.place, one.id).problems == []
+        assert verify.verify(small.place, one.id).problems == []
 
 
 def test_a_backup_that_takes_too_long_is_no_snapshot(small: Small) -> None:
@@ -385,11 +385,11 @@ def test_a_backup_that_takes_too_long_is_no_snapshot(small: Small) -> None:
 
 
 def test_an_overdue_backup_is_said(small: Small) -> None:
-    assert inspect.overdue(None, 24) == "there is no snapshot"
+    assert verify.overdue(None, 24) == "there is no snapshot"
     summary = small.backup().summary()
-    assert inspect.overdue(summary, 24) is None
+    assert verify.overdue(summary, 24) is None
     old = summary | {"created": "2026-01-01T00:00:00+00:00"}
-    assert "and 24 h are allowed" in str(inspect.overdue(old, 24))
+    assert "and 24 h are allowed" in str(verify.overdue(old, 24))
 
 
 def test_a_list_survives_and_tells_when_it_was_changed(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import ops
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cli, protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import doors
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
 from snapshots import Small
 from support.playbooks import REPOSITORY
 from test_modules_return import RESERVED, documented
@@ -39,14 +39,14 @@ def keys(module: str) -> set[str]:
 
 def test_results_are_those_that_the_modules_document(small: Small) -> None:
     given = settings(small)
-    taken = doors.take(given, check=False)
+    taken = commands.create_backup(given, check=False)
     inner = documented(REPOSITORY / "plugins/modules/mlflow_backup.py")["snapshot"]["contains"]
     assert set(taken["snapshot"]) == set(inner)
     results = {
-        "mlflow_backup": taken | doors.prune(given, check=False),
-        "mlflow_backup_info": doors.info(given, verify="all"),
-        "mlflow_restore": doors.bring_back(given, check=False)
-        | doors.bring_back(given | {"state": "cleaned", "replaced": []}, check=False),
+        "mlflow_backup": taken | commands.prune_snapshots(given, check=False),
+        "mlflow_backup_info": commands.describe(given, verify="all"),
+        "mlflow_restore": commands.restore_snapshot(given, check=False)
+        | commands.restore_snapshot(given | {"state": "cleaned", "replaced": []}, check=False),
     }
     for module, result in results.items():
         assert set(result) - {"changed"} == keys(module), module
@@ -55,20 +55,20 @@ def test_results_are_those_that_the_modules_document(small: Small) -> None:
 
 
 def test_check_mode_looks_and_writes_nothing(small: Small) -> None:
-    assert doors.take(settings(small), check=True) == {"changed": True}
+    assert commands.create_backup(settings(small), check=True) == {"changed": True}
     assert not Path(small.place.uri).exists()
     small.backup()
     before = small.state()
-    report = doors.bring_back(settings(small), check=True)
+    report = commands.restore_snapshot(settings(small), check=True)
     assert (report["changed"], report["rows"], report["artifacts"]) == (True, {}, 0)
-    assert doors.bring_back(settings(small, drill=True), check=True)["changed"] is False
+    assert commands.restore_snapshot(settings(small, drill=True), check=True)["changed"] is False
     assert (small.state(), small.litter()) == (before, [])
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any], str]:
-    code = ops.main(arguments)
+    code = cli.main(arguments)
     said = capsys.readouterr()
-    return code, ops.result_of(said.out), said.err
+    return code, protocol.result_of(said.out), said.err
 
 
 def test_the_commands_do_what_the_modules_do(small: Small, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,8 +102,8 @@ def test_a_failed_backup_is_remembered_and_found(
 
 
 def test_an_overdue_backup_is_a_problem(small: Small) -> None:
-    assert doors.info(settings(small, max_age_hours=26))["problems"] == ["there is no snapshot"]
-    assert doors.info(settings(small))["healthy"] is True  # nobody asked how old
+    assert commands.describe(settings(small, max_age_hours=26))["problems"] == ["there is no snapshot"]
+    assert commands.describe(settings(small))["healthy"] is True  # nobody asked how old
 
 
 @pytest.mark.parametrize(
@@ -122,13 +122,13 @@ def test_wrong_settings_are_refused_by_name(small: Small, change: dict[str, Any]
     assert small.store
     given = settings(small) | change
     with pytest.raises(BadInput, match=words):
-        (doors.prune if "keep_days" in change else doors.take)(given, check=True)
+        (commands.prune_snapshots if "keep_days" in change else commands.create_backup)(given, check=True)
 
 
 def test_settings_with_an_unknown_key_are_refused(tmp_path: Path) -> None:
     (tmp_path / "s").write_text('{"destinaton": "/x"}')
     with pytest.raises(BadInput, match="unknown keys: destinaton"):
-        doors.read(str(tmp_path / "s"))
+        commands.read(str(tmp_path / "s"))
 
 
 def test_secrets_of_a_destination_come_from_files_or_the_environment(
@@ -136,6 +136,6 @@ def test_secrets_of_a_destination_come_from_files_or_the_environment(
 ) -> None:
     (tmp_path / "key").write_text("from-file\n")
     monkeypatch.setenv("MLFLOW_BACKUP_SECRET_KEY", "from-environment")
-    place = doors.destination({"destination": "s3://b", "access_key_file": str(tmp_path / "key")})
+    place = commands.destination({"destination": "s3://b", "access_key_file": str(tmp_path / "key")})
     assert (place.access_key, place.secret_key) == ("from-file", "from-environment")
     assert "from-" not in repr(place)

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import SnapshotError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import folder, inspect, manifest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot.cloud import Place
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import manifest, verify
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage import folder
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.cloud import Place
 from snapshots import Small
 
 
@@ -43,7 +44,7 @@ def test_a_disk_that_fills_up_during_a_backup_is_named_and_the_next_backup_goes_
     assert manifest.ids(small.store) == [] and small.state() == state
     assert not [path for path in (Path(small.place.uri) / "incoming").rglob("*") if path.is_file()]
     taken = small.backup()
-    assert inspect.verify(small.place, taken.id).problems == []
+    assert verify.verify(small.place, taken.id).problems == []
 
 
 def test_a_restore_without_room_is_refused_before_anything_is_written(
@@ -79,7 +80,7 @@ def test_a_real_disk_that_is_full(small: Small, tiny_disk: Path) -> None:
         small.backup()
     (small.artifacts / "1/too-big").unlink()
     taken = small.backup()
-    assert inspect.verify(small.place, taken.id).problems == []
+    assert verify.verify(small.place, taken.id).problems == []
 
 
 def test_a_real_disk_that_is_full_where_the_live_data_is(small: Small, tiny_disk: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import gentle
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import throttle
 from processes import has_ended, state, until
 
 BUSY, IDLE = [100, 0, 0, 0, 0, 0, 0, 0], [0, 50, 0, 30, 20, 0, 0, 0]
@@ -20,13 +20,13 @@ BUSY, IDLE = [100, 0, 0, 0, 0, 0, 0, 0], [0, 50, 0, 30, 20, 0, 0, 0]
 # A backup on a machine that is always busy.
 BACKUP = """
 import itertools, subprocess
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import gentle
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import throttle
 
 readings = itertools.count(1)
-gentle._times = lambda: [next(readings), 0, 0, 0, 0, 0, 0, 0]
+throttle._times = lambda: [next(readings), 0, 0, 0, 0, 0, 0, 0]
 child = subprocess.Popen(["sleep", "60"], process_group=0)
 print(child.pid, flush=True)
-with gentle.giving_way(child, 60):
+with throttle.giving_way(child, 60):
     child.wait()
 """
 
@@ -41,9 +41,9 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
 
 def test_time_of_nice_programs_and_of_waiting_for_disks_is_time_to_spare() -> None:
     cores = os.cpu_count() or 1
-    assert gentle.spare_cores([0] * 8, BUSY) == 0
-    assert gentle.spare_cores([0] * 8, IDLE) == cores
-    assert gentle.spare_cores([7] * 8, [57, 17, 17, 27, 7, 7, 7, 17]) == pytest.approx(cores * 30 / 100)
+    assert throttle.spare_cores([0] * 8, BUSY) == 0
+    assert throttle.spare_cores([0] * 8, IDLE) == cores
+    assert throttle.spare_cores([7] * 8, [57, 17, 17, 27, 7, 7, 7, 17]) == pytest.approx(cores * 30 / 100)
 
 
 @pytest.mark.parametrize(("spent", "least", "most"), [(BUSY, 0.6, 1.0), (IDLE, 0.0, 0.5)], ids=["busy", "idle"])
@@ -55,8 +55,8 @@ def test_a_program_is_held_most_of_the_time_only_where_others_are_busy(
     most: float,
 ) -> None:
     readings = count(1)
-    monkeypatch.setattr(gentle, "_times", lambda: [number * value for number in [next(readings)] for value in spent])
-    with gentle.giving_way(child, 60):
+    monkeypatch.setattr(throttle, "_times", lambda: [number * value for number in [next(readings)] for value in spent])
+    with throttle.giving_way(child, 60):
         states = []
         for _ in range(150):
             time.sleep(0.02)
@@ -69,8 +69,8 @@ def test_a_program_is_not_held_any_more_when_patience_is_over(
     child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readings = count(1)
-    monkeypatch.setattr(gentle, "_times", lambda: [next(readings), 0, 0, 0, 0, 0, 0, 0])
-    with gentle.giving_way(child, 0.5):
+    monkeypatch.setattr(throttle, "_times", lambda: [next(readings), 0, 0, 0, 0, 0, 0, 0])
+    with throttle.giving_way(child, 0.5):
         until(lambda: state(child.pid) == "T", "it was never held")
         until(lambda: not [one for one in threading.enumerate() if one.name == "gentle"], "it is held again and again")
         assert state(child.pid) != "T"

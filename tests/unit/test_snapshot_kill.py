@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import schema
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import SchemaError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import inspect, manifest, swap
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import manifest, swap, verify
 from snapshots import Small
 
 POINTS = 24
@@ -83,10 +83,10 @@ def test_a_backup_killed_anywhere_leaves_no_half_snapshot_and_the_next_one_succe
         snapshots = manifest.ids(after.store)
         outcomes.add(len(snapshots))
         for snapshot in snapshots:  # what is there is whole
-            assert inspect.verify(after.place, snapshot).problems == [], f"killed at {point}"
+            assert verify.verify(after.place, snapshot).problems == [], f"killed at {point}"
         assert after.state() == state
         taken = after.backup()
-        assert inspect.verify(after.place, taken.id).problems == [], f"the backup after one killed at {point}"
+        assert verify.verify(after.place, taken.id).problems == [], f"the backup after one killed at {point}"
         assert taken.databases["tracking"].rows["metrics"] == 25_000
         shutil.rmtree(home)
     assert 1 in outcomes

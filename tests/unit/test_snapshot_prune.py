@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, SnapshotError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import inspect, layout, manifest, marks
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import layout, manifest, verify
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import prune as marks
 from snapshots import NAMES, Small
 
 HOUR = 3600.0
@@ -76,7 +77,7 @@ def test_what_only_a_removed_snapshot_held_goes_a_day_later(small: Small, clock:
     clock.hours = 74
     second = prune(small)
     assert second.deleted == first.marked and second.freed > 0
-    assert inspect.verify(small.place, newest.id).problems == []
+    assert verify.verify(small.place, newest.id).problems == []
     assert not [key for key in small.objects() if key.startswith(layout.MARKS)]
     clock.hours = 120
     assert not prune(small).changed
@@ -105,7 +106,7 @@ def test_other_deployments_in_the_same_place_are_left_alone(small: Small, clock:
         result = marks.prune(small.store, name="other", keep_days=0, keep_count=1, max_seconds=24 * HOUR)
         assert not result.changed
         clock.hours += 48
-    assert [inspect.verify(small.place, one).problems for one in taken] == [[], []]
+    assert [verify.verify(small.place, one).problems for one in taken] == [[], []]
 
 
 def during(small: Small, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> manifest.Manifest:
@@ -134,7 +135,7 @@ def test_a_prune_while_a_snapshot_is_written_removes_nothing_of_it(
     running = during(small, monkeypatch, mark)
     clock.hours = 120
     assert not prune(small).deleted
-    assert inspect.verify(small.place, running.id).problems == []
+    assert verify.verify(small.place, running.id).problems == []
     assert small.restore(running.id, drill=True).artifacts == len(NAMES)
 
 
@@ -147,7 +148,7 @@ def test_a_snapshot_that_begins_after_the_mark_does_not_rely_on_what_goes(small:
     assert later.new_bytes > 0.9 * first.new_bytes
     clock.hours = 96
     assert prune(small).deleted == marked
-    assert inspect.verify(small.place, later.id).problems == []
+    assert verify.verify(small.place, later.id).problems == []
     again = small.backup()  # and the next one finds those that were stored beside
     assert again.new_bytes < 0.01 * first.new_bytes
     assert small.restore(again.id, drill=True).artifacts == len(NAMES)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import starter, trial
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, ServerError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.health import Wanted
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import trial
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.health import Wanted
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import starter
 from intents import AUTH, computed, option
 from processes import has_ended, until
 

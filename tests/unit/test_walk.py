@@ -9,8 +9,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import walk
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import comparison
 
 MIB = 1024**2
 FAILED = """
@@ -53,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_was_measured_stands_side_by_side(folder: Path) -> None:
-    text = walk.markdown(walk.read(folder, ["good", "bad"]))
+    text = comparison.markdown(comparison.read(folder, ["good", "bad"]))
     for line in (
         "| From nothing to ready | s | 31.4 | - |",
         "| Random forest, logged | s | 3.5 | - |",
@@ -69,33 +69,37 @@ def test_what_was_measured_stands_side_by_side(folder: Path) -> None:
 
 
 def test_a_target_that_failed_is_reported_with_step_and_reason(folder: Path) -> None:
-    walked = walk.read(folder, ["good", "bad"])
-    said = walk.sentence(walked)
+    walked = comparison.read(folder, ["good", "bad"])
+    said = comparison.sentence(walked)
     assert said == (
         "1 of 2 targets went through. bad failed at deploy: Port 5099 is taken by another process: free it."
     )
-    assert "| training | 2 s | not tried |" in walk.markdown(walked)
+    assert "| training | 2 s | not tried |" in comparison.markdown(walked)
 
 
 def test_a_load_whose_client_was_the_bottleneck_is_noted(folder: Path) -> None:
     file = folder / "good/load/result.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"client": {"reasons": ["a core was full"]}}))
-    walked = walk.read(folder, ["good", "bad"])
+    walked = comparison.read(folder, ["good", "bad"])
     note = "good: The client or its machine was the bottleneck, so the server may be better than this: a core was full."
-    assert walk.notes(walked) == [note]
-    assert note in walk.markdown(walked) and note in walk.html(walked)
+    assert comparison.notes(walked) == [note]
+    assert note in comparison.markdown(walked) and note in comparison.html(walked)
 
 
 def test_a_long_reason_with_bars_does_not_break_the_table(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     said = f"\n    msg: a | b {'and more ' * 40}\n"
     (tmp_path / "one/steps.json").write_text(json.dumps([step("deploy", False, 3.0, said)]))
-    row = next(line for line in walk.markdown(walk.read(tmp_path, ["one"])).splitlines() if line.startswith("| deploy"))
+    row = next(
+        line
+        for line in comparison.markdown(comparison.read(tmp_path, ["one"])).splitlines()
+        if line.startswith("| deploy")
+    )
     assert row.startswith("| deploy | failed: a \\| b and more") and len(row) < 130
 
 
 def test_steps_stand_in_their_order_also_when_the_first_target_failed(folder: Path) -> None:
-    text = walk.markdown(walk.read(folder, ["bad", "good"]))
+    text = comparison.markdown(comparison.read(folder, ["bad", "good"]))
     assert text.index("| deploy |") < text.index("| training |") < text.index("| destroy |")
 
 
@@ -109,27 +113,27 @@ def test_the_reason_of_a_command_that_failed_is_what_it_said() -> None:
     stderr_lines: <omitted>
     stdout: ''
 """
-    assert walk.reason(output) == "error: Request failed cause: dns error"
+    assert comparison.reason(output) == "error: Request failed cause: dns error"
 
 
 @pytest.mark.parametrize("output", ["", "no playbook at all"])
 def test_a_step_that_left_no_message_has_a_reason_too(output: str) -> None:
-    assert walk.reason(output)
+    assert comparison.reason(output)
 
 
 def test_a_target_that_the_walk_never_came_to_is_named(folder: Path) -> None:
     with pytest.raises(BadInput, match="the walk did not come to never"):
-        walk.read(folder, ["good", "never"])
+        comparison.read(folder, ["good", "never"])
 
 
 def test_a_broken_record_is_named(folder: Path) -> None:
     (folder / "good/training.json").write_text("{")
     with pytest.raises(BadInput, match=r"good/training\.json cannot be read"):
-        walk.read(folder, ["good"])
+        comparison.read(folder, ["good"])
 
 
 def test_the_page_is_well_formed_and_loads_nothing_from_elsewhere(folder: Path) -> None:
-    page = walk.html(walk.read(folder, ["good", "bad"]))
+    page = comparison.html(comparison.read(folder, ["good", "bad"]))
     opened: list[str] = []
 
     class Reader(HTMLParser):
@@ -147,7 +151,7 @@ def test_the_page_is_well_formed_and_loads_nothing_from_elsewhere(folder: Path) 
 
 
 def test_all_forms_are_written(folder: Path) -> None:
-    paths = walk.write(walk.read(folder, ["good"]), folder)
+    paths = comparison.write(comparison.read(folder, ["good"]), folder)
     assert set(paths) == {"json", "markdown", "html", "picture"}
     assert "](walk.svg)" in Path(paths["markdown"]).read_text()
     drawn = ElementTree.parse(paths["picture"]).getroot()  # noqa: S314

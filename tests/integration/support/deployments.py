@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import health
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client, Server
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health
 
 from .environments import Environments
 from .playbooks import REPOSITORY, PlayResult, run_playbook

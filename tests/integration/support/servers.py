@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import health, launch, starter
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client, Server
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health, launch
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import starter
 
 from .ports import free_port
 

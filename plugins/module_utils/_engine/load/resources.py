@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .. import docker
+from ..compose import inspect
 from ..errors import BadInput, EngineError
 
 _TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -58,7 +58,7 @@ class Watched:
         """Take a moment. What cannot be seen is remembered as the reason, and is no error."""
         if self.container:
             try:
-                self._identity = self._identity or docker.identity(self.container)
+                self._identity = self._identity or inspect.identity(self.container)
             except EngineError as error:
                 self.why_not = str(error).rstrip(".")
                 return

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import SnapshotError
+from ..storage.base import BLOCK, Gone, Store
+from ..storage.cloud import Place, connect
+from ..storage.folder import Folder
 from . import layout
-from .cloud import Place, connect
-from .folder import Folder
-from .store import BLOCK, Gone, Store
 
 # Folders at the root with such a name are a restore's own.
 OURS = ".mlops-"

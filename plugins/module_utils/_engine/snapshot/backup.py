@@ -18,14 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import schema
+from .. import progress
 from ..connection import DatabaseUri
+from ..database import postgresql, schema, sqlite
 from ..errors import SnapshotError
-from . import artifacts, chunks, gentle, layout, manifest, marks, postgresql, progress, secrets, sqlite
-from .cloud import Place, connect
-from .folder import Folder
+from ..storage.base import Store
+from ..storage.cloud import Place, connect
+from ..storage.folder import Folder
+from . import artifacts, chunks, fingerprint, layout, manifest, prune, throttle
 from .manifest import Database, DumpFile, Manifest
-from .store import Store
 
 TRACKING, AUTH = "tracking", "auth"
 VERSION_TABLES = {TRACKING: schema.TRACKING[1], AUTH: schema.AUTH[1]}
@@ -90,7 +91,7 @@ def create(source: Source, destination: Place, options: Options, say: progress.S
     store = connect(destination)
     created = manifest.now()
     # Read after the beginning was noted: what is condemned from now on outlives this backup.
-    condemned = marks.condemned(store)
+    condemned = prune.condemned(store)
     before = _newest(store, source)
     left_out: list[dict[str, str]] = []
     with _abandoned_on_failure(store), scratch_folder(store, options.scratch_dir) as scratch:
@@ -127,7 +128,7 @@ def create(source: Source, destination: Place, options: Options, say: progress.S
                 databases=databases,
                 artifacts=stored,
                 left_out=left_out,
-                secrets={name: secrets.fingerprint(value) for name, value in source.secrets.items()},
+                secrets={name: fingerprint.fingerprint(value) for name, value in source.secrets.items()},
                 new_bytes=new_bytes,
             ),
         )
@@ -279,7 +280,7 @@ class _Dump:
                 own_group=self._options.gentle,
             )
             # A quarter of its time, so that the rest is enough for a dump that nobody holds.
-            with gentle.giving_way(process, self._options.max_seconds / 4) if self._options.gentle else nullcontext():
+            with throttle.giving_way(process, self._options.max_seconds / 4) if self._options.gentle else nullcontext():
                 files = self._follow(process, target)
             return Database(
                 kind="postgresql",

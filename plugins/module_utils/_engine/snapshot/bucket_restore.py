@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import SnapshotError
+from ..storage.base import Store
+from ..storage.cloud import Cloud, Place, connect
 from . import layout
 from .artifacts import OURS, Changing, checked, object_of
-from .cloud import Cloud, Place, connect
-from .store import Store
 
 _ASIDE = f"{OURS}before/"
 

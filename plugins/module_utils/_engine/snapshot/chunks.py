@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import MissingLibrary, SnapshotError
+from ..storage.base import Store
 from . import layout
-from .store import Store
 
 # Part of the format only in so far as another average finds fewer chunks again.
 _AVERAGE = 64 << 10

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import MissingLibrary, SnapshotError
-from .store import BLOCK, Store
+from ..storage.base import BLOCK, Store
 
 MANIFESTS, ARTIFACTS, LISTS, PACKS, INDEXES, MARKS = (
     "manifests/",

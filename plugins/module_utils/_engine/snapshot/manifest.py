@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import BadInput, SnapshotError
+from ..storage.base import Gone, Store
 from . import layout
-from .store import Gone, Store
 
 FORMAT = "mlops.mlflow snapshot"
 VERSION = 1

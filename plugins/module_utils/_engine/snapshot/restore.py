@@ -15,15 +15,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .. import schema
+from .. import progress
 from ..connection import DatabaseUri
+from ..database import loading, postgresql, schema, sqlite
 from ..errors import BadInput, EngineError, MissingLibrary, SnapshotError
-from . import artifacts, bucket_restore, chunks, layout, loading, manifest, postgresql, progress, secrets, sqlite, swap
+from ..storage.base import Store
+from ..storage.cloud import Place, connect
+from ..storage.durable import fsync
+from . import artifacts, bucket_restore, chunks, fingerprint, layout, manifest, swap
 from .backup import AUTH, TRACKING, scratch_folder
-from .cloud import Place, connect
-from .disk import fsync
 from .manifest import Database, Manifest
-from .store import Store
 
 _KINDS = {TRACKING: schema.TRACKING, AUTH: schema.AUTH}
 
@@ -80,7 +81,7 @@ def check(destination: Place, wanted: str, target: Target, options: Options, *, 
     """
     store = connect(destination, create=False)
     snapshot = manifest.find(store, wanted)
-    report = Report(snapshot, secrets.compare(snapshot.secrets, dict(target.secrets)))
+    report = Report(snapshot, fingerprint.compare(snapshot.secrets, dict(target.secrets)))
     wants = {what for what in target.databases if target.databases[what]}
     if missing := sorted(wants - set(snapshot.databases)):
         raise BadInput(f"The snapshot {snapshot.id} does not hold the database: {', '.join(missing)}.")

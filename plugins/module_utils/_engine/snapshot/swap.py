@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import SnapshotError
-from .disk import fsync
+from ..storage.durable import fsync
 
 JOURNAL = ".mlops-restore.json"
 

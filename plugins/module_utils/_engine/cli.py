@@ -1,0 +1,357 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""C(mlflow-ops): the engine's door for containers, beside the Ansible modules.
+
+The last line on stdout is the JSON that the module of the same name returns, behind PREFIX, because pod logs merge
+stdout and stderr; in a pod it also becomes the container's termination message. Secrets come from the environment
+(C(PGPASSWORD), C(MLFLOW_TRACKING_PASSWORD)) or from files (C(PGPASSWORD_FILE)), never from arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import sys
+from collections.abc import Callable, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import protocol
+from .database import migrations, schema
+from .errors import EngineError
+from .http import Server
+from .load import targets as load_targets
+from .server import gc, health, info, smoke, trial
+from .standalone import starter
+from .storage import bucket
+
+_BEING_CREATED = "wait also for databases and roles that do not exist yet"
+_TERMINATION_MESSAGE = Path("/dev/termination-log")
+# NAME_FILE names a file with the value of NAME. Only of these: AWS and others have variables of their own that end so.
+_FROM_FILES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "MLFLOW_AUTH_ADMIN_PASSWORD",
+    "MLFLOW_TRACKING_PASSWORD",
+    "PGPASSWORD",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Exit status 0: it held; 1: it did not, and the JSON says why; 2: usage."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], dict[str, Any]] = options.command
+    try:
+        take_secrets_from_files(os.environ)
+        result = command(options)
+    except EngineError as error:
+        result = {"failed": True, "msg": str(error)}
+    line = protocol.PREFIX + json.dumps({"interface": protocol.INTERFACE, **result}) + "\n"
+    sys.stdout.write(line)
+    sys.stdout.flush()
+    if os.getpid() == 1 and os.access(_TERMINATION_MESSAGE, os.W_OK):
+        _TERMINATION_MESSAGE.write_text(line)
+    return 1 if result.get("failed") else 0
+
+
+def take_secrets_from_files(environment: MutableMapping[str, str]) -> None:
+    """Give the variables of NAME_FILE their values, which so never stand in what C(docker inspect) shows.
+
+    :raises EngineError: a file cannot be read.
+    """
+    for name in _FROM_FILES:
+        if name not in environment and (file := environment.get(f"{name}_FILE")):
+            environment[name] = _text_of(file, f"The file {file} of {name}_FILE")
+
+
+def _exec(options: argparse.Namespace) -> dict[str, Any]:
+    if options.drain:
+        _keep(options)
+    uri = _launch(options.launch)["env"]["_MLFLOW_SERVER_FILE_STORE"]
+    uris = {"the backend store": (uri, schema.TRACKING), "the user database": (options.auth_uri, schema.AUTH)}
+    for what, (database, kind) in uris.items():
+        if database:
+            if options.being_created:
+                _reach(options, database)
+            schema.wait_until_current(database, os.environ.get("PGPASSWORD"), kind, what, options.wait_timeout, _say)
+    starter.start(Path(options.launch))
+
+
+def _launch(path: str) -> dict[str, Any]:
+    try:
+        launch: dict[str, Any] = json.loads(Path(path).read_text())
+        if "_MLFLOW_SERVER_FILE_STORE" not in launch["env"]:
+            raise KeyError("_MLFLOW_SERVER_FILE_STORE")
+    except (OSError, ValueError, KeyError) as error:
+        raise EngineError(
+            f"The launch file {path} cannot be read ({type(error).__name__}: {error}). The server's configuration "
+            f"must be mounted there: deploy again."
+        ) from error
+    return launch
+
+
+def _reach(options: argparse.Namespace, uri: str, role: str | None = None) -> None:
+    schema.wait_until_reachable(
+        uri, os.environ.get("PGPASSWORD"), options.wait_timeout, _say, options.being_created, role
+    )
+
+
+def _keep(options: argparse.Namespace) -> NoReturn:
+    """Become the keeper, which runs this command again without C(--drain)."""
+    own = [word for word in sys.argv[1:] if not word.startswith("--drain")]
+    keeper = [sys.executable, "-I", str(Path(__file__).with_name("standalone") / "drain.py")]
+    place = [f"--port={options.drain_port}", f"--seconds={options.drain}"]
+    os.execv(keeper[0], [*keeper, *place, "--", sys.argv[0], *own])  # noqa: S606
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"mlflow-ops waits: {text}\n")
+    sys.stdout.flush()
+
+
+def _schema_info(options: argparse.Namespace) -> dict[str, Any]:
+    return {**migrations.look(options.uri, os.environ.get("PGPASSWORD"), options.auth_uri), "version": _mlflow()}
+
+
+def _trial(options: argparse.Namespace) -> dict[str, Any]:
+    password = os.environ.get("PGPASSWORD")
+    return trial.run(
+        _launch(options.launch),
+        str(Path(__file__).with_name("standalone") / "starter.py"),
+        _server(options),
+        health.Wanted("full", options.version, options.database_uri, password),
+        seconds=options.wait_timeout,
+        smoke_test=options.smoke,
+    )
+
+
+def _version(_options: argparse.Namespace) -> dict[str, Any]:
+    return {"version": _mlflow(), "schema": schema.expected_revision(), "python": sys.version.split()[0]}
+
+
+def _mlflow() -> str:
+    return importlib.metadata.version("mlflow")
+
+
+def _bucket(options: argparse.Namespace) -> dict[str, Any]:
+    return bucket.ensure(options.uri, create=options.create, wait_seconds=options.wait_timeout)
+
+
+def _schema(options: argparse.Namespace) -> dict[str, Any]:
+    for uri in filter(None, (options.uri, options.auth_uri)):
+        _reach(options, uri, options.grantee)
+    result = schema.ensure(
+        options.uri,
+        os.environ.get("PGPASSWORD"),
+        grantee=options.grantee,
+        auth_uri=options.auth_uri,
+        admin=options.admin_username,
+        admin_password=os.environ.get("MLFLOW_AUTH_ADMIN_PASSWORD"),
+        migrate=options.migrate,
+        dry_run=options.check,
+    )
+    offered = result["max_connections"]
+    if options.connections and offered is not None and offered < options.connections:
+        raise EngineError(
+            f"The database offers {offered} connections, but {options.connections} were planned with. Set "
+            f"mlflow_database_max_connections to {offered}, or raise max_connections of the database."
+        )
+    return result
+
+
+def _health(options: argparse.Namespace) -> dict[str, Any]:
+    wanted = health.Wanted(options.level, options.version, options.database_uri, os.environ.get("PGPASSWORD"))
+    report = health.wait(_server(options), wanted, options.wait_timeout, 0.5)
+    return {**report.as_dict(), **({} if report.healthy else {"failed": True, "msg": report.verdict})}
+
+
+def _smoke(options: argparse.Namespace) -> dict[str, Any]:
+    return {"steps": smoke.run(_server(options))}
+
+
+def _info(options: argparse.Namespace) -> dict[str, Any]:
+    return info.read(_server(options))
+
+
+def _clean_load(options: argparse.Namespace) -> dict[str, Any]:
+    return load_targets.clean_up(_server(options), options.run).as_dict()
+
+
+def _gc(options: argparse.Namespace) -> dict[str, Any]:
+    from . import progress
+
+    password = os.environ.get("PGPASSWORD")
+    result = gc.run(
+        _server(options),
+        options.database_uri,
+        password,
+        options.older_than,
+        check=options.check,
+        say=progress.Lines(),
+    )
+    problems = result.get("problems")
+    return {**result, **({"failed": True, "msg": " ".join(problems)} if problems else {})}
+
+
+def _backup(options: argparse.Namespace) -> dict[str, Any]:
+    from . import progress
+    from .snapshot import commands, throttle
+
+    settings, say = commands.read(options.settings), progress.Lines()
+    if options.version:
+        settings["version"] = options.version
+    if options.gentle:
+        os.nice(throttle.NICENESS)
+    try:
+        result = commands.create_backup(settings, check=options.check, gentle=options.gentle, say=say)
+        if options.prune:
+            pruned = commands.prune_snapshots(settings, check=options.check, say=say)
+            result |= {**pruned, "changed": result["changed"] or pruned["changed"]}
+    except EngineError as error:
+        commands.record_result(settings, {"failed": True, "msg": str(error)})
+        raise
+    if not options.check:
+        commands.record_result(settings, result)
+    return result
+
+
+def _backup_info(options: argparse.Namespace) -> dict[str, Any]:
+    from . import progress
+    from .snapshot import commands
+
+    settings = commands.read(options.settings)
+    if options.snapshot:
+        settings["snapshot"] = options.snapshot
+    found = commands.describe(
+        settings, verify=options.verify, sample_percent=options.sample_percent, say=progress.Lines()
+    )
+    return {**found, **({} if found["healthy"] else {"failed": True, "msg": "; ".join(found["problems"])})}
+
+
+def _restore(options: argparse.Namespace) -> dict[str, Any]:
+    from . import progress
+    from .snapshot import commands
+
+    settings = commands.read(options.settings) | {"drill": options.drill}
+    if options.databases_only:
+        settings = {name: value for name, value in settings.items() if not name.startswith("artifacts_")}
+    if options.cleaned:
+        settings |= {"state": "cleaned", "replaced": options.cleaned}
+    if options.snapshot:
+        settings["snapshot"] = options.snapshot
+    return commands.restore_snapshot(settings, check=options.check, say=progress.Lines())
+
+
+def _server(options: argparse.Namespace) -> Server:
+    return Server(
+        url=options.url,
+        username=options.username or os.environ.get("MLFLOW_TRACKING_USERNAME"),
+        password=_password(options.password_file),
+        token=os.environ.get("MLFLOW_TRACKING_TOKEN"),
+        timeout=options.timeout,
+    )
+
+
+def _password(file: str | None) -> str | None:
+    if not file:
+        return os.environ.get("MLFLOW_TRACKING_PASSWORD")
+    return _text_of(file, f"The password file {file}")
+
+
+def _text_of(file: str, name: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8").rstrip("\n")
+    except OSError as error:
+        raise EngineError(f"{name} cannot be read: {error.strerror}.") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mlflow-ops", description="Operate MLflow from inside a container.")
+    subcommands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], dict[str, Any]], text: str) -> argparse.ArgumentParser:
+        # An abbreviation would take a --password for a --password-file, and the error would repeat it.
+        added = subcommands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        added.set_defaults(command=command)
+        return added
+
+    become = add("exec", _exec, "wait for the database schema, then become the server that a launch file describes")
+    become.add_argument("launch")
+    become.add_argument("--auth-uri")
+    become.add_argument("--wait-timeout", type=float, default=600.0)
+    become.add_argument("--being-created", action="store_true", help=_BEING_CREATED)
+    become.add_argument("--drain", type=float, default=0.0, help="seconds from SIGTERM until the server is told")
+    become.add_argument("--drain-port", type=int, default=5001, help="where a front asks whether to send requests")
+    add("version", _version, "say which interface, schema and Python this image has")
+    create = add("schema", _schema, "create the database schema where it is empty, refuse one that does not fit")
+    create.add_argument("--uri", required=True)
+    create.add_argument("--grantee")
+    create.add_argument("--auth-uri")
+    create.add_argument("--admin-username", default="admin")
+    create.add_argument("--migrate", action="store_true", help="bring an older schema to what this MLflow needs")
+    create.add_argument("--check", action="store_true", help="look only")
+    create.add_argument("--being-created", action="store_true", help=_BEING_CREATED)
+    create.add_argument("--connections", type=int, default=0, help="how many connections the database must offer")
+    create.add_argument("--wait-timeout", type=float, default=0.0, help="seconds for the database to come up")
+    looked = add("schema-info", _schema_info, "say which schema there is, and what migrations would do")
+    looked.add_argument("--uri", required=True)
+    looked.add_argument("--auth-uri")
+    store = add("bucket", _bucket, "prove that an S3 bucket can be used")
+    store.add_argument("--uri", required=True)
+    store.add_argument("--create", action="store_true", help="create it where it is missing")
+    store.add_argument("--wait-timeout", type=float, default=0.0, help="seconds for the endpoint to answer")
+    written = add("backup", _backup, "write a snapshot")
+    written.add_argument("--settings", required=True, help="JSON file with the options of the module mlflow_backup")
+    written.add_argument("--version", help="of the MLflow that serves, where it is not that of the settings")
+    written.add_argument("--prune", action="store_true", help="remove old snapshots afterwards")
+    written.add_argument("--gentle", action="store_true", help="give way to whatever else needs the processors")
+    written.add_argument("--check", action="store_true", help="look only whether it could begin")
+    listed = add("backup-info", _backup_info, "list snapshots, and read them again")
+    listed.add_argument("--settings", required=True, help="JSON file with the options of the module mlflow_backup_info")
+    listed.add_argument("--snapshot")
+    listed.add_argument("--verify", choices=["none", "sample", "all"], default="none")
+    listed.add_argument("--sample-percent", type=float, default=10.0)
+    for name, text in (("restore", "bring a snapshot back"), ("drill", "prove that a snapshot could be restored")):
+        restored = add(name, _restore, text)
+        restored.add_argument(
+            "--settings", required=True, help="JSON file with the options of the module mlflow_restore"
+        )
+        restored.add_argument("--snapshot")
+        restored.add_argument("--databases-only", action="store_true", help="leave the artifacts as they are")
+        restored.add_argument("--check", action="store_true", help="look only whether it would be refused")
+        restored.add_argument(
+            "--cleaned", action="append", metavar="NAME", help="remove what an earlier restore moved aside, by its name"
+        )
+        restored.set_defaults(drill=name == "drill")
+    asked = {
+        name: add(name, command, text)
+        for name, command, text in (
+            ("health", _health, "climb the ladder of checks"),
+            ("smoke", _smoke, "prove the server with the real client"),
+            ("info", _info, "say what the server is and holds"),
+            ("clean-load", _clean_load, "remove what a load test made and left"),
+            ("gc", _gc, "remove for good what users deleted"),
+            ("trial", _trial, "start what a launch file describes where no client finds it, prove it, end it"),
+        )
+    }
+    for command in asked.values():
+        command.add_argument("--url", default="http://127.0.0.1:5000")
+        command.add_argument("--timeout", type=float, default=10.0)
+        command.add_argument("--username")
+        command.add_argument("--password-file")
+    asked["clean-load"].add_argument("--run", required=True, help="the name with which everything begins that it made")
+    asked["gc"].set_defaults(timeout=120.0)
+    asked["gc"].add_argument("--database-uri", required=True)
+    asked["gc"].add_argument("--older-than", default="30d", help="how long ago it was deleted, such as 1d12h")
+    asked["gc"].add_argument("--check", action="store_true", help="say only what would be removed")
+    asked["health"].add_argument("--level", choices=health.LEVELS, default="ready")
+    asked["trial"].set_defaults(timeout=30.0)
+    asked["trial"].add_argument("launch")
+    asked["trial"].add_argument("--no-smoke", dest="smoke", action="store_false")
+    for name, seconds in (("health", 0.0), ("trial", 120.0)):
+        asked[name].add_argument("--version")
+        asked[name].add_argument("--database-uri")
+        asked[name].add_argument("--wait-timeout", type=float, default=seconds)
+    return parser

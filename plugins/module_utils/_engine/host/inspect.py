@@ -1,0 +1,201 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A server on the platform C(process), as the host sees it. Looks only; changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+SUPPORTED_PYTHON = ((3, 11), (3, 13))
+# Unix socket paths are limited to 108 characters on Linux and 104 on macOS, including the final zero.
+_SOCKET_LIMIT = 103
+_REACH_SECONDS = 10
+
+
+@dataclass
+class State:
+    """What was found.
+
+    C(port) is C(free), C(ours) or C(taken); C(program) is supervisor's or systemd's word for the server's state,
+    C(absent) where nothing supervises it; C(unwritable) and C(out_of_reach) map what cannot be used to the reason;
+    C(deployed) is the version of MLflow that the launch file starts, C(interpreter) what it is started with; both empty
+    where there is none.
+    """
+
+    python: str
+    python_supported: bool
+    systemd: bool
+    installed: bool
+    port: str
+    program: str
+    supervised: bool
+    pid: int | None
+    log: str | None
+    unwritable: dict[str, str] = field(default_factory=dict)
+    # Not "unreachable": Ansible takes a result with that key for a host that is.
+    out_of_reach: dict[str, str] = field(default_factory=dict)
+    checksums: dict[str, str] = field(default_factory=dict)
+    socket_too_long: bool = False
+    deployed: str = ""
+    interpreter: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def gather(
+    directory: str,
+    host: str = "127.0.0.1",
+    port: int = 5000,
+    name: str = "mlflow",
+    expects: list[str] | None = None,
+    directories: list[str] | None = None,
+    endpoints: list[str] | None = None,
+    checksums: list[str] | None = None,
+    supervision: str = "auto",
+) -> State:
+    """Look at one deployment.
+
+    :param directory: the server's folder (mlflow_server_dir).
+    :param expects: files that must all be there for C(installed).
+    :param directories: folders that must be writable, or creatable.
+    :param endpoints: HOST:PORT of services that the server will need.
+    :param checksums: files whose SHA-256 is wanted.
+    :param supervision: C(systemd), C(supervisor), or C(auto) to take what the host runs.
+    """
+    folder = Path(directory)
+    # Only the system's own systemd counts: a user's systemd ends with the last login unless lingering is on.
+    systemd = os.path.isdir("/run/systemd/system") and os.geteuid() == 0
+    use_systemd = systemd if supervision == "auto" else supervision == "systemd"
+    program, pid = _systemd(name) if use_systemd else _supervisor(folder, name)
+    log = folder / "server.log"
+    interpreter = next(iter(_launched(folder)), "")
+    return State(
+        python="{}.{}.{}".format(*sys.version_info[:3]),
+        python_supported=SUPPORTED_PYTHON[0] <= sys.version_info[:2] <= SUPPORTED_PYTHON[1],
+        systemd=systemd,
+        installed=bool(expects) and all(os.path.exists(path) for path in expects or []),
+        port=_port(folder, host, port, running=program in ("RUNNING", "STARTING", "active", "activating")),
+        program=program,
+        supervised=program not in ("absent", "unreachable"),
+        pid=pid,
+        log=str(log) if log.exists() and not use_systemd else None,
+        unwritable={path: reason for path in directories or [] if (reason := _unwritable(path))},
+        out_of_reach={place: reason for place in endpoints or [] if (reason := _out_of_reach(place))},
+        checksums={path: _sha256(path) for path in checksums or []},
+        socket_too_long=len(str(folder / "supervisor.sock")) > _SOCKET_LIMIT,
+        deployed=_deployed(interpreter),
+        interpreter=interpreter,
+    )
+
+
+def _supervisor(folder: Path, name: str) -> tuple[str, int | None]:
+    control, configuration = folder / "tools" / "bin" / "supervisorctl", folder / "supervisord.conf"
+    if not control.exists() or not configuration.exists():
+        return "absent", None
+    command = [str(control), "-c", str(configuration), "status", name]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    words = result.stdout.split()
+    if len(words) < 2 or words[0] != name:
+        return "unreachable", None
+    pid = words[words.index("pid") + 1].rstrip(",") if "pid" in words else ""
+    return words[1], int(pid) if pid.isdigit() else None
+
+
+def _systemd(name: str) -> tuple[str, int | None]:
+    command = ["systemctl", "show", f"{name}.service", "--property=LoadState,ActiveState,MainPID"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return "absent", None
+    found = dict(line.partition("=")[::2] for line in result.stdout.splitlines())
+    if found.get("LoadState") != "loaded":
+        return "absent", None
+    pid = int(found.get("MainPID") or 0)
+    return found.get("ActiveState", "unknown"), pid or None
+
+
+def _port(folder: Path, host: str, port: int, running: bool) -> str:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), port))
+            return "free"
+        except OSError:
+            pass
+    return "ours" if running and _launched_port(folder) == port else "taken"
+
+
+def _launched_port(folder: Path) -> int | None:
+    """The port that the present launch file asks for."""
+    options = dict(pairwise(_launched(folder)))
+    word = options.get("--port") or options.get("--bind", "").rpartition(":")[2]
+    return int(word) if word.isdigit() else None
+
+
+def _deployed(interpreter: str) -> str:
+    """The version of MLflow in an environment."""
+    packages = Path(interpreter).parent.parent.glob("lib/python3*/site-packages/mlflow-*.dist-info")
+    return next((found.name.removeprefix("mlflow-").removesuffix(".dist-info") for found in packages), "")
+
+
+def _launched(folder: Path) -> list[str]:
+    try:
+        argv: list[str] = json.loads((folder / "launch.json").read_text())["argv"]
+    except (OSError, ValueError, KeyError):
+        return []
+    return argv
+
+
+def _unwritable(path: str) -> str | None:
+    """Why a folder cannot be used or created; None when it can."""
+    nearest = Path(path)
+    if not nearest.is_absolute():
+        return "the path is not absolute"
+    while not os.path.lexists(nearest):
+        nearest = nearest.parent
+        if nearest == nearest.parent:
+            break
+    if not nearest.is_dir():
+        return f"{nearest} is not a folder"
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return f"user {_user()} may not write to {nearest}"
+    return None
+
+
+def _out_of_reach(endpoint: str) -> str | None:
+    """Why nothing can be reached there; None when a connection is accepted."""
+    host, _colon, port = endpoint.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS).close()
+    except TimeoutError:
+        return f"no answer within {_REACH_SECONDS} s"
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _sha256(path: str) -> str:
+    """Empty for a file that cannot be read."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _user() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

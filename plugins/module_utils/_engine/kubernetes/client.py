@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Cluster: one look at a Kubernetes, waiting for a roll-out with the reason when it fails, commands in pods.
+
+Works on the API's own JSON, so that any version's answer is understood. The client comes from outside, because who
+asks (a module, a test) knows how to log in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import EngineError
+
+KIND_PATHS = {
+    "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments/{name}",
+    "StatefulSet": "/apis/apps/v1/namespaces/{namespace}/statefulsets/{name}",
+    "Job": "/apis/batch/v1/namespaces/{namespace}/jobs/{name}",
+}
+
+
+class ClusterError(EngineError):
+    """The cluster cannot be reached, refuses, or what was deployed does not come up."""
+
+
+class Cluster:
+    """A thin client of one cluster's API. C(api) is a C(kubernetes.client.ApiClient)."""
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+
+    @property
+    def address(self) -> str:
+        return str(self._api.configuration.host)
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any] | None:
+        """One GET; None where there is nothing.
+
+        :raises ClusterError: no answer, or a refusal.
+        """
+        return self.call("GET", path, query=query)
+
+    def items(self, path: str, query: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        return list((self.get(path, query) or {}).get("items") or [])
+
+    def call(
+        self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None
+    ) -> dict[str, Any] | None:
+        try:
+            answer = self._api.call_api(
+                path,
+                method,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": "application/json", "Content-Type": "application/json"},
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _return_http_data_only=True,
+                _request_timeout=20,
+            )
+        except Exception as error:
+            status = getattr(error, "status", None)
+            if status == 404:
+                return None
+            if status:
+                message = _message_of(getattr(error, "body", ""))
+                raise ClusterError(f"The cluster at {self.address} refused {method} {path}: {message}") from error
+            cause = str(error).rsplit("(Caused by ", maxsplit=1)[-1].rstrip(")")
+            raise ClusterError(
+                f"The cluster at {self.address} cannot be reached: {cause}. Is it running, and do kubeconfig and "
+                f"context name the right one?"
+            ) from error
+        return dict(json.loads(answer.data))
+
+    def log(self, namespace: str, pod: str, container: str) -> str:
+        """What a container has printed so far; empty while there is nothing.
+
+        :raises ClusterError: no answer.
+        """
+        from kubernetes.client import CoreV1Api
+        from kubernetes.client.exceptions import ApiException
+
+        try:
+            answer = CoreV1Api(self._api).read_namespaced_pod_log(
+                pod, namespace, container=container, _preload_content=False, _request_timeout=60
+            )
+        except ApiException as error:
+            if error.status in (400, 404):  # it has not started yet
+                return ""
+            raise ClusterError(f"The log of pod {namespace}/{pod} cannot be read: {error.reason}.") from error
+        except Exception as error:
+            raise ClusterError(f"The log of pod {namespace}/{pod} cannot be read: {error}.") from error
+        return bytes(answer.data).decode("utf-8", "replace")
+
+    def execute(self, namespace: str, pod: str, container: str, argv: Sequence[str], timeout: float) -> str:
+        """Run a command in a container and return what it printed, whatever its exit status was."""
+        from kubernetes.client import ApiClient, CoreV1Api
+        from kubernetes.stream import stream
+
+        # stream() changes the client it works with: it gets one of its own.
+        core = CoreV1Api(ApiClient(configuration=self._api.configuration))
+        try:
+            opened = stream(
+                core.connect_get_namespaced_pod_exec,
+                pod,
+                namespace,
+                container=container,
+                command=list(argv),
+                stdout=True,
+                stderr=True,
+                stdin=False,
+                tty=False,
+                _preload_content=False,
+            )
+            opened.run_forever(timeout=timeout)
+            said = str(opened.read_all())
+            finished = not opened.is_open()
+            opened.close()
+        except Exception as error:
+            raise ClusterError(f"A command in pod {namespace}/{pod} failed: {_message_of(str(error))}") from error
+        if not finished:
+            raise ClusterError(f"{' '.join(argv[:2])} in pod {namespace}/{pod} did not end within {timeout:.0f} s.")
+        return said
+
+
+def _message_of(body: str) -> str:
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return " ".join(str(body).split())[:300]

@@ -1,0 +1,161 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a cluster is, and what of a deployment is there. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from . import manifests
+from .client import Cluster
+from .jobs import state_of
+from .pods import problem_of
+from .rollout import unready
+
+_DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+
+
+# What a changed wish may make superfluous: it is removed then.
+_OPTIONAL_KINDS = (
+    ("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
+    ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
+    ("networking.k8s.io/v1", "Ingress", "ingresses"),
+    ("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes"),
+    ("route.openshift.io/v1", "Route", "routes"),
+)
+
+
+def gather(
+    cluster: Cluster,
+    namespace: str,
+    name: str,
+    *,
+    permissions: Iterable[str] = (),
+    secrets: Iterable[str] = (),
+    groups: Iterable[str] = (),
+) -> dict[str, Any]:
+    """What the cluster is and what of a deployment is there already. Changes nothing.
+
+    :param permissions: C(verb resource.group) for each thing that will be done, such as C(create deployments.apps).
+    :param secrets: names of Secrets whose keys are wanted; their values are never returned.
+    :param groups: API groups that are needed beyond Kubernetes' own.
+    """
+    version = cluster.get("/version") or {}
+    found = cluster.get(f"/api/v1/namespaces/{namespace}")
+    classes = cluster.items("/apis/storage.k8s.io/v1/storageclasses")
+    served = {group["name"] for group in (cluster.get("/apis") or {}).get("groups") or []}
+    labelled = _labelled(name)
+    inside = f"/api/v1/namespaces/{namespace}"
+    return {
+        "version": str(version.get("gitVersion", "")),
+        "minor": int("".join(filter(str.isdigit, str(version.get("minor", "0")))) or 0),
+        "namespace": (found or {}).get("status", {}).get("phase", "absent"),
+        "namespace_is_ours": ((found or {}).get("metadata", {}).get("labels") or {}).get(
+            manifests.PREFIX + "managed-by"
+        )
+        == manifests.MANAGER,
+        "storage_classes": [item["metadata"]["name"] for item in classes],
+        "default_storage_class": next(
+            (
+                item["metadata"]["name"]
+                for item in classes
+                if (item["metadata"].get("annotations") or {}).get(_DEFAULT_CLASS) == "true"
+            ),
+            "",
+        ),
+        "metrics": cluster.get("/apis/metrics.k8s.io/v1beta1") is not None if "metrics.k8s.io" in served else False,
+        "missing_groups": sorted(set(groups) - served),
+        "denied": _denied(cluster, namespace, list(permissions)),
+        "secrets": {
+            secret: sorted((cluster.get(f"{inside}/secrets/{secret}") or {}).get("data") or {}) for secret in secrets
+        },
+        "optional": [
+            {
+                "apiVersion": api_version,
+                "kind": kind,
+                "metadata": {"name": item["metadata"]["name"], "namespace": namespace},
+            }
+            for api_version, kind, plural in _OPTIONAL_KINDS
+            if api_version.partition("/")[0] in served
+            for item in cluster.items(f"/apis/{api_version}/namespaces/{namespace}/{plural}", labelled)
+        ],
+        "claims": [item["metadata"]["name"] for item in cluster.items(f"{inside}/persistentvolumeclaims", labelled)],
+        "quotas": {
+            item["metadata"]["name"]: item["spec"].get("hard") or {}
+            for item in cluster.items(f"{inside}/resourcequotas")
+            if (item["metadata"].get("labels") or {}).get(manifests.PREFIX + "instance") != name
+            and not item["spec"].get("scopes")
+            and not item["spec"].get("scopeSelector")
+        },
+        "jobs": {
+            item["metadata"]["name"]: {
+                "state": state_of(item),
+                "checksum": (item["metadata"].get("annotations") or {}).get("mlops.mlflow/checksum", ""),
+            }
+            for item in cluster.items(f"/apis/batch/v1/namespaces/{namespace}/jobs", labelled)
+        },
+    }
+
+
+def state(cluster: Cluster, namespace: str, name: str) -> dict[str, Any]:
+    """How a deployment's workloads and pods are right now."""
+    query = _labelled(name)
+    workloads, unsettled = [], []
+    for kind, plural in (("Deployment", "deployments"), ("StatefulSet", "statefulsets")):
+        for item in cluster.items(f"/apis/apps/v1/namespaces/{namespace}/{plural}", query):
+            status = item.get("status") or {}
+            if reason := unready(item):
+                unsettled.append(f"{kind}/{item['metadata']['name']}: {reason}")
+            workloads.append(
+                {
+                    "kind": kind,
+                    "name": item["metadata"]["name"],
+                    "wanted": item["spec"].get("replicas", 1),
+                    "ready": status.get("readyReplicas", 0),
+                    "version": (item["metadata"].get("labels") or {}).get(manifests.PREFIX + "version", ""),
+                }
+            )
+    pods = []
+    for pod in cluster.items(f"/api/v1/namespaces/{namespace}/pods", query):
+        statuses = pod.get("status", {}).get("containerStatuses") or []
+        pods.append(
+            {
+                "name": pod["metadata"]["name"],
+                "component": pod["metadata"]["labels"].get(manifests.COMPONENT, ""),
+                "phase": pod.get("status", {}).get("phase", ""),
+                "ready": bool(statuses) and all(status.get("ready") for status in statuses),
+                "restarts": sum(status.get("restartCount", 0) for status in statuses),
+                "problem": problem_of(pod) or "",
+            }
+        )
+    return {"workloads": workloads, "unsettled": unsettled, "pods": pods}
+
+
+def _labelled(name: str) -> dict[str, str]:
+    return {"labelSelector": f"{manifests.PREFIX}instance={name},{manifests.PREFIX}managed-by={manifests.MANAGER}"}
+
+
+def _denied(cluster: Cluster, namespace: str, wanted: list[str]) -> list[str]:
+    if not wanted or _may(cluster, namespace, "*", "*", "*"):
+        return []
+    denied = []
+    for item in wanted:
+        verb, _space, resource = item.partition(" ")
+        plural, _dot, group = resource.partition(".")
+        if not _may(cluster, namespace, verb, group, plural):
+            denied.append(item)
+    return denied
+
+
+def _may(cluster: Cluster, namespace: str, verb: str, group: str, resource: str) -> bool:
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {
+            "resourceAttributes": {"namespace": namespace, "verb": verb, "group": group, "resource": resource},
+        },
+    }
+    answer = cluster.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review) or {}
+    return bool((answer.get("status") or {}).get("allowed"))

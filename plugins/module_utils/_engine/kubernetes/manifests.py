@@ -1,0 +1,180 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Manifests: completes what templates render with what every object of a deployment must have.
+
+Labels, selectors and the restrictions of pods are set here alone: a selector cannot miss the pods that it is for,
+and no pod can forget what Pod Security C(restricted) asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from typing import Any
+
+from ..errors import BadInput
+
+PREFIX = "app.kubernetes.io/"
+COMPONENT = PREFIX + "component"
+MANAGER = "mlops.mlflow"
+# Volumes and generated secrets are the data of a deployment: removed only where that is asked for.
+DATA_KINDS = ("PersistentVolumeClaim", "Secret")
+_CLUSTER_KINDS = ("Namespace",)
+_NAME_LIMIT = 63
+
+_POD_DEFAULTS: dict[str, Any] = {
+    # A Service called mlflow would put MLFLOW_PORT=tcp://… into every pod, and MLflow would read it.
+    "enableServiceLinks": False,
+    "automountServiceAccountToken": False,
+    "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+}
+_CONTAINER_DEFAULTS: dict[str, Any] = {
+    "imagePullPolicy": "IfNotPresent",
+    # The reason why a container ended stands in the pod's status.
+    "terminationMessagePolicy": "FallbackToLogsOnError",
+    "securityContext": {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    },
+}
+
+
+def complete(objects: Iterable[Mapping[str, Any] | None], common: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give each object its namespace, labels, selectors and restrictions.
+
+    :param objects: what the templates render; empty documents are left out. An object may name another component than
+        C(common) by its label C(app.kubernetes.io/component).
+    :param common: C(name), C(namespace) and C(component), and optionally C(labels), C(annotations) (of every object
+        and pod) and C(pod_spec) (fields of every pod's spec, such as nodeSelector; null removes one).
+    :raises BadInput: a name that Kubernetes would refuse.
+    """
+    return [_complete(_without_nulls(item), common) for item in objects if item]
+
+
+def selector(common: Mapping[str, Any], component: str | None = None) -> dict[str, str]:
+    """The labels by which the pods of one component are found."""
+    return {
+        PREFIX + "name": "mlflow",
+        PREFIX + "instance": str(common["name"]),
+        COMPONENT: component or str(common["component"]),
+    }
+
+
+def references(objects: Iterable[Mapping[str, Any]], keep_data: bool = True) -> list[dict[str, Any]]:
+    """What is to be named to remove the objects, the last one first; without data where that is kept."""
+    listed = [item for item in objects if not (keep_data and item["kind"] in DATA_KINDS)]
+    claims = [] if keep_data else [claim for item in listed for claim in _claims(item)]
+    return [
+        {
+            "apiVersion": item["apiVersion"],
+            "kind": item["kind"],
+            "metadata": {key: item["metadata"][key] for key in ("name", "namespace") if key in item["metadata"]},
+        }
+        for item in [*reversed(listed), *claims]
+    ]
+
+
+def check_name(name: str, variable: str) -> None:
+    """Refuse what Kubernetes would refuse, before anything is created.
+
+    :raises BadInput: it is no DNS label, or leaves no room for what is appended to it.
+    """
+    allowed = set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    if not name or set(name) - allowed or name[0] == "-" or name[-1] == "-" or not name[0].isalpha() or len(name) > 40:
+        raise BadInput(
+            f"{variable} is '{name}', which is no name for Kubernetes objects: small letters, digits and '-', "
+            f"beginning with a letter, not ending with '-', at most 40 characters."
+        )
+
+
+def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = item.setdefault("metadata", {})
+    own = metadata.get("labels") or {}
+    chosen = selector(common, own.get(COMPONENT))
+    labels = {**(common.get("labels") or {}), **own, **chosen, PREFIX + "managed-by": MANAGER}
+    annotations = {**(common.get("annotations") or {}), **(metadata.get("annotations") or {})}
+    metadata["labels"] = labels = _texts(labels)
+    if annotations:
+        metadata["annotations"] = _texts(annotations)
+    if item["kind"] not in _CLUSTER_KINDS:
+        metadata["namespace"] = common["namespace"]
+    if len(metadata["name"]) > _NAME_LIMIT:
+        raise BadInput(f"The name {metadata['name']} is longer than {_NAME_LIMIT} characters: shorten mlflow_name.")
+    if item["kind"] in ("Deployment", "StatefulSet", "PodDisruptionBudget"):
+        item.setdefault("spec", {})["selector"] = {"matchLabels": chosen}
+    elif item["kind"] == "NetworkPolicy":
+        item.setdefault("spec", {})["podSelector"] = {"matchLabels": chosen}
+    elif item["kind"] == "Service":
+        item.setdefault("spec", {})["selector"] = chosen
+    if template := _pod_template(item):
+        meta = template.setdefault("metadata", {})
+        meta["labels"] = _texts({**labels, **(meta.get("labels") or {}), **chosen})
+        if common.get("annotations") or meta.get("annotations"):
+            meta["annotations"] = _texts({**(common.get("annotations") or {}), **(meta.get("annotations") or {})})
+        template["spec"] = _pod(template["spec"], chosen, common.get("pod_spec") or {})
+    return item
+
+
+def _pod_template(item: Mapping[str, Any]) -> dict[str, Any] | None:
+    spec = item.get("spec") or {}
+    if item["kind"] == "CronJob":
+        spec = spec["jobTemplate"]["spec"]
+    template = spec.get("template") if item["kind"] in ("Deployment", "StatefulSet", "Job", "CronJob") else None
+    return template if isinstance(template, dict) else None
+
+
+def _pod(spec: dict[str, Any], chosen: Mapping[str, str], wished: Mapping[str, Any]) -> dict[str, Any]:
+    result = _merge(_merge(_POD_DEFAULTS, spec), wished)
+    for kind in ("initContainers", "containers"):
+        if kind in result:
+            result[kind] = [_merge(_CONTAINER_DEFAULTS, container) for container in result[kind]]
+    for constraint in result.get("topologySpreadConstraints") or []:
+        constraint.setdefault("labelSelector", {"matchLabels": dict(chosen)})
+    return result
+
+
+def _claims(item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The volume claims that a StatefulSet made: Kubernetes keeps them when it goes."""
+    templates = (item.get("spec") or {}).get("volumeClaimTemplates") or []
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {
+                "name": f"{template['metadata']['name']}-{item['metadata']['name']}-{number}",
+                "namespace": item["metadata"]["namespace"],
+            },
+        }
+        for template in templates
+        for number in range(item["spec"].get("replicas", 1))
+    ]
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Kubernetes takes nothing but text there, and refuses the numbers and booleans that YAML makes of text."""
+    return {
+        str(key): str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def _without_nulls(value: Any) -> Any:
+    """A null would be another wish than none, for instance that a volume has no storage class."""
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else deepcopy(value)
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Deep for dicts; a value of None removes."""
+    result = deepcopy(dict(base))
+    for key, value in over.items():
+        if isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
+            result[key] = _merge(result[key], value)
+        elif value is None:
+            result.pop(key, None)
+        else:
+            result[key] = _without_nulls(value)
+    return result

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Footprint: what rendered manifests take of a cluster at their most, in the words of a ResourceQuota."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from ..quantities import quantity
+
+# In the order in which people think of them.
+KEYS = (
+    "pods",
+    "requests.cpu",
+    "requests.memory",
+    "limits.cpu",
+    "limits.memory",
+    "persistentvolumeclaims",
+    "requests.storage",
+)
+
+
+def of(objects: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """What the objects take when the autoscaler is at its maximum and a roll-out is under way."""
+    listed = list(objects)
+    maxima = {
+        item["spec"]["scaleTargetRef"]["name"]: int(item["spec"]["maxReplicas"])
+        for item in listed
+        if item["kind"] == "HorizontalPodAutoscaler"
+    }
+    total = dict.fromkeys(KEYS, Decimal(0))
+    for item in listed:
+        spec = item.get("spec") or {}
+        if item["kind"] == "PersistentVolumeClaim":
+            _add_claim(total, spec)
+        pods = _pods(item, maxima)
+        if not pods:
+            continue
+        for claim in spec.get("volumeClaimTemplates") or []:
+            for _number in range(int(spec.get("replicas", 1))):
+                _add_claim(total, claim["spec"])
+        pod_spec = (spec["jobTemplate"]["spec"] if item["kind"] == "CronJob" else spec)["template"]["spec"]
+        total["pods"] += pods
+        for kind in ("requests", "limits"):
+            for resource in ("cpu", "memory"):
+                total[f"{kind}.{resource}"] += pods * _of_pod(pod_spec, kind, resource)
+    return {key: _text(key, number) for key, number in total.items()}
+
+
+def add(footprints: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Several footprints as one."""
+    listed = list(footprints)
+    return {key: _text(key, sum((quantity(one.get(key, 0)) for one in listed), Decimal(0))) for key in KEYS}
+
+
+def too_small(quota: Mapping[str, Any], needed: Mapping[str, Any]) -> list[str]:
+    """The parts of a quota that are below what is needed, each with both figures."""
+    return [
+        f"{key} {quota[key]} where {needed[key]} is needed"
+        for key in KEYS
+        if key in quota and key in needed and quantity(quota[key]) < quantity(needed[key])
+    ]
+
+
+def _pods(item: Mapping[str, Any], maxima: Mapping[str, int]) -> int:
+    spec = item.get("spec") or {}
+    if item["kind"] in ("Job", "CronJob"):
+        return 1
+    if item["kind"] == "StatefulSet":
+        return int(spec.get("replicas", 1))
+    if item["kind"] != "Deployment":
+        return 0
+    replicas = max(int(spec.get("replicas", 1)), maxima.get(item["metadata"]["name"], 1))
+    return replicas + surge(spec.get("strategy") or {}, replicas)
+
+
+def surge(strategy: Mapping[str, Any], replicas: int) -> int:
+    """How many pods a roll-out adds for a while."""
+    if strategy.get("type") == "Recreate":
+        return 0
+    wished = (strategy.get("rollingUpdate") or {}).get("maxSurge", "25%")
+    return math.ceil(replicas * int(wished[:-1]) / 100) if str(wished).endswith("%") else int(wished)
+
+
+def _of_pod(spec: Mapping[str, Any], kind: str, resource: str) -> Decimal:
+    def ask(container: Mapping[str, Any]) -> Decimal:
+        return quantity(((container.get("resources") or {}).get(kind) or {}).get(resource, 0))
+
+    # Initial containers run before the others, one after the other.
+    return max([sum(map(ask, spec["containers"]), Decimal(0)), *map(ask, spec.get("initContainers") or [])])
+
+
+def _add_claim(total: dict[str, Decimal], spec: Mapping[str, Any]) -> None:
+    total["persistentvolumeclaims"] += 1
+    total["requests.storage"] += quantity(spec["resources"]["requests"]["storage"])
+
+
+def _text(key: str, number: Decimal) -> str:
+    if key.endswith("cpu"):
+        return f"{math.ceil(number * 1000)}m"
+    if key.endswith(("memory", "storage")):
+        return f"{math.ceil(number / 1024**2)}Mi"
+    return str(math.ceil(number))

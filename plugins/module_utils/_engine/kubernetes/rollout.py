@@ -1,0 +1,91 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Roll-outs: waiting until workloads are ready, and ending with the reason when they cannot be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from . import jobs, manifests
+from .client import KIND_PATHS, Cluster, ClusterError
+from .pods import problem_of, warnings
+
+_READY_POLL_SECONDS = 0.5
+
+
+def wait(
+    cluster: Cluster,
+    namespace: str,
+    name: str,
+    workloads: Sequence[Mapping[str, str]],
+    seconds: float,
+    say: Callable[[str], None] = lambda _text: None,
+) -> dict[str, Any]:
+    """Wait until every workload is rolled out, and end at once when one cannot be.
+
+    :param workloads: C(kind) (Deployment, StatefulSet, Job) and C(name).
+    :returns: C(seconds) waited, and C(jobs) (what each container of each Job returned).
+    :raises ClusterError: a pod cannot start, a Job failed, or the time is over; pods, reasons and logs are named.
+    """
+    start = time.monotonic()
+    pending: list[str] = []
+    while True:
+        listed = {
+            f"{item['kind']}/{item['name']}": cluster.get(
+                KIND_PATHS[item["kind"]].format(namespace=namespace, name=item["name"])
+            )
+            for item in workloads
+        }
+        now = [f"{key}: {reason}" for key, item in listed.items() if (reason := unready(item))]
+        if not now:
+            return {
+                "seconds": round(time.monotonic() - start, 1),
+                "jobs": {
+                    item["name"]: jobs.results_of(cluster, namespace, item["name"])
+                    for item in workloads
+                    if item["kind"] == "Job"
+                },
+            }
+        if now != pending:
+            say("; ".join(now))
+            pending = now
+        for key, item in listed.items():
+            if item and key.startswith("Job/") and jobs.state_of(item) == "failed":
+                raise ClusterError(jobs.why_failed(cluster, namespace, key.partition("/")[2]))
+        pods = cluster.items(
+            f"/api/v1/namespaces/{namespace}/pods", {"labelSelector": f"{manifests.PREFIX}instance={name}"}
+        )
+        # What an earlier roll-out left does not count: a Job's failed try, pods on their way out.
+        living = [
+            pod for pod in pods if not pod["metadata"].get("deletionTimestamp") and pod["status"]["phase"] != "Failed"
+        ]
+        problems = {pod["metadata"]["name"]: problem_of(pod, final=True) for pod in living}
+        if final := [f"Pod {namespace}/{pod}: {problem}" for pod, problem in problems.items() if problem]:
+            raise ClusterError(" ".join(final[:3]))
+        if time.monotonic() - start > seconds:
+            reasons = [f"pod {pod['metadata']['name']}: {problem}" for pod in living if (problem := problem_of(pod))]
+            raise ClusterError(
+                f"Not ready after {seconds:.0f} s: {'; '.join(now)}. {'; '.join(reasons)} "
+                f"{warnings(cluster, namespace)}".strip()
+            )
+        time.sleep(_READY_POLL_SECONDS)
+
+
+def unready(item: Mapping[str, Any] | None) -> str | None:
+    """Why a workload is not rolled out yet; None when it is."""
+    if item is None:
+        return "does not exist"
+    status, wanted = item.get("status") or {}, (item.get("spec") or {}).get("replicas", 1)
+    if item.get("kind") == "Job" or "backoffLimit" in (item.get("spec") or {}):
+        return None if jobs.state_of(item) == "complete" else "not finished"
+    if status.get("observedGeneration", 0) < item["metadata"].get("generation", 0):
+        return "not looked at yet"
+    for condition in status.get("conditions") or []:
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return f"pods are refused: {condition.get('message', '')}"
+    updated, ready = status.get("updatedReplicas", 0), status.get("readyReplicas", 0)
+    if updated < wanted or ready < wanted or status.get("replicas", 0) > wanted:
+        return f"{min(updated, ready)} of {wanted} ready"
+    return None

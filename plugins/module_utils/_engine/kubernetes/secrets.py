@@ -1,0 +1,49 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Secrets of a cluster: what is missing is made, what exists is never changed."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+
+from ..errors import BadInput
+from .client import Cluster
+
+
+def ensure_secret(
+    cluster: Cluster,
+    namespace: str,
+    name: str,
+    values: Mapping[str, Callable[[], str]],
+    labels: Mapping[str, str],
+    *,
+    kind: str = "Opaque",
+    guarded_claim: str = "",
+    dry_run: bool = False,
+) -> list[str]:
+    """Create the keys of a Secret that do not exist yet; what exists is never changed.
+
+    :param values: makes the value of each key.
+    :param guarded_claim: volume that holds data made with the secret: where it exists, no new secret would fit.
+    :returns: the keys that were (or would be) created.
+    """
+    path = f"/api/v1/namespaces/{namespace}/secrets"
+    found = cluster.get(f"{path}/{name}")
+    missing = [key for key in values if key not in ((found or {}).get("data") or {})]
+    if not missing:
+        return []
+    if guarded_claim and cluster.get(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{guarded_claim}"):
+        raise BadInput(
+            f"The volume {namespace}/{guarded_claim} exists, but the Secret {name} lacks {', '.join(missing)}: new "
+            f"passwords would not open its data. Restore the Secret, or remove the volume if its data is not wanted."
+        )
+    if not dry_run:
+        data = {key: base64.b64encode(values[key]().encode()).decode() for key in missing}
+        if found is None:
+            metadata = {"name": name, "namespace": namespace, "labels": dict(labels)}
+            body = {"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": metadata, "data": data}
+            cluster.call("POST", path, body)
+        else:
+            cluster.call("PUT", f"{path}/{name}", {**found, "data": {**(found.get("data") or {}), **data}})
+    return missing

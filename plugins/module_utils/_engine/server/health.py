@@ -1,0 +1,254 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Health: a ladder of timed checks, from "a process answers" to "a foreign Host header is refused".
+
+MLflow's own C(/health) stays 200 when the database is gone. This one looks at the database, the artifact store and
+the schema themselves, and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..database import schema as database_schema
+from ..errors import BadInput, EngineError, ServerError
+from ..http import Client, Server
+
+LEVELS = ("live", "ready", "deep", "full")
+_API = "/api/2.0/mlflow"
+_TAG = "mlops.mlflow.health"
+_FOREIGN_HOST = "rebinding.invalid"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rung: its name, whether it held, the seconds it took, and what was seen."""
+
+    name: str
+    ok: bool
+    seconds: float
+    message: str
+
+
+@dataclass(frozen=True)
+class NotTried:
+    """A rung that could not be tried, and why. Never counted as passed."""
+
+    name: str
+    reason: str
+
+
+@dataclass
+class Report:
+    """What the ladder found. C(healthy) is true when no check failed and at least one ran."""
+
+    level: str
+    checks: list[Check] = field(default_factory=list)
+    not_tried: list[NotTried] = field(default_factory=list)
+    version: str | None = None
+    capabilities: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def healthy(self) -> bool:
+        return bool(self.checks) and all(check.ok for check in self.checks)
+
+    @property
+    def verdict(self) -> str:
+        failed = [check for check in self.checks if not check.ok]
+        seconds = sum(check.seconds for check in self.checks)
+        if not failed:
+            left = f", {len(self.not_tried)} not tried" if self.not_tried else ""
+            return f"healthy at level {self.level}: {len(self.checks)} checks in {seconds:.2f} s{left}"
+        reasons = "; ".join(f"{check.name}: {check.message}" for check in failed)
+        return f"unhealthy at level {self.level}: {reasons}"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "healthy": self.healthy,
+            "verdict": self.verdict,
+            "level": self.level,
+            "checks": [asdict(check) for check in self.checks],
+            # Not "skipped": Ansible takes a result with that key for a task that was skipped.
+            "not_tried": [asdict(skip) for skip in self.not_tried],
+            "version": self.version,
+            "capabilities": self.capabilities,
+        }
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How far to climb, and what to compare with.
+
+    :param level: one of LEVELS; each includes the ones before it.
+    :param version: fail unless the server runs this version.
+    :param database_uri: read the schema revision there (level full).
+    """
+
+    level: str = "ready"
+    version: str | None = None
+    database_uri: str | None = None
+    database_password: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.level not in LEVELS:
+            raise BadInput(f"level is '{self.level}'; offered are {', '.join(LEVELS)}.")
+
+
+class _CannotTry(Exception):
+    pass
+
+
+def check(server: Server, wanted: Wanted) -> Report:
+    """Climb once. Never raises for an unhealthy server: the report says what failed."""
+    ladder = _Ladder(server, wanted)
+    try:
+        return ladder.climb()
+    finally:
+        ladder.client.close()
+
+
+def wait(
+    server: Server,
+    wanted: Wanted,
+    timeout: float,
+    sleep: float,
+    progress: Callable[[Report], None] | None = None,
+    ended: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Climb until healthy or until C(timeout) seconds have passed; the last report is returned.
+
+    Returns as soon as the server is healthy. A refused password does not get better by waiting, so 401 ends it; nor
+    does a server of which C(ended) says that it has.
+    """
+    end = time.monotonic() + timeout
+    while True:
+        last = ended()  # asked before climbing, so that the report is of what it left behind
+        report = check(server, wanted)
+        hopeless = any("wants credentials" in c.message or "runs version" in c.message for c in report.checks)
+        if report.healthy or hopeless or last or time.monotonic() + sleep >= end:
+            return report
+        if progress:
+            progress(report)
+        time.sleep(sleep)
+
+
+class _Ladder:
+    """The rungs, lowest first. Each returns what it saw, raises an EngineError, or skips."""
+
+    def __init__(self, server: Server, wanted: Wanted) -> None:
+        self.client = Client(server)
+        self.wanted = wanted
+        self.report = Report(wanted.level)
+        self.experiment: dict[str, Any] | None = None
+
+    def climb(self) -> Report:
+        rungs: list[tuple[str, str, Callable[[], str]]] = [
+            ("live", "process", self.process),
+            ("ready", "version", self.version),
+            ("ready", "capabilities", self.capabilities),
+            ("ready", "database_read", self.database_read),
+            ("deep", "database_write", self.database_write),
+            ("deep", "artifacts", self.artifacts),
+            ("full", "schema", self.schema),
+            ("full", "foreign_host", self.foreign_host),
+        ]
+        height = LEVELS.index(self.wanted.level)
+        for level, name, rung in rungs:
+            if LEVELS.index(level) > height:
+                break
+            self.step(name, rung)
+            if name == "process" and not self.report.checks[-1].ok:
+                break  # nothing answers: the other rungs would only repeat it
+        return self.report
+
+    def step(self, name: str, rung: Callable[[], str]) -> None:
+        start = time.monotonic()
+        try:
+            message, ok = rung(), True
+        except _CannotTry as skip:
+            self.report.not_tried.append(NotTried(name, str(skip)))
+            return
+        except EngineError as error:
+            message, ok = str(error), False
+        self.report.checks.append(Check(name, ok, round(time.monotonic() - start, 4), message))
+
+    def process(self) -> str:
+        self.client.get("/health")
+        return f"{self.client.address} answers"
+
+    def version(self) -> str:
+        found = self.client.get("/version").body.decode("utf-8", "replace").strip()
+        self.report.version = found
+        if self.wanted.version and found != self.wanted.version:
+            raise ServerError(f"the server runs version {found}, not {self.wanted.version}")
+        return found
+
+    def capabilities(self) -> str:
+        response = self.client.get("/api/3.0/mlflow/server-info", expect=(200, 404))
+        if response.status == 404:
+            raise _CannotTry("this version has no server-info")
+        self.report.capabilities = dict(response.json())
+        on = sorted(name for name, value in self.report.capabilities.items() if value is True)
+        return f"{self.report.capabilities.get('store_type')}; {', '.join(on) or 'nothing optional'}"
+
+    def database_read(self) -> str:
+        found = self.client.post(f"{_API}/experiments/search", {"max_results": 1}, safe=True).json()
+        if experiments := found.get("experiments"):
+            self.experiment = experiments[0]
+        return "one experiment read" if self.experiment else "read, no experiment yet"
+
+    def database_write(self) -> str:
+        """Set a tag and take it away again: two real transactions, no row left."""
+        if self.experiment is None:
+            raise _CannotTry("there is no experiment to write a tag to")
+        target = {"experiment_id": self.experiment["experiment_id"], "key": _TAG}
+        if not self.report.capabilities:  # MLflow 2 cannot take a tag away: one that is always the same does not grow
+            self.client.post(f"{_API}/experiments/set-experiment-tag", {**target, "value": "probe"})
+            return f"the tag {_TAG} written"
+        target["key"] += f".{uuid.uuid4().hex}"
+        self.client.post(f"{_API}/experiments/set-experiment-tag", {**target, "value": "probe"})
+        self.client.post(f"{_API}/experiments/delete-experiment-tag", target)
+        return "a tag written and removed"
+
+    def artifacts(self) -> str:
+        """Put, get and delete one small object through the server's artifact proxy."""
+        if self.report.capabilities.get("artifact_serving_enabled") is False:
+            raise _CannotTry("the server does not serve artifacts")
+        body = os.urandom(1024)
+        path = f"/api/2.0/mlflow-artifacts/artifacts/.{_TAG}-{uuid.uuid4().hex}"
+        self.client.request("PUT", path, body, {"Content-Type": "application/octet-stream"})
+        try:
+            back = self.client.get(path).body
+        finally:
+            self.client.request("DELETE", path)
+        if hashlib.sha256(back).digest() != hashlib.sha256(body).digest():
+            raise ServerError("the artifact store gave back something else than was put into it")
+        return "1 KiB put, read back and deleted"
+
+    def schema(self) -> str:
+        if not self.wanted.database_uri:
+            raise _CannotTry("no database_uri was given")
+        found = database_schema.read(self.wanted.database_uri, self.wanted.database_password)
+        database_schema.require(found, "the backend store", self.report.version or "of the server")
+        if found.state == "empty":
+            raise ServerError("the database is empty: the server uses another one, or its tables are gone")
+        return f"revision {found.revision}"
+
+    def foreign_host(self) -> str:
+        response = self.client.get(
+            "/api/3.0/mlflow/server-info", headers={"Host": _FOREIGN_HOST}, anonymous=True, expect=None
+        )
+        if response.status == 404:
+            raise _CannotTry("this version has no server-info")
+        if response.status != 403:
+            raise ServerError(
+                f"a request for host {_FOREIGN_HOST} was answered with {response.status} instead of 403: web pages "
+                f"could reach this server by DNS rebinding. Set mlflow_server_allowed_hosts."
+            )
+        return "refused, as it must be"

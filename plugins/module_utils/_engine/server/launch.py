@@ -1,0 +1,360 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Launch: what an MLflow server is started with, computed here for every platform.
+
+The one place that knows MLflow's private C(_MLFLOW_*) variables. They replace C(mlflow server): when that command is
+killed, its orphaned workers keep the port and go on answering. A test holds them against the pinned MLflow.
+
+Launch never sees a secret's value, only where it lies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..connection import Connection, DatabaseUri, Secret
+from ..errors import BadInput
+
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+# Threads of one uvicorn worker: AnyIO's default limit, which nothing outside the program can change.
+_UVICORN_THREADS = 40
+_KEPT_CONNECTIONS = 20
+# MLflow has an ASGI application since the first, lets gunicorn be one with a control socket since the second, and does
+# without the administrator's password in a file since the third.
+_ASGI_SINCE, _CONTROL_SOCKET_SINCE, _AUTH_SINCE = (3, 3), (3, 10), (3, 16)
+# Older ones compare numbers with text, which this driver does not do: 2.22 and 3.12 were seen to fail.
+_PSYCOPG_SINCE = (3, 17)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A way to run MLflow, named by what it is good at."""
+
+    name: str
+    server: str
+    workers: int
+    jobs: bool
+    otlp: bool
+    install: str
+    single_process: bool = False
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("light", "uvicorn", workers=1, jobs=False, otlp=True, install="slim", single_process=True),
+        Profile("throughput", "gunicorn", workers=2, jobs=False, otlp=False, install="full"),
+        Profile("full", "uvicorn", workers=2, jobs=True, otlp=True, install="full"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The job runner that lives and dies with the server. C(env) is added to the server's."""
+
+    argv: list[str]
+    env: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What a platform needs to start the server.
+
+    C(argv) is the server itself, C(env) is clear text, C(secrets) says where the rest lies.
+    """
+
+    argv: list[str]
+    env: dict[str, str]
+    secrets: dict[str, Secret]
+    jobs: Jobs | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "argv": self.argv,
+            "env": self.env,
+            "secrets": {name: secret.as_dict() for name, secret in self.secrets.items()},
+            "jobs": {"argv": self.jobs.argv, "env": self.jobs.env} if self.jobs else None,
+        }
+
+
+def compute(intent: Mapping[str, Any]) -> Launch:
+    """Turn what the user wants into one launch.
+
+    :param intent: C(profile), C(database) and C(artifact_store) (connections), and optionally C(version) of MLflow,
+        C(host), C(port), C(python), C(workers), C(threads), C(direct_artifacts),
+        C(signed_artifacts), C(plugins_dir), C(allowed_hosts), C(cors_origins), C(static_prefix),
+        C(otlp), C(auth) (C(config) file and C(secret_key)), C(metrics_dir), C(access_log), C(telemetry), C(pool_size),
+        C(max_overflow), C(max_connections) (for C(servers) of them together), C(scratch_dir), C(tls_certificate),
+        C(tls_key), C(env). Strings are accepted for numbers and booleans, because surveys and C(-e) pass nothing else.
+    :raises BadInput: unknown or contradictory wishes; the message names the variables.
+    """
+    wish = _Wish(intent)
+    profile = profile_named(wish.text("profile", "light"))
+    database = Connection.parse(intent.get("database"), "mlflow_server_database")
+    store = Connection.parse(intent.get("artifact_store"), "mlflow_server_artifact_store")
+    uri = DatabaseUri.parse(database.uri, "uri of mlflow_server_database")
+    auth = intent.get("auth") or None
+    workers, threads = _concurrency(wish, profile, uri)
+    direct = wish.flag("direct_artifacts", False)
+    version = _release(wish)
+    _refuse_contradictions(wish, profile, bool(auth), version, uri)
+
+    env = {
+        # What `mlflow server` hands to its workers.
+        "_MLFLOW_SERVER_FILE_STORE": database.uri,
+        "_MLFLOW_SERVER_REGISTRY_STORE": database.uri,
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": store.uri if direct else "mlflow-artifacts:/",
+        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": store.uri,
+        "_MLFLOW_SERVER_SERVE_ARTIFACTS": _flag(not direct),
+        "_MLFLOW_SGI_NAME": profile.server,
+        "_MLFLOW_IN_JOB_EXECUTOR": "false",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": _flag(profile.jobs),
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(allowed_hosts(wish.text("host"), wish.items("allowed_hosts"))),
+        "MLFLOW_DISABLE_TELEMETRY": _flag(not wish.flag("telemetry", False)),
+        **_pool(wish, workers, threads, engines=3 if auth else 2, limited=uri.dialect != "sqlite"),
+        **database.env,
+        **store.env,
+    }
+    secrets = {
+        # Tells this start's sandbox containers from those of an earlier one.
+        "_MLFLOW_SERVER_BOOT_ID": Secret(random_bytes=16),
+        **database.secrets,
+        **store.secrets,
+    }
+    if not direct and not wish.flag("signed_artifacts", False):
+        # Read by proxied.py: without it, the server sends clients to the bucket with signed URLs.
+        env["MLOPS_MLFLOW_PROXIED"] = "true"
+    if plugins := wish.text("plugins_dir"):
+        env["PYTHONPATH"] = plugins
+    if origins := wish.items("cors_origins"):
+        env["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] = ",".join(origins)
+    if prefix := wish.text("static_prefix"):
+        env["_MLFLOW_STATIC_PREFIX"] = prefix
+    if metrics := wish.text("metrics_dir"):
+        env["prometheus_multiproc_dir"] = metrics
+    if auth:
+        # The schema step has made the tables and the administrator: the server needs neither the administrator's
+        # password nor the right to change the schema.
+        env |= {"MLFLOW_AUTH_CONFIG_PATH": str(auth["config"]), "_MLFLOW_AUTH_ADMIN_BOOTSTRAPPED": "true"}
+        secrets["MLFLOW_FLASK_SERVER_SECRET_KEY"] = Secret.parse(auth.get("secret_key"), "secret_key of auth")
+    jobs = None
+    if profile.jobs:
+        env["_MLFLOW_HUEY_STORAGE_PATH"] = f"{wish.text('scratch_dir', '/tmp')}/jobs"  # noqa: S108
+        jobs = _jobs(wish, database, env["_MLFLOW_SERVER_ARTIFACT_ROOT"])
+        if auth:
+            secrets["_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN"] = Secret(random_bytes=32)
+    extra = intent.get("env") or {}
+    if taken := sorted(name for name in extra if name.startswith("_MLFLOW_") or name in secrets):
+        raise BadInput(f"mlflow_server_env may not set {', '.join(taken)}: launch sets them from other variables.")
+    env |= {str(name): str(value) for name, value in extra.items()}
+    argv = _argv(wish, profile, workers, threads, bool(auth), version)
+    return Launch(argv=argv, env=env, secrets=secrets, jobs=jobs)
+
+
+def profile_named(name: str) -> Profile:
+    try:
+        return PROFILES[name]
+    except KeyError:
+        raise BadInput(f"mlflow_server_profile is '{name}'; offered are {', '.join(PROFILES)}.") from None
+
+
+def allowed_hosts(bind: str, names: list[str]) -> list[str]:
+    """Every Host header that the server answers to: each name with and without a port, loopback always.
+
+    MLflow matches the whole header including the port, so both forms are needed.
+    """
+    listed = [*_LOOPBACK_NAMES, *([] if bind in ("", "0.0.0.0", "::") else [bind]), *names]  # noqa: S104
+    result: list[str] = []
+    for name in listed:
+        forms = [name] if name == "*" or re.search(r":(\d+|\*)$", name.rpartition("]")[2]) else [name, f"{name}:*"]
+        result.extend(form for form in forms if form not in result)
+    return result
+
+
+def connections_needed(workers: int, threads: int, kept: int, engines: int) -> int:
+    """How many database connections a server may open at most.
+
+    A thread holds one and may open a second, so C(threads) + 1 keep it from waiting for itself; each further engine
+    (registry, auth) may keep its idle ones.
+    """
+    return workers * (_per_worker(threads) + kept * (engines - 1))
+
+
+def _per_worker(threads: int) -> int:
+    return threads + max(2, threads // 10)
+
+
+def _pool(wish: _Wish, workers: int, threads: int, engines: int, limited: bool) -> dict[str, str]:
+    """A pool in which threads cannot deadlock, and that fits into what the database allows."""
+    total = _per_worker(threads)
+    kept = wish.number("pool_size", 0)
+    overflow = wish.number("max_overflow", 0)
+    if not kept:
+        kept = min(_KEPT_CONNECTIONS, total - 1)
+        offered, servers = wish.number("max_connections", 0), wish.number("servers", 1)
+        if offered and limited:
+            # Beside its workers, the readiness probe of a server connects for a moment.
+            available = offered // servers - (1 if servers > 1 else 0)
+            kept = min(kept, (available // workers - total) // (engines - 1))
+            if kept < 1:
+                share = f" ({offered} for {servers} servers at most)" if servers > 1 else ""
+                raise BadInput(
+                    f"The database allows {available} connections to this server{share}, but {workers} workers with "
+                    f"{threads} threads and {engines} engines need {connections_needed(workers, threads, 1, engines)}. "
+                    f"Lower {'mlflow_server_max_replicas, ' if servers > 1 else ''}mlflow_server_workers or "
+                    f"mlflow_server_threads, choose the profile throughput, or raise max_connections of the database "
+                    f"(mlflow_database_max_connections)."
+                )
+    overflow = overflow or max(1, total - kept)
+    if limited and kept + overflow <= threads:
+        raise BadInput(
+            f"mlflow_server_pool_size + mlflow_server_max_overflow is {kept + overflow}, but {threads} threads can "
+            f"wait for each other below {threads + 1}. Raise one of them, or leave both empty."
+        )
+    # MLflow takes a value of 0 for "not set".
+    return {"MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(kept), "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(overflow)}
+
+
+def _concurrency(wish: _Wish, profile: Profile, uri: DatabaseUri) -> tuple[int, int]:
+    workers = wish.number("workers", 0) or profile.workers
+    if workers < 1:
+        raise BadInput(f"mlflow_server_workers is {workers}; at least 1 is needed.")
+    if profile.single_process and workers > 1:
+        raise BadInput(
+            f"mlflow_server_workers is {workers}, but the profile {profile.name} is one process. "
+            f"Choose the profile throughput or full for several."
+        )
+    threads = wish.number("threads", 0)
+    if profile.server == "gunicorn":
+        # More threads of one worker only wait for the interpreter lock (docs/benchmarks.md).
+        return workers, threads or 2
+    if threads:
+        raise BadInput(
+            f"mlflow_server_threads can only be set with the profile throughput; {profile.name} runs "
+            f"{_UVICORN_THREADS} threads per worker."
+        )
+    return workers, _UVICORN_THREADS
+
+
+def _release(wish: _Wish) -> tuple[int, int]:
+    """Major and minor of the MLflow that will run; far ahead where nobody says which."""
+    numbers = re.match(r"(\d+)\.(\d+)", wish.text("version"))
+    return (int(numbers[1]), int(numbers[2])) if numbers else (9999, 0)
+
+
+def _refuse_contradictions(
+    wish: _Wish, profile: Profile, auth: bool, version: tuple[int, int], uri: DatabaseUri
+) -> None:
+    if profile.server == "uvicorn" and version < _ASGI_SINCE:
+        raise BadInput(
+            f"The profile {profile.name} needs MLflow {'.'.join(map(str, _ASGI_SINCE))} or newer, and mlflow_version "
+            f"is {wish.text('version')}: choose the profile throughput for it."
+        )
+    if auth and version < _AUTH_SINCE:
+        raise BadInput(
+            f"Basic authentication needs MLflow {'.'.join(map(str, _AUTH_SINCE))} or newer here, and mlflow_version is "
+            f"{wish.text('version')}, which wants the administrator's password in a file: set mlflow_server_auth to "
+            f"none, or mlflow_version to a newer one."
+        )
+    if uri.driver == "psycopg" and version < _PSYCOPG_SINCE:
+        raise BadInput(
+            f"MLflow {wish.text('version')} does not work with the driver psycopg: let mlflow_database_uri begin with "
+            f"postgresql+psycopg2://."
+        )
+    if wish.flag("otlp", False) and not profile.otlp:
+        offered = ", ".join(name for name, other in PROFILES.items() if other.otlp)
+        raise BadInput(
+            f"mlflow_server_otlp is true, but the profile {profile.name} does not serve POST /v1/traces. "
+            f"Choose one of: {offered}."
+        )
+    prefix = wish.text("static_prefix")
+    if prefix and (not prefix.startswith("/") or prefix.endswith("/") or set("{} ") & set(prefix)):
+        raise BadInput("mlflow_server_static_prefix must start with / and must not end with it, such as /mlflow.")
+    if bool(wish.text("tls_certificate")) != bool(wish.text("tls_key")):
+        raise BadInput("mlflow_server_tls_certificate and mlflow_server_tls_key must be given together.")
+    if auth and profile.jobs and wish.text("tls_certificate"):
+        raise BadInput("The job runner speaks plain HTTP to its own server: use a TLS proxy with the profile full.")
+    port = wish.number("port", 5000)
+    if not 0 < port < 65536:
+        raise BadInput(f"mlflow_server_port is {port}; it must be between 1 and 65535.")
+
+
+def _argv(wish: _Wish, profile: Profile, workers: int, threads: int, auth: bool, version: tuple[int, int]) -> list[str]:
+    host, port = wish.text("host", "127.0.0.1"), str(wish.number("port", 5000))
+    certificate, key = wish.text("tls_certificate"), wish.text("tls_key")
+    argv = [wish.text("python", "python"), "-m", profile.server]
+    if profile.server == "gunicorn":
+        # The heartbeat of a threaded worker is its main thread's, so the time-out bounds a hang, not an upload.
+        argv += ["--worker-class", "gthread", "--threads", str(threads), "--workers", str(workers)]
+        argv += ["--bind", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
+        argv += ["--timeout", "120", "--graceful-timeout", "30", "--keep-alive", "75"]
+        argv += ["--no-control-socket"] if version >= _CONTROL_SOCKET_SINCE else []
+        argv += ["--access-logfile", "-"] if wish.flag("access_log", False) else []
+        argv += ["--certfile", certificate, "--keyfile", key] if certificate else []
+        return [*argv, "mlflow.server.auth:create_app()" if auth else "mlflow.server:app"]
+    argv += ["--host", host, "--port", port, "--timeout-graceful-shutdown", "30", "--timeout-keep-alive", "75"]
+    argv += ["--no-server-header"]
+    # With one worker uvicorn runs the application itself: no second process.
+    argv += ["--workers", str(workers)] if workers > 1 else []
+    argv += [] if wish.flag("access_log", False) else ["--no-access-log"]
+    argv += ["--ssl-certfile", certificate, "--ssl-keyfile", key] if certificate else []
+    return [*argv, *(["--factory", "mlflow.server.auth:create_app"] if auth else ["mlflow.server.fastapi_app:app"])]
+
+
+def _jobs(wish: _Wish, database: Connection, artifact_root: str) -> Jobs:
+    own_url = f"http://127.0.0.1:{wish.number('port', 5000)}{wish.text('static_prefix')}"
+    return Jobs(
+        argv=[wish.text("python", "python"), "-m", "mlflow.server.jobs._job_runner"],
+        env={
+            "MLFLOW_BACKEND_STORE_URI": database.uri,
+            "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifact_root,
+            "MLFLOW_TRACKING_URI": own_url,
+            "MLFLOW_GATEWAY_URI": own_url,
+            # The runner ends when the server does, and takes up what was unfinished before it came up. The starter
+            # knows both values.
+            "MLFLOW_SERVER_PID": "{pid}",
+            "_MLFLOW_SERVER_UP_TIME": "{milliseconds}",
+        },
+    )
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+class _Wish:
+    """Reads an intent's values whatever type an inventory, a survey or -e gave them."""
+
+    def __init__(self, intent: Mapping[str, Any]) -> None:
+        self._intent = intent
+
+    def text(self, name: str, default: str = "") -> str:
+        value = self._intent.get(name)
+        return default if value is None or value == "" else str(value)
+
+    def number(self, name: str, default: int) -> int:
+        value = self.text(name)
+        try:
+            return int(value) if value else default
+        except ValueError:
+            raise BadInput(f"mlflow_server_{name} must be a whole number.") from None
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self.text(name).lower()
+        if value in ("true", "yes", "on", "1"):
+            return True
+        if value in ("false", "no", "off", "0"):
+            return False
+        if not value:
+            return default
+        raise BadInput(f"mlflow_server_{name} must be true or false.")
+
+    def items(self, name: str) -> list[str]:
+        value = self._intent.get(name) or []
+        if isinstance(value, str):
+            value = value.split(",")
+        return [str(item).strip() for item in value if str(item).strip()]

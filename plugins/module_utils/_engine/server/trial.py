@@ -1,0 +1,134 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Trial: the server that a launch describes, proven where no client finds it, and ended again.
+
+It listens on loopback, on a port that was free. An upgrade starts the new version so before any client may write to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import BadInput, ServerError
+from ..http import Server
+from . import health, smoke
+
+_ADDRESS = "127.0.0.1"
+_STOP_SECONDS = 40  # the server waits for its last requests for 30
+_LOG_LINES = 30
+
+
+def run(
+    launch: Mapping[str, Any],
+    starter: str,
+    server: Server,
+    wanted: health.Wanted,
+    *,
+    seconds: float = 120.0,
+    user: str | None = None,
+    smoke_test: bool = True,
+) -> dict[str, Any]:
+    """Start it, climb the ladder of health, do a smoke run, end it: what the module C(mlflow_trial) returns.
+
+    :param launch: as of a launch file. Its job runner is not started.
+    :param server: how it is asked; the address is the trial's own.
+    :param user: who runs it, where we are root and it should not.
+    :raises ServerError: it did not become healthy, or the smoke run failed; the end of its log is in the message.
+    """
+    account = _account(user) if user else None
+    port = _free_port()
+    scheme, path = server.url.partition("://")[0], "/".join(server.url.split("/")[3:])
+    asked = replace(server, url=f"{scheme}://{_ADDRESS}:{port}/{path}".rstrip("/"))
+    began = time.monotonic()
+    with _folder(account) as folder, _started(moved(launch, port), starter, folder, account) as process:
+        try:
+            report = health.wait(asked, wanted, seconds, 0.2, ended=lambda: process.poll() is not None)
+            if not report.healthy:
+                ended = f" It ended with {process.returncode}." if process.poll() is not None else ""
+                raise ServerError(f"The server on trial is {report.verdict}.{ended}")
+            ready = round(time.monotonic() - began, 3)
+            steps = smoke.run(asked) if smoke_test else []
+        except ServerError as error:
+            raise ServerError(f"{error}\nThe end of its log:\n{_tail(folder)}") from error
+    return {"health": report.as_dict(), "steps": steps, "seconds": ready}
+
+
+def moved(launch: Mapping[str, Any], port: int) -> dict[str, Any]:
+    """The same launch for another address, without jobs: they would begin what is left of the last server's."""
+    argv = list(launch["argv"])
+    for option, value in (("--host", _ADDRESS), ("--port", str(port)), ("--bind", f"{_ADDRESS}:{port}")):
+        if option in argv:
+            argv[argv.index(option) + 1] = value
+    return {**launch, "argv": argv, "jobs": None}
+
+
+def _account(user: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(user)
+    except KeyError:
+        raise BadInput(f"There is no user {user}, who is to run the server.") from None
+
+
+@contextlib.contextmanager
+def _folder(account: pwd.struct_passwd | None) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="mlops-trial-"))
+    try:
+        if account:
+            os.chown(folder, account.pw_uid, account.pw_gid)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _started(
+    launch: Mapping[str, Any], starter: str, folder: Path, account: pwd.struct_passwd | None
+) -> Iterator[subprocess.Popen[bytes]]:
+    file = folder / "launch.json"
+    file.write_text(json.dumps(launch))
+    file.chmod(0o644)  # the folder is closed to others, and no secret is in it
+    identity: dict[str, Any] = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [launch["argv"][0], starter, str(file)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            start_new_session=True,
+            **identity,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+        # Its workers too, whatever became of it: the group is its own.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_ADDRESS, 0))
+        return int(probe.getsockname()[1])
+
+
+def _tail(folder: Path) -> str:
+    lines = (folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(lines[-_LOG_LINES:])

@@ -1,0 +1,300 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What modules and commands have in common: the same settings in, the same results out.
+
+Settings are the options of the modules. The commands read them from a JSON file; a secret is in a file that an option
+names, or in the environment: C(PGPASSWORD), C(MLFLOW_BACKUP_ACCESS_KEY) and C(MLFLOW_BACKUP_SECRET_KEY),
+C(MLFLOW_BACKUP_ACCOUNT_KEY), and for the artifacts C(AWS_ACCESS_KEY_ID) and C(AWS_SECRET_ACCESS_KEY).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .. import progress
+from ..errors import BadInput, EngineError, SnapshotError
+from ..storage.cloud import Place, connect
+from . import backup, manifest, prune, restore
+from . import verify as verification
+
+# Options that name the file of a secret, and the variable that may hold it instead.
+SECRET_FILES = {
+    "access_key_file": "MLFLOW_BACKUP_ACCESS_KEY",
+    "secret_key_file": "MLFLOW_BACKUP_SECRET_KEY",
+    "account_key_file": "MLFLOW_BACKUP_ACCOUNT_KEY",
+    "database_password_file": "PGPASSWORD",
+    "artifacts_access_key_file": "AWS_ACCESS_KEY_ID",
+    "artifacts_secret_key_file": "AWS_SECRET_ACCESS_KEY",
+    "artifacts_account_key_file": "AZURE_STORAGE_ACCESS_KEY",
+}
+DESTINATION = {
+    "destination",
+    "endpoint",
+    "region",
+    "access_key_file",
+    "secret_key_file",
+    "encryption",
+    "kms_key",
+    "account",
+    "account_key_file",
+}
+DATA = {
+    "name",
+    "database_uri",
+    "auth_uri",
+    "database_password_file",
+    "artifacts_uri",
+    "artifacts_endpoint",
+    "artifacts_region",
+    "artifacts_access_key_file",
+    "artifacts_secret_key_file",
+    "artifacts_account",
+    "artifacts_account_key_file",
+    "secrets",
+    "pg_bindir",
+    "jobs",
+    "scratch_dir",
+}
+BACKUP = {"state", "version", "reread", "max_hours", "keep_days", "keep_count", "log_file"}
+INFO = {"max_age_hours", "result_file"}
+RESTORE = {"snapshot", "drill", "grantee", "keep_replaced", "replaced"}
+
+Settings = Mapping[str, Any]
+
+
+def read(path: str) -> dict[str, Any]:
+    """Settings from a file.
+
+    :raises BadInput: it cannot be read, or has a key that nobody knows.
+    """
+    try:
+        settings: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"The settings {path} cannot be read: {error}.") from error
+    check_keys(settings, path)
+    return settings
+
+
+def check_keys(settings: Settings, path: str = "") -> None:
+    """
+    :raises BadInput: a key that nobody knows.
+    """
+    if unknown := sorted(set(settings) - DESTINATION - DATA - BACKUP - INFO - RESTORE):
+        raise BadInput(f"The settings {path} have unknown keys: {', '.join(unknown)}.")
+
+
+def create_backup(
+    settings: Settings, *, check: bool, gentle: bool = False, say: progress.Say = progress.silent
+) -> dict[str, Any]:
+    """What C(mlflow_backup) with C(state=present) returns."""
+    source, options = _source(settings), replace(_options(settings), gentle=gentle)
+    backup.check(source, destination(settings), options)
+    if check:
+        return {"changed": True}
+    taken = backup.create(source, destination(settings), options, say)
+    return {"changed": True, "snapshot": taken.summary()}
+
+
+def prune_snapshots(settings: Settings, *, check: bool, say: progress.Say = progress.silent) -> dict[str, Any]:
+    """What C(mlflow_backup) with C(state=pruned) returns."""
+    result = prune.prune(
+        connect(destination(settings), create=False),
+        name=settings.get("name") or "mlflow",
+        keep_days=_number(settings, "keep_days", 30),
+        keep_count=int(_number(settings, "keep_count", 7)),
+        max_seconds=_number(settings, "max_hours", 24) * 3600,
+        check=check,
+        say=say,
+    )
+    return {
+        "changed": result.changed,
+        "pruned": {
+            "removed": result.removed,
+            "kept": result.kept,
+            "marked": result.marked,
+            "deleted": result.deleted,
+            "freed": result.freed,
+        },
+    }
+
+
+def describe(
+    settings: Settings,
+    *,
+    verify: str = "none",
+    sample_percent: float = 10,
+    say: progress.Say = progress.silent,
+) -> dict[str, Any]:
+    """What C(mlflow_backup_info) returns."""
+    try:
+        good, bad = verification.snapshots(destination(settings), settings.get("name") or None)
+    except SnapshotError as error:
+        if "nothing was ever backed up there" not in str(error):
+            raise
+        good, bad = [], []
+    newest = good[0] if good else None
+    verified: dict[str, Any] = {}
+    if verify != "none" and (wanted := settings.get("snapshot") or (newest["id"] if newest else None)):
+        share = 1.0 if verify == "all" else float(sample_percent) / 100
+        found = verification.verify(destination(settings), wanted, share=share, say=say)
+        verified = {
+            "snapshot": found.snapshot,
+            "objects": found.objects,
+            "size": found.size,
+            "problems": found.problems,
+        }
+    last = _last_run(settings.get("result_file"))
+    hours = _number(settings, "max_age_hours", 0)
+    problems = [one["problem"] for one in bad] + verified.get("problems", [])
+    if hours and (due := verification.overdue(newest, hours)):
+        problems.append(due)
+    if last.get("failed_run") and (newest is None or newest["finished"] < last["finished"]):
+        problems.append(f"the last backup failed at {last['finished']}: {last['message']}")
+    return {
+        "changed": False,
+        "snapshots": good,
+        "damaged": bad,
+        "verified": verified,
+        "last_run": last,
+        "problems": problems,
+        "healthy": not problems,
+    }
+
+
+def restore_snapshot(settings: Settings, *, check: bool, say: progress.Say = progress.silent) -> dict[str, Any]:
+    """What C(mlflow_restore) returns."""
+    source = _source(settings)
+    drill = bool(settings.get("drill"))
+    target = restore.Target(
+        source.databases, source.password, source.artifacts, source.secrets, settings.get("grantee") or None
+    )
+    options = restore.Options(
+        pg_bindir=settings.get("pg_bindir") or None,
+        jobs=int(_number(settings, "jobs", 2)),
+        scratch_dir=settings.get("scratch_dir") or None,
+        keep_replaced=bool(settings.get("keep_replaced", True)),
+    )
+    if settings.get("state") == "cleaned":
+        removed = restore.remove_replaced(target, list(settings.get("replaced") or []), check=check)
+        return {"changed": bool(removed), "removed": removed}
+    wanted = settings.get("snapshot") or "latest"
+    if check:
+        report = restore.check(destination(settings), wanted, target, options, drill=drill)
+    else:
+        report = restore.run(destination(settings), wanted, target, options, drill=drill, say=say)
+    return {"changed": not drill, **report.as_dict()}
+
+
+def record_result(settings: Settings, result: Mapping[str, Any]) -> None:
+    """Write down how a backup ended, for who asks later."""
+    if path := settings.get("result_file"):
+        text = json.dumps(
+            {
+                "failed_run": bool(result.get("failed")),
+                "message": result.get("msg", ""),
+                "finished": manifest.now(),
+                "snapshot": result.get("snapshot", {}).get("id", ""),
+            }
+        )
+        new = Path(f"{path}.new")
+        new.write_text(text)
+        new.replace(path)
+
+
+def destination(settings: Settings) -> Place:
+    if not settings.get("destination"):
+        raise BadInput("destination is empty: say where snapshots are kept.")
+    return Place(
+        uri=str(settings["destination"]),
+        endpoint=settings.get("endpoint") or None,
+        region=settings.get("region") or None,
+        access_key=_secret(settings, "access_key_file"),
+        secret_key=_secret(settings, "secret_key_file"),
+        encryption=settings.get("encryption") or None,
+        kms_key=settings.get("kms_key") or None,
+        account=settings.get("account") or None,
+        account_key=_secret(settings, "account_key_file"),
+    )
+
+
+def _source(settings: Settings) -> backup.Source:
+    uris = {backup.TRACKING: settings.get("database_uri"), backup.AUTH: settings.get("auth_uri")}
+    databases = {what: str(uri) for what, uri in uris.items() if uri}
+    if not databases and not settings.get("artifacts_uri"):
+        raise BadInput("Neither database_uri nor auth_uri nor artifacts_uri is given: there is nothing to do.")
+    return backup.Source(
+        name=settings.get("name") or "mlflow",
+        databases=databases,
+        password=_secret(settings, "database_password_file"),
+        artifacts=_artifacts(settings),
+        secrets={name: _bytes(path) for name, path in (settings.get("secrets") or {}).items()},
+        mlflow_version=settings.get("version") or None,
+    )
+
+
+def _artifacts(settings: Settings) -> Place | None:
+    uri = str(settings.get("artifacts_uri") or "")
+    if not uri:
+        return None
+    if uri.startswith("file://"):
+        uri = uri.removeprefix("file://")
+    return Place(
+        uri=uri.rstrip("/") if uri != "/" else uri,
+        endpoint=settings.get("artifacts_endpoint") or None,
+        region=settings.get("artifacts_region") or None,
+        access_key=_secret(settings, "artifacts_access_key_file"),
+        secret_key=_secret(settings, "artifacts_secret_key_file"),
+        account=settings.get("artifacts_account") or None,
+        account_key=_secret(settings, "artifacts_account_key_file"),
+    )
+
+
+def _options(settings: Settings) -> backup.Options:
+    return backup.Options(
+        pg_bindir=settings.get("pg_bindir") or None,
+        jobs=int(_number(settings, "jobs", 2)),
+        reread=bool(settings.get("reread")),
+        max_seconds=_number(settings, "max_hours", 24) * 3600,
+        scratch_dir=settings.get("scratch_dir") or None,
+    )
+
+
+def _number(settings: Settings, name: str, default: float) -> float:
+    value = settings.get(name)
+    try:
+        number = float(default if value in (None, "") else value)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{name} must be a number.") from error
+    if number < 0:
+        raise BadInput(f"{name} may not be negative.")
+    return number
+
+
+def _secret(settings: Settings, option: str) -> str | None:
+    if path := settings.get(option):
+        return _bytes(path, option).decode()
+    return os.environ.get(SECRET_FILES[option]) or None
+
+
+def _bytes(path: str, option: str = "secrets") -> bytes:
+    try:
+        return Path(path).read_bytes().rstrip(b"\n")
+    except OSError as error:
+        raise BadInput(f"{option}: {path} cannot be read: {error.strerror}.") from error
+
+
+def _last_run(path: str | None) -> dict[str, Any]:
+    if not path:
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(Path(path).read_text())
+        return found
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise EngineError(f"The result of the last backup, {path}, cannot be read: {error}.") from error

@@ -1,0 +1,233 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A folder as an object store: only its owner may read it, and nothing has a name before it is on the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from ..errors import SnapshotError
+from .base import BLOCK, Found, Gone, Store
+from .durable import fsync
+
+_INCOMING = "incoming"
+# So many files, or so many bytes, are brought to the disk together: the first fsync does most of the work of the rest.
+_BATCH_FILES = 256
+_BATCH_BYTES = 64 << 20
+
+
+class Folder(Store):
+    """Objects are files 0600 in folders 0700.
+
+    What root writes belongs to whom the folder belongs, because a schedule may run as another user than Ansible.
+
+    A new object is written under another name and brought to the disk; only then it gets its name. Names that are given
+    in one batch are there after M(settle), or earlier.
+    """
+
+    named_first = False
+
+    def __init__(self, path: str, *, create: bool = True) -> None:
+        self.where = path
+        self.root = Path(path)
+        self._lock = threading.RLock()
+        self._pending: dict[str, Path] = {}
+        self._pending_bytes = 0
+        if not self.root.is_absolute():
+            raise SnapshotError(f"The folder {path} must be an absolute path.")
+        if create:
+            self._make(self.root / _INCOMING)
+        elif not self.root.is_dir():
+            raise SnapshotError(f"The folder {path} does not exist: nothing was ever backed up there.")
+
+    def put(self, key: str, data: bytes) -> bool:
+        if self.look(key):
+            return False
+        incoming = self._write([data])
+        self._enqueue(key, incoming, len(data))
+        return True
+
+    def put_stream(self, key: str, blocks: Iterable[bytes], size: int) -> None:
+        self._enqueue(key, self._write(blocks), size)
+
+    def put_hashed(self, blocks: Iterable[bytes], key_of: Callable[[], str]) -> tuple[str, int]:
+        """Create an object whose key is known when its last block was read. Returns the key and the bytes added."""
+        incoming = self._write(blocks)
+        key = key_of()
+        if self.look(key):
+            incoming.unlink()
+            return key, 0
+        size = incoming.stat().st_size
+        self._enqueue(key, incoming, size)
+        return key, size
+
+    def read(self, key: str) -> Iterator[bytes]:
+        try:
+            with self._path(key).open("rb") as file:
+                while block := file.read(BLOCK):
+                    yield block
+        except FileNotFoundError as error:
+            raise Gone(f"{key} is not in {self.where}.") from error
+        except OSError as error:
+            raise self._refused(error, key) from error
+
+    def read_part(self, key: str, offset: int, length: int) -> bytes:
+        try:
+            with self._path(key).open("rb") as file:
+                file.seek(offset)
+                return file.read(length)
+        except FileNotFoundError as error:
+            raise Gone(f"{key} is not in {self.where}.") from error
+        except OSError as error:
+            raise self._refused(error, key) from error
+
+    def look(self, key: str) -> Found | None:
+        try:
+            status = self._path(key).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._refused(error, key) from error
+        return Found(key, status.st_size, status.st_mtime)
+
+    def list(self, prefix: str) -> Iterator[Found]:
+        self._commit()
+        waiting = [self.root / prefix] if prefix else [self.root]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                entries = list(os.scandir(folder))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise self._refused(error, str(folder)) from error
+            for entry in entries:
+                key = os.path.relpath(entry.path, self.root)
+                if entry.is_dir(follow_symlinks=False):
+                    if key != _INCOMING:
+                        waiting.append(Path(entry.path))
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                    status = entry.stat(follow_symlinks=False)
+                    yield Found(key, status.st_size, status.st_mtime)
+
+    def delete(self, key: str) -> None:
+        try:
+            self._path(key).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._refused(error, key) from error
+
+    def settle(self) -> None:
+        self._commit()
+
+    def abandon(self) -> None:
+        try:
+            self._commit()
+        except SnapshotError:
+            for incoming in self._pending.values():
+                incoming.unlink(missing_ok=True)
+            self._pending.clear()
+
+    def clean(self, older_than: float) -> int:
+        """Remove what killed writers left half-written before this time. Returns the bytes."""
+        freed = 0
+        for path in sorted((self.root / _INCOMING).rglob("*"), reverse=True):
+            with contextlib.suppress(OSError):  # removed meanwhile, or a folder that is not empty
+                status = path.stat()
+                if status.st_mtime >= older_than:
+                    continue
+                if path.is_dir():
+                    path.rmdir()
+                else:
+                    path.unlink()
+                    freed += status.st_size
+        return freed
+
+    @property
+    def scratch(self) -> Path:
+        """A folder on the same disk for what is not an object yet."""
+        return self.root / _INCOMING
+
+    def _path(self, key: str) -> Path:
+        with self._lock:
+            return self._pending.get(key) or self.root / key
+
+    def _write(self, blocks: Iterable[bytes]) -> Path:
+        path = self.root / _INCOMING / uuid.uuid4().hex
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                if os.geteuid() == 0:
+                    os.fchown(descriptor, *_owner(self.root))
+                for block in blocks:
+                    view = memoryview(block)
+                    while view:
+                        view = view[os.write(descriptor, view) :]
+            finally:
+                os.close(descriptor)
+        except BaseException as error:
+            path.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise self._refused(error, path.name) from error
+            raise
+        return path
+
+    def _enqueue(self, key: str, incoming: Path, size: int) -> None:
+        with self._lock:
+            self._pending[key] = incoming
+            self._pending_bytes += size
+            if len(self._pending) >= _BATCH_FILES or self._pending_bytes >= _BATCH_BYTES:
+                self._commit()
+
+    def _commit(self) -> None:
+        with self._lock:
+            folders = set()
+            try:
+                for incoming in self._pending.values():
+                    fsync(incoming)
+                for key, incoming in self._pending.items():
+                    final = self.root / key
+                    if final.parent not in folders:
+                        self._make(final.parent)
+                        folders.add(final.parent)
+                    # A link, because a rename would replace; somebody else may have been first with the same content.
+                    with contextlib.suppress(FileExistsError):
+                        os.link(incoming, final)
+                    incoming.unlink()
+                for folder in folders:
+                    fsync(folder)
+            except OSError as error:
+                raise self._refused(error, str(error.filename)) from error
+            self._pending.clear()
+            self._pending_bytes = 0
+
+    def _make(self, folder: Path) -> None:
+        missing = []
+        while not folder.exists():
+            missing.append(folder)
+            folder = folder.parent
+        try:
+            for path in reversed(missing):
+                with contextlib.suppress(FileExistsError):
+                    path.mkdir(mode=0o700)
+                    if os.geteuid() == 0:
+                        os.chown(path, *_owner(path.parent))
+                fsync(path.parent)
+        except OSError as error:
+            raise self._refused(error, str(path)) from error
+
+    def _refused(self, error: OSError, what: str) -> SnapshotError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return SnapshotError(f"The disk of {self.where} is full. Free space there, or remove old snapshots first.")
+        return SnapshotError(f"{what} in {self.where} cannot be used: {error.strerror or error}.")
+
+
+def _owner(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_uid, status.st_gid
