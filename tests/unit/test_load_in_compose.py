@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import inspect
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import inspect, runner
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import distributed
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.compose import InCompose
