@@ -24,6 +24,18 @@ attributes:
       - mlops.mlflow.mlflow
 """
 
+    # Modules that take the options of the fragments server and runner.
+    ACTIONGROUP_OPERATIONS = r"""
+attributes:
+  action_group:
+    description: >-
+      Use C(group/mlops.mlflow.mlflow) in C(module_defaults) to set the server's options once, and
+      C(group/mlops.mlflow.operations) to say once where operations run.
+    support: full
+    membership:
+      - mlops.mlflow.mlflow
+      - mlops.mlflow.operations
+"""
     # Modules that take the options of the fragment cluster.
     ACTIONGROUP_KUBERNETES = r"""
 attributes:

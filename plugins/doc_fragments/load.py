@@ -26,12 +26,12 @@ options:
       - The wishes that the filter P(mlops.mlflow.load_plan#filter) made the plan of.
     type: dict
     required: true
-  login:
+  runner:
     description:
-      - Arguments with which C(mlflow-ops) beside the servers logs in.
-    type: list
-    elements: str
-    default: []
+      - Where the deployment's operations run, as C(mlflow_server_connection.runner) of the role
+        P(mlops.mlflow.mlflow_server#role) says. What the test made is removed there.
+    type: dict
+    required: true
   report_dir:
     description:
       - Folder for the reports.

@@ -9,8 +9,8 @@ options:
   url:
     description:
       - Where the tracking server is. May end in its static prefix.
+      - Without it http://127.0.0.1:5000, or what a module's option C(runner) says.
     type: str
-    default: http://127.0.0.1:5000
   username:
     description:
       - User for basic authentication.

@@ -5,18 +5,12 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._engine.kubernetes.client import Cluster, ClusterError
-
-try:
-    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
-
-    IMPORT_TRACE = None
-except ImportError:
-    IMPORT_TRACE = traceback.format_exc()
 
 CLUSTER_ARGS: dict[str, Any] = {
     "kubeconfig": {"type": "raw", "no_log": True},
@@ -31,15 +25,19 @@ CLUSTER_ARGS: dict[str, Any] = {
 }
 
 
-def cluster_of(module: AnsibleModule) -> Cluster:
-    """The cluster that a module's options, or K8S_AUTH_* variables, describe."""
-    if IMPORT_TRACE:
-        module.fail_json(msg=missing_required_lib("kubernetes.core (collection)"), exception=IMPORT_TRACE)
+def cluster_of(module: AnsibleModule, login: Mapping[str, Any] | None = None) -> Cluster:
+    """The cluster that C(login) or else a module's own options, or K8S_AUTH_* variables, describe."""
+    # Only here: importing the client costs more than a second, also where a module needs no cluster.
+    try:
+        from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
+    except ImportError:
+        module.fail_json(msg=missing_required_lib("kubernetes.core (collection)"), exception=traceback.format_exc())
     try:
         import kubernetes
     except ImportError:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=traceback.format_exc())
-    given = {name: module.params[name] for name in CLUSTER_ARGS if name != "namespace"}
+    options = module.params if login is None else login
+    given = {name: options.get(name) for name in CLUSTER_ARGS if name != "namespace"}
     try:
         configuration = get_api_client(**given).client.client.configuration
     except Exception as error:

@@ -11,15 +11,21 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ._engine.load import distributed
+from ._runner import RUNNER_ARGS, in_deployment
 
 LOAD_ARGS: dict[str, Any] = {
+    "runner": {**RUNNER_ARGS["runner"], "required": True},
     "url": {"type": "str", "required": True},
     "wishes": {"type": "dict", "required": True},
-    "login": {"type": "list", "elements": "str", "default": []},
     "report_dir": {"type": "path", "required": True},
     "start_timeout": {"type": "float", "default": 300.0},
     "run_time": {"type": "float", "default": 60.0},
 }
+
+
+def operating(module: AnsibleModule) -> distributed.Operate:
+    """What carries out operations where the module's runner says."""
+    return lambda operation, options, deadline: in_deployment(module, operation, options, deadline=deadline)
 
 
 def followed(module: AnsibleModule, place: Callable[[], distributed.Place]) -> dict[str, Any]:

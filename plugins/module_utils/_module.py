@@ -7,16 +7,16 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._engine.errors import BadInput, EngineError
-from ._engine.http import Server
+from ._engine import secrets
+from ._engine.errors import EngineError
+from ._engine.http import DEFAULT_URL, Server
 
 SERVER_ARGS: dict[str, Any] = {
-    "url": {"type": "str", "default": "http://127.0.0.1:5000"},
+    "url": {"type": "str"},
     "username": {"type": "str"},
     "password": {"type": "str", "no_log": True},
     "password_file": {"type": "path", "no_log": False},
@@ -35,7 +35,7 @@ def server_of(module: AnsibleModule) -> Server:
     """The server that a module's options describe."""
     params = module.params
     return Server(
-        url=params["url"],
+        url=params["url"] or DEFAULT_URL,
         username=params["username"] or None,
         password=secret_of(module, "password"),
         token=params["token"] or None,
@@ -50,14 +50,15 @@ def server_of(module: AnsibleModule) -> Server:
 def secret_of(module: AnsibleModule, option: str) -> str | None:
     """A secret given as itself or as C(<option>_file); marked so that Ansible masks it in all output."""
     if path := module.params.get(f"{option}_file"):
-        try:
-            secret = Path(path).read_text(encoding="utf-8").rstrip("\n")
-        except OSError as error:
-            raise BadInput(f"{option}_file: {path} cannot be read: {error.strerror}.") from error
-        module.no_log_values.add(secret)
-        return secret
+        return masked(module, secrets.read(path, f"{option}_file"))
     secret = module.params.get(option)
     return str(secret) if secret else None
+
+
+def masked(module: AnsibleModule, secret: str) -> str:
+    """A secret that did not come as an option, masked in all output."""
+    module.no_log_values.add(secret)
+    return secret
 
 
 def logging_to(path: str | None) -> Callable[[str], None]:

@@ -21,11 +21,6 @@ options:
       - Name of the container of Locust's master.
     type: str
     required: true
-  project:
-    description:
-      - Path of the servers' compose file.
-    type: path
-    required: true
   servers:
     description:
       - Servers whose CPU, memory and database connections are to be watched, as O(mlops.mlflow.mlflow_load_test#module:servers).
@@ -38,7 +33,7 @@ EXAMPLES = r"""
 - name: Follow the containers that the role has started
   mlops.mlflow.mlflow_compose_load_test:
     container: mlflow-load-master
-    project: /var/lib/mlflow/server/compose.yaml
+    runner: "{{ mlflow_server_connection.runner }}"
     url: http://mlflow-front:5000
     wishes: {run: mlops-load-4f0a9d1c22, users: 50}
     servers:
@@ -84,7 +79,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import compose, resources
-from ansible_collections.mlops.mlflow.plugins.module_utils._load import LOAD_ARGS, followed
+from ansible_collections.mlops.mlflow.plugins.module_utils._load import LOAD_ARGS, followed, operating
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
@@ -92,9 +87,7 @@ def follow(module: AnsibleModule) -> dict[str, Any]:
     given = module.params
     return followed(
         module,
-        lambda: compose.InCompose(
-            given["project"], given["container"], resources.watched(given["servers"]), given["login"]
-        ),
+        lambda: compose.InCompose(operating(module), given["container"], resources.watched(given["servers"])),
     )
 
 
@@ -103,7 +96,6 @@ def main() -> None:
         argument_spec={
             **LOAD_ARGS,
             "container": {"type": "str", "required": True},
-            "project": {"type": "path", "required": True},
             "servers": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,

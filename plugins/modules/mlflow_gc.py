@@ -15,11 +15,12 @@ description:
     C(mlflow gc) itself ends well when a store refuses to delete files.
   - The server must run, because artifacts are reached through it. It goes on serving.
 requirements:
-  - mlflow and the database's driver (set C(ansible_python_interpreter) to the server's own interpreter)
+  - mlflow and the database's driver (where O(runner) is not given, set C(ansible_python_interpreter) to the server's own interpreter)
 extends_documentation_fragment:
   - mlops.mlflow.server
+  - mlops.mlflow.runner
   - mlops.mlflow.attributes
-  - mlops.mlflow.attributes.actiongroup_mlflow
+  - mlops.mlflow.attributes.actiongroup_operations
 attributes:
   check_mode:
     support: full
@@ -33,8 +34,8 @@ options:
     description:
       - SQLAlchemy URI of the backend store that the server at O(url) has, with a driver and without a password.
       - The role needs no right to change the schema.
+      - Required without O(runner).
     type: str
-    required: true
   database_password_file:
     description:
       - File on the host that holds the password of the user in O(database_uri).
@@ -49,6 +50,11 @@ options:
       - Seconds that each request may take. The server removes all artifacts of a run in one.
     type: float
     default: 120.0
+  deadline:
+    description:
+      - Seconds after which it ends itself, unfinished. What was removed until then stays removed.
+    type: float
+    default: 86400.0
   log_file:
     description:
       - File on the host to which lines about the progress are appended.
@@ -63,7 +69,11 @@ EXAMPLES = r"""
     url: http://127.0.0.1:5000
     database_uri: sqlite:////var/lib/mlflow/database/mlflow.db
   vars:
-    ansible_python_interpreter: /var/lib/mlflow/server/environments/current/bin/python
+    ansible_python_interpreter: /opt/mlflow/bin/python
+
+- name: Remove it from a deployment of any platform
+  mlops.mlflow.mlflow_gc:
+    runner: "{{ mlflow_server_connection.runner }}"
 
 - name: Say what would be removed
   mlops.mlflow.mlflow_gc:
@@ -139,30 +149,22 @@ seconds:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import gc
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
     SERVER_ARGS,
     SERVER_EXCLUSIVE,
     SERVER_TOGETHER,
     logging_to,
     run,
-    secret_of,
-    server_of,
 )
+from ansible_collections.mlops.mlflow.plugins.module_utils._runner import RUNNER_ARGS, carry_out
 
 
 def remove(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    result = gc.run(
-        server_of(module),
-        params["database_uri"],
-        secret_of(module, "database_password"),
-        params["older_than"],
-        check=module.check_mode,
-        say=logging_to(params["log_file"]),
-    )
-    if problems := result.get("problems"):
-        module.fail_json(msg=" ".join(problems), **result)
+    options = {name: params[name] for name in ("database_uri", "database_password_file", "older_than")}
+    result = carry_out(module, "gc", options, deadline=params["deadline"], say=logging_to(params["log_file"]))
+    if result.pop("failed", False):
+        module.fail_json(**result)
     return result
 
 
@@ -170,10 +172,12 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **SERVER_ARGS,
-            "database_uri": {"type": "str", "required": True},
+            **RUNNER_ARGS,
+            "database_uri": {"type": "str"},
             "database_password_file": {"type": "path", "no_log": False},
             "older_than": {"type": "str", "default": "30d"},
             "timeout": {"type": "float", "default": 120.0},
+            "deadline": {"type": "float", "default": 86400.0},
             "log_file": {"type": "path"},
         },
         mutually_exclusive=SERVER_EXCLUSIVE,

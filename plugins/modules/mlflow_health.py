@@ -9,14 +9,17 @@ short_description: Check whether an MLflow tracking server really works
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
-  - Climbs a ladder of checks and times each one, from "a process answers" to "a foreign Host header is refused".
+  - Runs the checks of a level and those of the levels below it, and times each, from "a process answers" to "a foreign
+    Host header is refused". With O(runner) it also looks what the platform shows of the deployment (C(workload)), and
+    whether clients find it (C(published)).
   - MLflow's own C(/health) stays 200 when its database is gone. This module reads and writes the database, puts an
     artifact and gets it back, and leaves nothing behind.
   - Needs no Python library beyond the standard one, except for the check C(schema) of a PostgreSQL database.
 extends_documentation_fragment:
   - mlops.mlflow.server
+  - mlops.mlflow.runner
   - mlops.mlflow.attributes
-  - mlops.mlflow.attributes.actiongroup_mlflow
+  - mlops.mlflow.attributes.actiongroup_operations
 attributes:
   check_mode:
     support: full
@@ -28,7 +31,7 @@ attributes:
 options:
   level:
     description:
-      - How far to climb. Each level includes the ones before it.
+      - Which checks to run. Each level includes the ones before it.
       - V(live) asks whether a process answers.
       - V(ready) adds version, capabilities and a read of the database. Nothing is written.
       - V(deep) adds a write to the database that leaves no row, and an artifact put, read back and deleted.
@@ -43,7 +46,7 @@ options:
   database_uri:
     description:
       - SQLAlchemy URI of the backend store, to read the schema revision at level V(full). Without a password.
-      - The interpreter must have the driver and the MLflow that the server runs. Set C(ansible_python_interpreter) to
+      - Without O(runner), the interpreter must have the driver and the MLflow that the server runs. Set C(ansible_python_interpreter) to
         the server's own.
     type: str
   database_password_file:
@@ -87,6 +90,11 @@ EXAMPLES = r"""
     wait: true
     wait_timeout: 60
 
+- name: Check a deployment of any platform, as the role says that it is operated
+  mlops.mlflow.mlflow_health:
+    runner: "{{ mlflow_server_connection.runner }}"
+    level: full
+
 - name: Report, do not fail
   mlops.mlflow.mlflow_health:
     url: http://127.0.0.1:5000
@@ -109,7 +117,12 @@ verdict:
   type: str
   sample: "healthy at level deep: 6 checks in 0.09 s"
 level:
-  description: The level that was climbed to; at most V(ready) in check mode.
+  description: The highest level of which every check was tried; at most V(ready) in check mode, and empty where none was.
+  returned: always
+  type: str
+  sample: deep
+requested_level:
+  description: The level that was asked for; at most V(ready) in check mode.
   returned: always
   type: str
   sample: deep
@@ -120,7 +133,8 @@ checks:
   elements: dict
   contains:
     name:
-      description: One of process, version, capabilities, database_read, database_write, artifacts, schema, foreign_host.
+      description: One of process, version, capabilities, database_read, database_write, artifacts, schema, foreign_host,
+        workload, published.
       type: str
       sample: database_read
     ok:
@@ -164,31 +178,38 @@ capabilities:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
     SERVER_ARGS,
     SERVER_EXCLUSIVE,
     SERVER_TOGETHER,
     run,
-    secret_of,
-    server_of,
 )
+from ansible_collections.mlops.mlflow.plugins.module_utils._runner import RUNNER_ARGS, carry_out, deployment_of
 
 
 def check(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    level = params["level"]
-    if module.check_mode and health.LEVELS.index(level) > health.LEVELS.index("ready"):
-        level = "ready"
-    server = server_of(module)
-    wanted = health.Wanted(level, params["version"], params["database_uri"], secret_of(module, "database_password"))
+    options = {name: params[name] for name in ("level", "version", "database_uri", "database_password_file")}
     if params["wait"]:
-        report = health.wait(server, wanted, params["wait_timeout"], params["wait_sleep"])
-    else:
-        report = health.check(server, wanted)
+        options |= {"wait_timeout": params["wait_timeout"], "wait_sleep": params["wait_sleep"]}
+    deployment = deployment_of(module)
+    try:
+        report = health.Report.of(carry_out(module, "health", options))
+    except BadInput:
+        raise
+    except EngineError as error:
+        if deployment is None:
+            raise
+        # Nothing of the deployment can be asked: the platform may show why.
+        report = health.Report(params["level"], [health.Check("process", False, 0.0, str(error))])
+    if deployment and report.level != "live":
+        report.run("workload", deployment.workload)
+        report.run("published", deployment.published)
     result = {"changed": False, **report.as_dict()}
     if params["fail_when_unhealthy"] and not report.healthy:
-        module.fail_json(msg=f"MLflow at {server.url} is {report.verdict}", **result)
+        module.fail_json(msg=f"MLflow is {report.verdict}", **result)
     return result
 
 
@@ -196,6 +217,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **SERVER_ARGS,
+            **RUNNER_ARGS,
             "level": {"type": "str", "choices": ["live", "ready", "deep", "full"], "default": "ready"},
             "version": {"type": "str"},
             "database_uri": {"type": "str"},

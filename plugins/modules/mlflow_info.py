@@ -13,8 +13,9 @@ description:
     models through the REST API. Changes nothing.
 extends_documentation_fragment:
   - mlops.mlflow.server
+  - mlops.mlflow.runner
   - mlops.mlflow.attributes
-  - mlops.mlflow.attributes.actiongroup_mlflow
+  - mlops.mlflow.attributes.actiongroup_operations
 attributes:
   check_mode:
     support: full
@@ -82,23 +83,22 @@ registered_models:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import info
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
     SERVER_ARGS,
     SERVER_EXCLUSIVE,
     SERVER_TOGETHER,
     run,
-    server_of,
 )
+from ansible_collections.mlops.mlflow.plugins.module_utils._runner import RUNNER_ARGS, carry_out
 
 
 def read(module: AnsibleModule) -> dict[str, Any]:
-    return {"changed": False, **info.read(server_of(module), module.params["count_limit"])}
+    return {"changed": False, **carry_out(module, "info", {"count_limit": module.params["count_limit"]})}
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**SERVER_ARGS, "count_limit": {"type": "int", "default": 10000}},
+        argument_spec={**SERVER_ARGS, **RUNNER_ARGS, "count_limit": {"type": "int", "default": 10000}},
         mutually_exclusive=SERVER_EXCLUSIVE,
         required_together=SERVER_TOGETHER,
         supports_check_mode=True,

@@ -35,6 +35,7 @@ EXAMPLES = r"""
   mlops.mlflow.mlflow_kubernetes_load_test:
     namespace: mlflow
     job: mlflow-load-4f0a9d1c22
+    runner: "{{ mlflow_server_connection.runner }}"
     url: http://mlflow.mlflow.svc:5000
     wishes: {run: mlops-load-4f0a9d1c22, users: 50}
     report_dir: /tmp/load-test
@@ -79,7 +80,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import kubernetes
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CLUSTER_ARGS, cluster_of
-from ansible_collections.mlops.mlflow.plugins.module_utils._load import LOAD_ARGS, followed
+from ansible_collections.mlops.mlflow.plugins.module_utils._load import LOAD_ARGS, followed, operating
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
@@ -88,7 +89,7 @@ def follow(module: AnsibleModule) -> dict[str, Any]:
     return followed(
         module,
         lambda: kubernetes.InCluster(
-            cluster_of(module), given["namespace"], given["name"], given["job"], given["login"]
+            operating(module), cluster_of(module), given["namespace"], given["name"], given["job"]
         ),
     )
 

@@ -13,11 +13,12 @@ description:
     artifact up and down with equal SHA-256, a registered model version with an alias, a search - and removes it again.
   - The experiment and its run are soft-deleted, as the API does it. C(mlflow gc) removes them for good.
 requirements:
-  - mlflow (set C(ansible_python_interpreter) to the server's own interpreter)
+  - mlflow (where O(runner) is not given, set C(ansible_python_interpreter) to the server's own interpreter)
 extends_documentation_fragment:
   - mlops.mlflow.server
+  - mlops.mlflow.runner
   - mlops.mlflow.attributes
-  - mlops.mlflow.attributes.actiongroup_mlflow
+  - mlops.mlflow.attributes.actiongroup_operations
 attributes:
   check_mode:
     support: full
@@ -61,24 +62,23 @@ steps:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import smoke
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
     SERVER_ARGS,
     SERVER_EXCLUSIVE,
     SERVER_TOGETHER,
     run,
-    server_of,
 )
+from ansible_collections.mlops.mlflow.plugins.module_utils._runner import RUNNER_ARGS, carry_out
 
 
 def prove(module: AnsibleModule) -> dict[str, Any]:
     # changed stays false: what was written was removed.
-    return {"changed": False, "steps": [] if module.check_mode else smoke.run(server_of(module))}
+    return {"changed": False, **carry_out(module, "smoke", {})}
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec=dict(SERVER_ARGS),
+        argument_spec={**SERVER_ARGS, **RUNNER_ARGS},
         mutually_exclusive=SERVER_EXCLUSIVE,
         required_together=SERVER_TOGETHER,
         supports_check_mode=True,

@@ -13,30 +13,23 @@ import argparse
 import importlib.metadata
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable, MutableMapping, Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import protocol
+from . import operations, progress, protocol, secrets
 from .database import migrations, schema
-from .errors import EngineError
+from .errors import BadInput, EngineError
 from .http import Server
-from .load import targets as load_targets
-from .server import gc, health, info, smoke, trial
+from .server import health, trial
 from .standalone import starter
 from .storage import bucket
 
 _BEING_CREATED = "wait also for databases and roles that do not exist yet"
 _TERMINATION_MESSAGE = Path("/dev/termination-log")
-# NAME_FILE names a file with the value of NAME. Only of these: AWS and others have variables of their own that end so.
-_FROM_FILES = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "MLFLOW_AUTH_ADMIN_PASSWORD",
-    "MLFLOW_TRACKING_PASSWORD",
-    "PGPASSWORD",
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,26 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], dict[str, Any]] = options.command
     try:
-        take_secrets_from_files(os.environ)
+        secrets.take_from_files(os.environ)
         result = command(options)
     except EngineError as error:
         result = {"failed": True, "msg": str(error)}
-    line = protocol.PREFIX + json.dumps({"interface": protocol.INTERFACE, **result}) + "\n"
+    line = protocol.result_line(result, getattr(options, "request_id", ""))
     sys.stdout.write(line)
     sys.stdout.flush()
     if os.getpid() == 1 and os.access(_TERMINATION_MESSAGE, os.W_OK):
         _TERMINATION_MESSAGE.write_text(line)
     return 1 if result.get("failed") else 0
-
-
-def take_secrets_from_files(environment: MutableMapping[str, str]) -> None:
-    """Give the variables of NAME_FILE their values, which so never stand in what C(docker inspect) shows.
-
-    :raises EngineError: a file cannot be read.
-    """
-    for name in _FROM_FILES:
-        if name not in environment and (file := environment.get(f"{name}_FILE")):
-            environment[name] = _text_of(file, f"The file {file} of {name}_FILE")
 
 
 def _exec(options: argparse.Namespace) -> dict[str, Any]:
@@ -120,7 +103,7 @@ def _trial(options: argparse.Namespace) -> dict[str, Any]:
     return trial.run(
         _launch(options.launch),
         str(Path(__file__).with_name("standalone") / "starter.py"),
-        _server(options),
+        _trial_server(options),
         health.Wanted("full", options.version, options.database_uri, password),
         seconds=options.wait_timeout,
         smoke_test=options.smoke,
@@ -161,42 +144,7 @@ def _schema(options: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def _health(options: argparse.Namespace) -> dict[str, Any]:
-    wanted = health.Wanted(options.level, options.version, options.database_uri, os.environ.get("PGPASSWORD"))
-    report = health.wait(_server(options), wanted, options.wait_timeout, 0.5)
-    return {**report.as_dict(), **({} if report.healthy else {"failed": True, "msg": report.verdict})}
-
-
-def _smoke(options: argparse.Namespace) -> dict[str, Any]:
-    return {"steps": smoke.run(_server(options))}
-
-
-def _info(options: argparse.Namespace) -> dict[str, Any]:
-    return info.read(_server(options))
-
-
-def _clean_load(options: argparse.Namespace) -> dict[str, Any]:
-    return load_targets.clean_up(_server(options), options.run).as_dict()
-
-
-def _gc(options: argparse.Namespace) -> dict[str, Any]:
-    from . import progress
-
-    password = os.environ.get("PGPASSWORD")
-    result = gc.run(
-        _server(options),
-        options.database_uri,
-        password,
-        options.older_than,
-        check=options.check,
-        say=progress.Lines(),
-    )
-    problems = result.get("problems")
-    return {**result, **({"failed": True, "msg": " ".join(problems)} if problems else {})}
-
-
 def _backup(options: argparse.Namespace) -> dict[str, Any]:
-    from . import progress
     from .snapshot import commands, throttle
 
     settings, say = commands.read(options.settings), progress.Lines()
@@ -218,7 +166,6 @@ def _backup(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _backup_info(options: argparse.Namespace) -> dict[str, Any]:
-    from . import progress
     from .snapshot import commands
 
     settings = commands.read(options.settings)
@@ -231,7 +178,6 @@ def _backup_info(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _restore(options: argparse.Namespace) -> dict[str, Any]:
-    from . import progress
     from .snapshot import commands
 
     settings = commands.read(options.settings) | {"drill": options.drill}
@@ -244,27 +190,54 @@ def _restore(options: argparse.Namespace) -> dict[str, Any]:
     return commands.restore_snapshot(settings, check=options.check, say=progress.Lines())
 
 
-def _server(options: argparse.Namespace) -> Server:
-    return Server(
-        url=options.url,
-        username=options.username or os.environ.get("MLFLOW_TRACKING_USERNAME"),
-        password=_password(options.password_file),
-        token=os.environ.get("MLFLOW_TRACKING_TOKEN"),
-        timeout=options.timeout,
-    )
-
-
-def _password(file: str | None) -> str | None:
-    if not file:
-        return os.environ.get("MLFLOW_TRACKING_PASSWORD")
-    return _text_of(file, f"The password file {file}")
-
-
-def _text_of(file: str, name: str) -> str:
+def _run(options: argparse.Namespace) -> dict[str, Any]:
+    """The request on standard input, of which one line is read, or in a file."""
     try:
-        return Path(file).read_text(encoding="utf-8").rstrip("\n")
-    except OSError as error:
-        raise EngineError(f"{name} cannot be read: {error.strerror}.") from error
+        if options.request:
+            with open(options.request, encoding="utf-8") as file:
+                line = file.readline(protocol.LONGEST_REQUEST + 1)
+        else:
+            line = sys.stdin.readline(protocol.LONGEST_REQUEST + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"The request cannot be read: {error}.") from error
+    if len(line) > protocol.LONGEST_REQUEST:
+        raise BadInput(f"The request has more than {protocol.LONGEST_REQUEST} characters.")
+    request = protocol.Request.parse(line)
+    options.request_id = request.id
+    signal.signal(signal.SIGTERM, lambda *_received: _end(f"{request.operation} was told to end before it had."))
+    if options.while_connected:
+        threading.Thread(target=_end_when_alone, daemon=True).start()
+    if request.deadline:
+        late = f"{request.operation} did not end within {request.deadline:.0f} s, and was ended."
+        signal.signal(signal.SIGALRM, lambda *_received: _end(late))
+        signal.setitimer(signal.ITIMER_REAL, request.deadline)
+    try:
+        return operations.run(request, progress.Lines(), os.environ)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _end(why: str) -> NoReturn:
+    raise EngineError(why)
+
+
+def _end_when_alone() -> None:
+    """Whoever asked keeps the other end of standard input open; when it is gone, nobody waits for the result."""
+    while os.read(0, 1 << 16):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _operation(options: argparse.Namespace) -> dict[str, Any]:
+    """An operation whose options are flags."""
+    known = protocol.OPERATIONS[options.operation].options
+    given = {name: value for name, value in vars(options).items() if name in known and value is not None}
+    return operations.run(protocol.Request(options.operation, given, options.check), progress.Lines(), os.environ)
+
+
+def _trial_server(options: argparse.Namespace) -> Server:
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    return operations.Call(given, env=os.environ).server()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -325,33 +298,35 @@ def _parser() -> argparse.ArgumentParser:
             "--cleaned", action="append", metavar="NAME", help="remove what an earlier restore moved aside, by its name"
         )
         restored.set_defaults(drill=name == "drill")
-    asked = {
-        name: add(name, command, text)
-        for name, command, text in (
-            ("health", _health, "climb the ladder of checks"),
-            ("smoke", _smoke, "prove the server with the real client"),
-            ("info", _info, "say what the server is and holds"),
-            ("clean-load", _clean_load, "remove what a load test made and left"),
-            ("gc", _gc, "remove for good what users deleted"),
-            ("trial", _trial, "start what a launch file describes where no client finds it, prove it, end it"),
-        )
+    asked = add("run", _run, "carry out one request, a line of JSON on standard input")
+    asked.add_argument("--request", help="file with the request")
+    asked.add_argument("--while-connected", action="store_true", help="end when standard input is closed")
+    texts = {
+        "health": "run the checks of a level",
+        "smoke": "prove the server with the real client",
+        "info": "say what the server is and holds",
+        "clean-load": "remove what a load test made and left",
+        "gc": "remove for good what users deleted",
     }
-    for command in asked.values():
+    servers = {name: add(name, _operation, text) for name, text in texts.items()}
+    for name, command in servers.items():
+        command.set_defaults(operation=name)
+        command.add_argument("--check", action="store_true", help="say only what would be done")
+    servers["trial"] = add("trial", _trial, "start a launch file's server where no client finds it, prove it, end it")
+    for command in servers.values():
         command.add_argument("--url", default="http://127.0.0.1:5000")
-        command.add_argument("--timeout", type=float, default=10.0)
+        command.add_argument("--timeout", type=float)
         command.add_argument("--username")
         command.add_argument("--password-file")
-    asked["clean-load"].add_argument("--run", required=True, help="the name with which everything begins that it made")
-    asked["gc"].set_defaults(timeout=120.0)
-    asked["gc"].add_argument("--database-uri", required=True)
-    asked["gc"].add_argument("--older-than", default="30d", help="how long ago it was deleted, such as 1d12h")
-    asked["gc"].add_argument("--check", action="store_true", help="say only what would be removed")
-    asked["health"].add_argument("--level", choices=health.LEVELS, default="ready")
-    asked["trial"].set_defaults(timeout=30.0)
-    asked["trial"].add_argument("launch")
-    asked["trial"].add_argument("--no-smoke", dest="smoke", action="store_false")
+    servers["clean-load"].add_argument("--run", required=True, help="with what the name of everything begins")
+    servers["gc"].add_argument("--database-uri", required=True)
+    servers["gc"].add_argument("--older-than", default="30d", help="how long ago it was deleted, such as 1d12h")
+    servers["health"].add_argument("--level", choices=health.LEVELS, default="ready")
+    servers["trial"].set_defaults(timeout=30.0)
+    servers["trial"].add_argument("launch")
+    servers["trial"].add_argument("--no-smoke", dest="smoke", action="store_false")
     for name, seconds in (("health", 0.0), ("trial", 120.0)):
-        asked[name].add_argument("--version")
-        asked[name].add_argument("--database-uri")
-        asked[name].add_argument("--wait-timeout", type=float, default=seconds)
+        servers[name].add_argument("--version")
+        servers[name].add_argument("--database-uri")
+        servers[name].add_argument("--wait-timeout", type=float, default=seconds)
     return parser

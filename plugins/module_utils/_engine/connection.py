@@ -216,3 +216,41 @@ def postgresql_connection(
             "secrets": {"PGPASSWORD": place},
         }
     return connection
+
+
+# What the connection of a server says of where operations run; what only one platform has is below its type.
+_RUNNER_KEYS = {
+    "host": {"name", "directory", "supervision", "python", "user"},
+    "compose": {"name", "project"},
+    "kubernetes": {"name", "namespace", "login"},
+}
+
+
+@dataclass(frozen=True)
+class RunnerConnection:
+    """Where operations of a deployment run, and what they are told unless the caller says otherwise.
+
+    :param options: of operations, such as C(url) as it is reached from there, C(username) and C(database_uri).
+    :param published: address at which this host finds the server; empty where only the platform can look.
+    :param place: what the platform needs to find it.
+    """
+
+    type: str
+    options: Mapping[str, Any]
+    published: str
+    place: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, value: Any, name: str = "runner") -> RunnerConnection:
+        """
+        :raises BadInput: it is not what the connection of a server holds.
+        """
+        if not isinstance(value, Mapping) or value.get("type") not in _RUNNER_KEYS:
+            raise BadInput(f"{name} must be what a server's connection holds, of type {', '.join(_RUNNER_KEYS)}.")
+        kind = str(value["type"])
+        place = {key: given for key, given in value.items() if key not in ("type", "options", "published")}
+        if unknown := sorted(set(place) - _RUNNER_KEYS[kind]):
+            raise BadInput(f"{name} of type {kind} has unknown keys: {', '.join(unknown)}.")
+        if not place.get("name"):
+            raise BadInput(f"{name} lacks name, the deployment's.")
+        return cls(kind, dict(value.get("options") or {}), str(value.get("published") or ""), place)

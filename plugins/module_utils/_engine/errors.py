@@ -27,6 +27,10 @@ class MissingLibrary(EngineError):
         self.library = library
 
 
+class NotDeployed(EngineError):
+    """There is nothing of the deployment that an operation could run in."""
+
+
 class ServerError(EngineError):
     """The tracking server could not be reached, or answered with an error."""
 

@@ -23,6 +23,8 @@ from .errors import BadInput, ServerError
 
 _RETRIED_STATUS = frozenset({429, 502, 503, 504})
 
+DEFAULT_URL = "http://127.0.0.1:5000"
+
 
 @dataclass(frozen=True)
 class Server:
@@ -259,3 +261,16 @@ class Client:
         except OSError as error:
             raise BadInput(f"ca_path, client_cert or client_key cannot be used: {error.strerror or error}.") from error
         return context
+
+
+def answered(url: str, seconds: float = 10.0) -> str:
+    """Whether clients find a server at this address. Its certificate is not judged: we may not know its authority.
+
+    :raises ServerError: nothing answers there, or with an error.
+    """
+    client = Client(Server(url, validate_certs=False, timeout=seconds))
+    try:
+        client.get("/health", anonymous=True)
+    finally:
+        client.close()
+    return f"{client.address} answers"

@@ -1,27 +1,155 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is said between who runs C(mlflow-ops) and it: the result's line, and how it is found in a log.
+"""What is said between who starts an operation and C(mlflow-ops), which carries it out.
 
-Below the platforms, which run it, and below the command line, which answers.
+A request is ONE line of JSON. The result is one line behind PREFIX that repeats the request's id; every other line is
+log, whatever it looks like. Below the platforms, which carry requests, and below the command line, which answers: so
+the table of operations holds data only, and C(operations.py) binds the functions.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from .errors import EngineError
+from .errors import BadInput, EngineError
+from .progress import Say
 
 PREFIX = "mlflow-ops: "
+# The number of the protocol, and the interface of the old flags. An image whose major number is another is refused.
+VERSION = 2
+INTERFACE = "2.0"
+# The one before had flags instead of requests.
+SERVED = (1, VERSION)
+LONGEST_REQUEST = 1 << 20
+
+# Options of every operation that asks a server.
+_SERVER = frozenset(
+    {"url", "username", "password_file", "ca_path", "client_cert", "client_key", "validate_certs", "timeout"}
+)
+_DATABASE = frozenset({"database_uri", "database_password_file"})
 
 
-# An image whose major number is another is refused.
-INTERFACE = "1.2"
+@dataclass(frozen=True)
+class Operation:
+    """What is to be known of an operation before it runs.
+
+    :param identity: whose secrets and rights it has: C(ops), C(schema), C(backup) or C(trial).
+    :param options: names that it takes.
+    :param long: whether it can take longer than people wait without a word.
+    :param changes: what it changes, in words; empty for nothing.
+    """
+
+    identity: str
+    options: frozenset[str]
+    long: bool = False
+    changes: str = ""
 
 
-def result_of(log: str) -> dict[str, Any]:
-    """The result in a container's log.
+OPERATIONS: dict[str, Operation] = {
+    "health": Operation("ops", _SERVER | _DATABASE | {"level", "version", "wait_timeout", "wait_sleep"}),
+    "info": Operation("ops", _SERVER | {"count_limit"}),
+    "smoke": Operation("ops", _SERVER, changes="an experiment and a model, which it removes again"),
+    "clean-load": Operation("ops", _SERVER | {"run"}, changes="what a load test made and left"),
+    "gc": Operation("ops", _SERVER | _DATABASE | {"older_than"}, long=True, changes="what users deleted"),
+}
 
+
+@dataclass(frozen=True)
+class Request:
+    """One operation, asked for.
+
+    :param options: what the operation takes; no secrets, only where they lie.
+    :param check: whether it only says what it would do.
+    :param deadline: seconds after which it ends itself; 0 for never.
+    :param login: C(username), C(password) or C(token), where nothing beside the server holds them. Never shown.
+    """
+
+    operation: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    check: bool = False
+    deadline: float = 0.0
+    login: Mapping[str, str] = field(default_factory=dict, repr=False)
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def line(self) -> str:
+        """As it travels. Holds the login, so it goes to standard input or a file of the operator only."""
+        said = {"protocol": VERSION, "id": self.id, "operation": self.operation, "options": dict(self.options)}
+        said |= {"check": self.check, "deadline": self.deadline}
+        return json.dumps({**said, **({"login": dict(self.login)} if self.login else {})}) + "\n"
+
+    @classmethod
+    def parse(cls, line: str) -> Request:
+        """
+        :raises BadInput: it is no request, of a protocol that is not served, or has an operation or options that nobody
+            knows.
+        """
+        try:
+            said = json.loads(line)
+            version = int(said["protocol"])
+            request = cls(
+                operation=str(said["operation"]),
+                options=dict(said.get("options") or {}),
+                check=said.get("check") is True,
+                deadline=float(said.get("deadline") or 0),
+                login={str(name): str(value) for name, value in dict(said.get("login") or {}).items()},
+                id=str(said["id"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BadInput(
+                f"The request is not one line of JSON as the protocol has it: {type(error).__name__}."
+            ) from None
+        if version not in SERVED:
+            raise BadInput(f"The request is of protocol {version}; this image serves {', '.join(map(str, SERVED))}.")
+        check_options(request.operation, request.options)
+        return request
+
+
+class Runner(Protocol):
+    """Where operations run: on a host, alongside the servers on compose, in the cluster."""
+
+    def run(self, request: Request, say: Say) -> dict[str, Any]:
+        """Carry the request out there.
+
+        :returns: what the operation found; C(failed) and C(msg) where it found something wrong.
+        :raises EngineError: it could not be run, or did not end in time; then nothing of it runs any more.
+        """
+
+    def workload(self) -> str:
+        """What the platform shows of the deployment.
+
+        :raises EngineError: what does not run as it should, and why.
+        """
+
+    def published(self) -> str:
+        """Where clients find the deployment.
+
+        :raises EngineError: they do not find it there.
+        """
+
+
+def check_options(operation: str, options: Mapping[str, Any]) -> None:
+    """
+    :raises BadInput: there is no such operation, or it does not take one of the options.
+    """
+    if operation not in OPERATIONS:
+        raise BadInput(f"There is no operation '{operation}'. Known are {', '.join(sorted(OPERATIONS))}.")
+    if unknown := sorted(set(options) - OPERATIONS[operation].options):
+        raise BadInput(f"The operation {operation} has no option {', '.join(unknown)}.")
+
+
+def result_line(result: Mapping[str, Any], request_id: str = "") -> str:
+    """The line that says how an operation ended."""
+    return PREFIX + json.dumps({"interface": INTERFACE, "id": request_id, **result}) + "\n"
+
+
+def result_of(log: str, request_id: str = "") -> dict[str, Any]:
+    """The result in what an operation printed.
+
+    :param request_id: of the request that was made; a line with another is log.
     :raises EngineError: there is none, because the command died (the end of the log is in the message); or the image
         is another generation's.
     """
@@ -29,10 +157,13 @@ def result_of(log: str) -> dict[str, Any]:
         if line.startswith(PREFIX):
             try:
                 found: dict[str, Any] = json.loads(line.removeprefix(PREFIX))
-            except ValueError:
-                break  # cut off, or another stream wrote into it
-            interface = found.pop("interface", "none")
-            if interface.partition(".")[0] != INTERFACE.partition(".")[0]:
+                interface, answered = found.pop("interface", "none"), found.pop("id", "")
+            except (ValueError, AttributeError):
+                continue  # cut off, or another stream wrote into it
+            ours = str(interface).partition(".")[0] == INTERFACE.partition(".")[0]
+            if ours and request_id and answered != request_id:
+                continue  # log, whoever wrote it
+            if not ours:
                 raise EngineError(
                     f"The image's mlflow-ops speaks interface {interface}, this collection {INTERFACE}: build the "
                     f"image anew with the playbook images of this collection."

@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from .. import protocol
+from .. import programs, protocol
 from ..errors import EngineError
+from ..http import answered
+from ..progress import Say
+from . import inspect
 from .client import DockerError, call, last_line
 
 
@@ -25,3 +30,47 @@ def run_ops(project: str, service: str, arguments: Sequence[str], timeout: float
         if words := last_line(done.stderr):
             raise DockerError(f"{error} docker said: {words}") from error
         raise
+
+
+# Beyond the deadline that the operation itself keeps: the engine starts and removes a container.
+_GRACE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class ComposeRunner:
+    """A runner alongside the servers of a deployment.
+
+    :param project: path of the servers' compose file.
+    :param address: where clients find the servers.
+    """
+
+    name: str
+    project: str
+    address: str = ""
+
+    def run(self, request: protocol.Request, say: Say) -> dict[str, Any]:
+        service = protocol.OPERATIONS[request.operation].identity
+        name = f"mlflow-ops-{uuid.uuid4().hex[:12]}"
+        argv = ["docker", "compose", "--file", self.project, "--profile", "ops", "run", "--rm", "--no-deps", "--no-TTY"]
+        argv += ["--name", name, service, "run", "--while-connected"]
+        seconds = (request.deadline or 86400.0) + _GRACE_SECONDS
+        try:
+            said = programs.ask(argv, request.line(), seconds=seconds, say=say)
+        finally:
+            # Gone already, unless the client was ended: then the container goes on.
+            call("rm", "--force", "--volumes", name, check=False)
+        return protocol.result_of(said, request.id)
+
+    def workload(self) -> str:
+        found = inspect.containers(self.name)
+        if not found:
+            raise DockerError(f"there is no container of {self.name}")
+        # What is cut off becomes unhealthy after a while: that it is cut off is the reason, and comes first.
+        wrong = [f"{one['name']} is cut off" for one in found if not one["networks"]]
+        wrong += [f"{one['name']} is {one['problem']}" for one in found if one["networks"] and one["problem"]]
+        if wrong:
+            raise DockerError("; ".join(wrong))
+        return ", ".join(f"{one['name']} {one['health'] or one['state']}" for one in found)
+
+    def published(self) -> str:
+        return answered(self.address)

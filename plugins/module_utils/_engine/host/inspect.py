@@ -73,16 +73,13 @@ def gather(
     :param supervision: C(systemd), C(supervisor), or C(auto) to take what the host runs.
     """
     folder = Path(directory)
-    # Only the system's own systemd counts: a user's systemd ends with the last login unless lingering is on.
-    systemd = os.path.isdir("/run/systemd/system") and os.geteuid() == 0
-    use_systemd = systemd if supervision == "auto" else supervision == "systemd"
-    program, pid = _systemd(name) if use_systemd else _supervisor(folder, name)
+    program, pid, use_systemd = supervised(directory, name, supervision)
     log = folder / "server.log"
-    interpreter = next(iter(_launched(folder)), "")
+    interpreter = interpreter_of(directory)
     return State(
         python="{}.{}.{}".format(*sys.version_info[:3]),
         python_supported=SUPPORTED_PYTHON[0] <= sys.version_info[:2] <= SUPPORTED_PYTHON[1],
-        systemd=systemd,
+        systemd=_has_systemd(),
         installed=bool(expects) and all(os.path.exists(path) for path in expects or []),
         port=_port(folder, host, port, running=program in ("RUNNING", "STARTING", "active", "activating")),
         program=program,
@@ -96,6 +93,17 @@ def gather(
         deployed=_deployed(interpreter),
         interpreter=interpreter,
     )
+
+
+def supervised(directory: str, name: str, supervision: str = "auto") -> tuple[str, int | None, bool]:
+    """Supervisor's or systemd's word for the server's state, its process, and whether it is systemd's."""
+    systemd = _has_systemd() if supervision == "auto" else supervision == "systemd"
+    return (*(_systemd(name) if systemd else _supervisor(Path(directory), name)), systemd)
+
+
+def _has_systemd() -> bool:
+    # Only the system's own systemd counts: a user's systemd ends with the last login unless lingering is on.
+    return os.path.isdir("/run/systemd/system") and os.geteuid() == 0
 
 
 def _supervisor(folder: Path, name: str) -> tuple[str, int | None]:
@@ -146,6 +154,11 @@ def _deployed(interpreter: str) -> str:
     """The version of MLflow in an environment."""
     packages = Path(interpreter).parent.parent.glob("lib/python3*/site-packages/mlflow-*.dist-info")
     return next((found.name.removeprefix("mlflow-").removesuffix(".dist-info") for found in packages), "")
+
+
+def interpreter_of(directory: str) -> str:
+    """What the deployed server is started with; empty where none is deployed."""
+    return next(iter(_launched(Path(directory))), "")
 
 
 def _launched(folder: Path) -> list[str]:

@@ -9,10 +9,15 @@ asks (a module, a test) knows how to log in.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import EngineError
+from ..progress import Say
+
+# Of what a command logs, its end tells why it failed.
+_KEPT_CHARACTERS = 1 << 18
 
 KIND_PATHS = {
     "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments/{name}",
@@ -94,15 +99,49 @@ class Cluster:
             raise ClusterError(f"The log of pod {namespace}/{pod} cannot be read: {error}.") from error
         return bytes(answer.data).decode("utf-8", "replace")
 
-    def execute(self, namespace: str, pod: str, container: str, argv: Sequence[str], timeout: float) -> str:
-        """Run a command in a container and return what it printed, whatever its exit status was."""
+    def converse(
+        self, namespace: str, pod: str, container: str, argv: Sequence[str], line: str, timeout: float, say: Say
+    ) -> str:
+        """Run a command in a container, give it one line, and return what it printed on standard output.
+
+        Standard input stays open until it ends, so that it can tell when we are gone. What it prints on standard error
+        goes to C(say), line by line, and behind the output.
+
+        :raises ClusterError: it could not be run, or did not end within C(timeout) seconds.
+        """
+        opened = self._stream(namespace, pod, container, argv, stdin=True)
+        printed, logged, rest = "", "", ""
+        end = time.monotonic() + timeout
+        try:
+            opened.write_stdin(line)
+            running = True
+            while running:
+                running = opened.is_open()
+                opened.update(timeout=1)
+                printed += opened.read_stdout(timeout=0)
+                *lines, rest = (rest + opened.read_stderr(timeout=0)).split("\n")
+                for one in filter(None, lines):
+                    say(one)
+                logged = (logged + "".join(f"{one}\n" for one in lines))[-_KEPT_CHARACTERS:]
+                if running and time.monotonic() > end:
+                    where = f"{' '.join(argv[:2])} in pod {namespace}/{pod}"
+                    raise ClusterError(f"{where} did not end within {timeout:.0f} s.")
+        except ClusterError:
+            raise
+        except Exception as error:
+            raise ClusterError(f"A command in pod {namespace}/{pod} failed: {_message_of(str(error))}") from error
+        finally:
+            opened.close()
+        return f"{logged}{rest}\n{printed}"
+
+    def _stream(self, namespace: str, pod: str, container: str, argv: Sequence[str], *, stdin: bool) -> Any:
         from kubernetes.client import ApiClient, CoreV1Api
         from kubernetes.stream import stream
 
         # stream() changes the client it works with: it gets one of its own.
         core = CoreV1Api(ApiClient(configuration=self._api.configuration))
         try:
-            opened = stream(
+            return stream(
                 core.connect_get_namespaced_pod_exec,
                 pod,
                 namespace,
@@ -110,10 +149,17 @@ class Cluster:
                 command=list(argv),
                 stdout=True,
                 stderr=True,
-                stdin=False,
+                stdin=stdin,
                 tty=False,
                 _preload_content=False,
             )
+        except Exception as error:
+            raise ClusterError(f"A command in pod {namespace}/{pod} failed: {_message_of(str(error))}") from error
+
+    def execute(self, namespace: str, pod: str, container: str, argv: Sequence[str], timeout: float) -> str:
+        """Run a command in a container and return what it printed, whatever its exit status was."""
+        opened = self._stream(namespace, pod, container, argv, stdin=False)
+        try:
             opened.run_forever(timeout=timeout)
             said = str(opened.read_all())
             finished = not opened.is_open()

@@ -4,21 +4,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import protocol
-from . import manifests
+from ..progress import Say, silent
+from . import inspect, manifests, secrets
 from .client import Cluster, ClusterError
 from .pods import problem_of, readiness
 
+# Beyond the deadline that the operation itself keeps.
+_GRACE_SECONDS = 30.0
 
-def run_ops(
-    cluster: Cluster, namespace: str, name: str, arguments: Sequence[str], timeout: float, component: str = "server"
-) -> dict[str, Any]:
-    """Run C(mlflow-ops) in a ready pod of the deployment and return what it found.
 
-    :raises ClusterError: no pod is ready, or the command died.
+@dataclass(frozen=True)
+class KubernetesRunner:
+    """A runner in a deployment's pods.
+
+    :param login: C(username), and C(secret) and C(key) of the password, which the servers' pods do not hold.
+    """
+
+    cluster: Cluster
+    namespace: str
+    name: str
+    login: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, request: protocol.Request, say: Say = silent) -> dict[str, Any]:
+        if self.login and not request.login:
+            password = secrets.value(self.cluster, self.namespace, self.login["secret"], self.login["key"])
+            request = replace(request, login={"username": self.login["username"], "password": password})
+        seconds = (request.deadline or 86400.0) + _GRACE_SECONDS
+        argv = ["mlflow-ops", "run", "--while-connected"]
+        pod, container = running(self.cluster, self.namespace, self.name)
+        said = self.cluster.converse(self.namespace, pod, container, argv, request.line(), seconds, say)
+        return {**protocol.result_of(said, request.id), "pod": pod}
+
+    def workload(self) -> str:
+        found = inspect.state(self.cluster, self.namespace, self.name)
+        if not found["workloads"]:
+            raise ClusterError(f"there is no workload of {self.namespace}/{self.name}")
+        if found["unsettled"]:
+            problems = [f"pod {pod['name']}: {pod['problem']}" for pod in found["pods"] if pod["problem"]]
+            raise ClusterError("; ".join([*found["unsettled"], *problems]))
+        return ", ".join(f"{one['kind']} {one['name']} {one['ready']} of {one['wanted']}" for one in found["workloads"])
+
+    def published(self) -> str:
+        slices = self.cluster.items(
+            f"/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices",
+            {"labelSelector": f"kubernetes.io/service-name={self.name}"},
+        )
+        endpoints = [endpoint for one in slices for endpoint in one.get("endpoints") or []]
+        ready = [endpoint for endpoint in endpoints if (endpoint.get("conditions") or {}).get("ready")]
+        if not ready:
+            raise ClusterError(f"the Service {self.namespace}/{self.name} has no server that is ready")
+        return f"the Service {self.namespace}/{self.name} leads to {len(ready)} ready servers"
+
+
+def running(cluster: Cluster, namespace: str, name: str, component: str = "server") -> tuple[str, str]:
+    """Pod and container of the deployment that can tell most.
+
+    :raises ClusterError: none is running.
     """
     labels = manifests.selector({"name": name, "component": component})
     pods = cluster.items(
@@ -37,6 +83,4 @@ def run_ops(
         raise ClusterError(f"No pod of {namespace}/{name} is running. {problems or 'There is none at all.'}")
     # A pod that is not ready can tell why; one that is can tell more.
     pod = sorted(alive, key=readiness, reverse=True)[0]
-    container = pod["spec"]["containers"][0]["name"]
-    said = cluster.execute(namespace, pod["metadata"]["name"], container, ["mlflow-ops", *arguments], timeout)
-    return {**protocol.result_of(said), "pod": pod["metadata"]["name"]}
+    return pod["metadata"]["name"], pod["spec"]["containers"][0]["name"]

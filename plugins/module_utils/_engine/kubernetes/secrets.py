@@ -8,7 +8,7 @@ import base64
 from collections.abc import Callable, Mapping
 
 from ..errors import BadInput
-from .client import Cluster
+from .client import Cluster, ClusterError
 
 
 def ensure_secret(
@@ -47,3 +47,14 @@ def ensure_secret(
         else:
             cluster.call("PUT", f"{path}/{name}", {**found, "data": {**(found.get("data") or {}), **data}})
     return missing
+
+
+def value(cluster: Cluster, namespace: str, name: str, key: str) -> str:
+    """A secret itself.
+
+    :raises ClusterError: it is not there, or may not be read.
+    """
+    found = ((cluster.get(f"/api/v1/namespaces/{namespace}/secrets/{name}") or {}).get("data") or {}).get(key)
+    if found is None:
+        raise ClusterError(f"The Secret {namespace}/{name} has no key {key}, or is not there: deploy again.")
+    return base64.b64decode(found).decode("utf-8").rstrip("\r\n")

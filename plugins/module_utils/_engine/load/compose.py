@@ -7,13 +7,11 @@ Servers are watched from the engine's machine, where this runs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ..compose import inspect, runner
+from ..compose import inspect
 from ..compose.client import DockerError
-from .distributed import Master
+from .distributed import Master, Operate
 from .resources import Watch, Watched
 
 
@@ -21,17 +19,13 @@ from .resources import Watch, Watched
 class InCompose:
     """A deployment that the container C(container), Locust's master, loads.
 
-    :param project: path of the servers' compose file. :param login: how C(mlflow-ops) beside the servers logs in.
+    :param operate: carries out operations alongside the servers.
     """
 
-    project: str
+    operate: Operate
     container: str
     servers: list[Watched]
-    login: Sequence[str] = ()
     same_machine: bool = True
-
-    def ops(self, command: Sequence[str], timeout: float) -> dict[str, Any]:
-        return runner.run_ops(self.project, "ops", [*command, *self.login], timeout)
 
     def master(self) -> Master:
         # Before the log: what the master says last is in it then.

@@ -12,7 +12,7 @@ import gzip
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,13 +44,18 @@ class Master:
     ended: bool
 
 
+# An operation, its options and its deadline in seconds; what it found.
+Operate = Callable[[str, Mapping[str, Any], float], dict[str, Any]]
+
+
 class Place(Protocol):
     """Where the servers and Locust run. C(same_machine): whether they share one."""
 
     same_machine: bool
 
-    def ops(self, command: Sequence[str], timeout: float) -> dict[str, Any]:
-        """Run mlflow-ops there, logged in, and return what it found."""
+    @property
+    def operate(self) -> Operate:
+        """Carries out operations there."""
 
     def master(self) -> Master:
         """:raises EngineError: it can never start."""
@@ -108,7 +113,7 @@ def follow(
     asked = _wanted(wishes, url, True)
     report.begin(folder)
     progress = folder / "progress.txt"
-    info = place.ops(["info"], 60)
+    info = place.operate("info", {"count_limit": 0}, 60)
     seen = {"name": asked.targets[0].name, "url": url, "version": info.get("version", "")}
     found = {"targets": [seen], "without": _without(info.get("capabilities") or {})}
     watch = place.watch()
@@ -149,7 +154,7 @@ def returned(result: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 def _clean_up(place: Place, run: str) -> Cleaned:
     """Remove what the load test made, from beside the servers. What goes wrong is named in C(left)."""
     try:
-        found = place.ops(["clean-load", "--run", run, "--timeout", "60"], 900)
+        found = place.operate("clean-load", {"run": run, "timeout": 60}, 900)
     except EngineError as error:
         return Cleaned(left=[str(error)])
     if found.get("failed"):

@@ -4,13 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ..kubernetes import jobs, manifests, pods, runner
+from ..kubernetes import jobs, manifests, pods
 from ..kubernetes.client import Cluster, ClusterError
-from .distributed import Master
+from .distributed import Master, Operate
 from .resources import Watch, Watched
 
 _WATCH_SECONDS = 5.0
@@ -33,18 +31,15 @@ _LOOK = ("sh", "-c", _LOOK_SCRIPT)
 class InCluster:
     """The deployment C(name), loaded by the Jobs C(job)-master and -worker.
 
-    :param login: how C(mlflow-ops) in a server's pod logs in.
+    :param operate: carries out operations in the deployment.
     """
 
+    operate: Operate
     cluster: Cluster
     namespace: str
     name: str
     job: str
-    login: Sequence[str] = ()
     same_machine: bool = False
-
-    def ops(self, command: Sequence[str], timeout: float) -> dict[str, Any]:
-        return runner.run_ops(self.cluster, self.namespace, self.name, [*command, *self.login], timeout)
 
     def master(self) -> Master:
         job = f"{self.job}-master"

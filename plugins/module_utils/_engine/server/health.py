@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Health: a ladder of timed checks, from "a process answers" to "a foreign Host header is refused".
+"""Health: timed checks in levels, from "a process answers" to "a foreign Host header is refused".
 
 MLflow's own C(/health) stays 200 when the database is gone. This one looks at the database, the artifact store and
 the schema themselves, and leaves nothing behind.
@@ -12,7 +12,7 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,6 +21,20 @@ from ..errors import BadInput, EngineError, ServerError
 from ..http import Client, Server
 
 LEVELS = ("live", "ready", "deep", "full")
+# Every check and the level that it belongs to, in the order in which they are tried.
+CHECKS = {
+    "process": "live",
+    "version": "ready",
+    "capabilities": "ready",
+    "database_read": "ready",
+    "database_write": "deep",
+    "artifacts": "deep",
+    "schema": "full",
+    "foreign_host": "full",
+    # Of a deployment that is operated through its runner, seen from the platform.
+    "workload": "ready",
+    "published": "ready",
+}
 _API = "/api/2.0/mlflow"
 _TAG = "mlops.mlflow.health"
 _FOREIGN_HOST = "rebinding.invalid"
@@ -28,7 +42,7 @@ _FOREIGN_HOST = "rebinding.invalid"
 
 @dataclass(frozen=True)
 class Check:
-    """One rung: its name, whether it held, the seconds it took, and what was seen."""
+    """Its name, whether it held, the seconds it took, and what was seen."""
 
     name: str
     ok: bool
@@ -38,15 +52,22 @@ class Check:
 
 @dataclass(frozen=True)
 class NotTried:
-    """A rung that could not be tried, and why. Never counted as passed."""
+    """A check that could not be tried, and why. Never counted as passed."""
 
     name: str
     reason: str
 
 
+class CannotTry(Exception):
+    """A check cannot be tried, for a reason that says nothing about the server's health."""
+
+
 @dataclass
 class Report:
-    """What the ladder found. C(healthy) is true when no check failed and at least one ran."""
+    """What the checks found.
+
+    :param level: that was asked for. A level is reached only when each of its checks, and of those below, was tried.
+    """
 
     level: str
     checks: list[Check] = field(default_factory=list)
@@ -54,25 +75,61 @@ class Report:
     version: str | None = None
     capabilities: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Report:
+        """The report whose C(as_dict) came from elsewhere."""
+        return cls(
+            str(found["requested_level"]),
+            [Check(**one) for one in found["checks"]],
+            [NotTried(**one) for one in found["not_tried"]],
+            found.get("version"),
+            dict(found.get("capabilities") or {}),
+        )
+
+    def run(self, name: str, check: Callable[[], str]) -> bool:
+        """Try one check, which returns what it saw, raises an EngineError, or CannotTry; whether it may have held."""
+        start = time.monotonic()
+        try:
+            message, ok = check(), True
+        except CannotTry as skip:
+            self.not_tried.append(NotTried(name, str(skip)))
+            return True
+        except EngineError as error:
+            message, ok = str(error), False
+        self.checks.append(Check(name, ok, round(time.monotonic() - start, 4), message))
+        return ok
+
     @property
     def healthy(self) -> bool:
         return bool(self.checks) and all(check.ok for check in self.checks)
 
     @property
+    def reached(self) -> str:
+        """The highest level of which nothing is untried, at most the one asked for; empty for none."""
+        untried = {CHECKS.get(skip.name, LEVELS[0]) for skip in self.not_tried}
+        first = min((LEVELS.index(level) for level in untried), default=len(LEVELS))
+        number = min(first - 1, LEVELS.index(self.level))
+        return LEVELS[number] if number >= 0 else ""
+
+    @property
     def verdict(self) -> str:
         failed = [check for check in self.checks if not check.ok]
-        seconds = sum(check.seconds for check in self.checks)
-        if not failed:
-            left = f", {len(self.not_tried)} not tried" if self.not_tried else ""
-            return f"healthy at level {self.level}: {len(self.checks)} checks in {seconds:.2f} s{left}"
-        reasons = "; ".join(f"{check.name}: {check.message}" for check in failed)
-        return f"unhealthy at level {self.level}: {reasons}"
+        if failed:
+            reasons = "; ".join(f"{check.name}: {check.message}" for check in failed)
+            return f"unhealthy at level {self.level}: {reasons}"
+        ran = f"{len(self.checks)} checks in {sum(check.seconds for check in self.checks):.2f} s"
+        if self.reached == self.level:
+            return f"healthy at level {self.level}: {ran}"
+        untried = "; ".join(f"{skip.name}: {skip.reason}" for skip in self.not_tried)
+        reached = f"healthy at level {self.reached}" if self.reached else "nothing is wrong"
+        return f"{reached}, but level {self.level} was not reached: {ran}, and not tried were {untried}"
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "healthy": self.healthy,
             "verdict": self.verdict,
-            "level": self.level,
+            "level": self.reached,
+            "requested_level": self.level,
             "checks": [asdict(check) for check in self.checks],
             # Not "skipped": Ansible takes a result with that key for a task that was skipped.
             "not_tried": [asdict(skip) for skip in self.not_tried],
@@ -83,7 +140,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Wanted:
-    """How far to climb, and what to compare with.
+    """Which level to check, and what to compare with.
 
     :param level: one of LEVELS; each includes the ones before it.
     :param version: fail unless the server runs this version.
@@ -100,17 +157,13 @@ class Wanted:
             raise BadInput(f"level is '{self.level}'; offered are {', '.join(LEVELS)}.")
 
 
-class _CannotTry(Exception):
-    pass
-
-
 def check(server: Server, wanted: Wanted) -> Report:
-    """Climb once. Never raises for an unhealthy server: the report says what failed."""
-    ladder = _Ladder(server, wanted)
+    """Check once. Never raises for an unhealthy server: the report says what failed."""
+    checks = _Checks(server, wanted)
     try:
-        return ladder.climb()
+        return checks.run()
     finally:
-        ladder.client.close()
+        checks.client.close()
 
 
 def wait(
@@ -121,14 +174,14 @@ def wait(
     progress: Callable[[Report], None] | None = None,
     ended: Callable[[], bool] = lambda: False,
 ) -> Report:
-    """Climb until healthy or until C(timeout) seconds have passed; the last report is returned.
+    """Check until healthy or until C(timeout) seconds have passed; the last report is returned.
 
     Returns as soon as the server is healthy. A refused password does not get better by waiting, so 401 ends it; nor
     does a server of which C(ended) says that it has.
     """
     end = time.monotonic() + timeout
     while True:
-        last = ended()  # asked before climbing, so that the report is of what it left behind
+        last = ended()  # asked before checking, so that the report is of what it left behind
         report = check(server, wanted)
         hopeless = any("wants credentials" in c.message or "runs version" in c.message for c in report.checks)
         if report.healthy or hopeless or last or time.monotonic() + sleep >= end:
@@ -138,8 +191,8 @@ def wait(
         time.sleep(sleep)
 
 
-class _Ladder:
-    """The rungs, lowest first. Each returns what it saw, raises an EngineError, or skips."""
+class _Checks:
+    """The checks of one server, lowest level first."""
 
     def __init__(self, server: Server, wanted: Wanted) -> None:
         self.client = Client(server)
@@ -147,36 +200,23 @@ class _Ladder:
         self.report = Report(wanted.level)
         self.experiment: dict[str, Any] | None = None
 
-    def climb(self) -> Report:
-        rungs: list[tuple[str, str, Callable[[], str]]] = [
-            ("live", "process", self.process),
-            ("ready", "version", self.version),
-            ("ready", "capabilities", self.capabilities),
-            ("ready", "database_read", self.database_read),
-            ("deep", "database_write", self.database_write),
-            ("deep", "artifacts", self.artifacts),
-            ("full", "schema", self.schema),
-            ("full", "foreign_host", self.foreign_host),
+    def run(self) -> Report:
+        checks: list[tuple[str, Callable[[], str]]] = [
+            ("process", self.process),
+            ("version", self.version),
+            ("capabilities", self.capabilities),
+            ("database_read", self.database_read),
+            ("database_write", self.database_write),
+            ("artifacts", self.artifacts),
+            ("schema", self.schema),
+            ("foreign_host", self.foreign_host),
         ]
-        height = LEVELS.index(self.wanted.level)
-        for level, name, rung in rungs:
-            if LEVELS.index(level) > height:
+        for name, function in checks:
+            if LEVELS.index(CHECKS[name]) > LEVELS.index(self.wanted.level):
                 break
-            self.step(name, rung)
-            if name == "process" and not self.report.checks[-1].ok:
-                break  # nothing answers: the other rungs would only repeat it
+            if not self.report.run(name, function) and name == "process":
+                break  # nothing answers: the others would only repeat it
         return self.report
-
-    def step(self, name: str, rung: Callable[[], str]) -> None:
-        start = time.monotonic()
-        try:
-            message, ok = rung(), True
-        except _CannotTry as skip:
-            self.report.not_tried.append(NotTried(name, str(skip)))
-            return
-        except EngineError as error:
-            message, ok = str(error), False
-        self.report.checks.append(Check(name, ok, round(time.monotonic() - start, 4), message))
 
     def process(self) -> str:
         self.client.get("/health")
@@ -192,7 +232,7 @@ class _Ladder:
     def capabilities(self) -> str:
         response = self.client.get("/api/3.0/mlflow/server-info", expect=(200, 404))
         if response.status == 404:
-            raise _CannotTry("this version has no server-info")
+            raise CannotTry("this version has no server-info")
         self.report.capabilities = dict(response.json())
         on = sorted(name for name, value in self.report.capabilities.items() if value is True)
         return f"{self.report.capabilities.get('store_type')}; {', '.join(on) or 'nothing optional'}"
@@ -206,7 +246,7 @@ class _Ladder:
     def database_write(self) -> str:
         """Set a tag and take it away again: two real transactions, no row left."""
         if self.experiment is None:
-            raise _CannotTry("there is no experiment to write a tag to")
+            raise CannotTry("there is no experiment to write a tag to")
         target = {"experiment_id": self.experiment["experiment_id"], "key": _TAG}
         if not self.report.capabilities:  # MLflow 2 cannot take a tag away: one that is always the same does not grow
             self.client.post(f"{_API}/experiments/set-experiment-tag", {**target, "value": "probe"})
@@ -219,7 +259,7 @@ class _Ladder:
     def artifacts(self) -> str:
         """Put, get and delete one small object through the server's artifact proxy."""
         if self.report.capabilities.get("artifact_serving_enabled") is False:
-            raise _CannotTry("the server does not serve artifacts")
+            raise CannotTry("the server does not serve artifacts")
         body = os.urandom(1024)
         path = f"/api/2.0/mlflow-artifacts/artifacts/.{_TAG}-{uuid.uuid4().hex}"
         self.client.request("PUT", path, body, {"Content-Type": "application/octet-stream"})
@@ -233,7 +273,7 @@ class _Ladder:
 
     def schema(self) -> str:
         if not self.wanted.database_uri:
-            raise _CannotTry("no database_uri was given")
+            raise CannotTry("no database_uri was given")
         found = database_schema.read(self.wanted.database_uri, self.wanted.database_password)
         database_schema.require(found, "the backend store", self.report.version or "of the server")
         if found.state == "empty":
@@ -245,7 +285,7 @@ class _Ladder:
             "/api/3.0/mlflow/server-info", headers={"Host": _FOREIGN_HOST}, anonymous=True, expect=None
         )
         if response.status == 404:
-            raise _CannotTry("this version has no server-info")
+            raise CannotTry("this version has no server-info")
         if response.status != 403:
             raise ServerError(
                 f"a request for host {_FOREIGN_HOST} was answered with {response.status} instead of 403: web pages "

@@ -1,0 +1,133 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The functions behind the table of operations in C(protocol.py).
+
+Each imports what it needs when it is called: AnsiballZ finds imports inside functions too, and asking for the version
+of a server needs no driver of a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import protocol, secrets
+from .errors import BadInput
+from .http import DEFAULT_URL, Server
+from .progress import Say, silent
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation as its function sees it: checked options, and where progress goes."""
+
+    options: Mapping[str, Any]
+    check: bool = False
+    login: Mapping[str, str] = field(default_factory=dict, repr=False)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    say: Say = silent
+
+    def text(self, name: str) -> str | None:
+        value = self.options.get(name)
+        return None if value in (None, "") else str(value)
+
+    def number(self, name: str, default: float) -> float:
+        """
+        :raises BadInput: it is no number, or negative.
+        """
+        value = self.options.get(name)
+        try:
+            number = float(default if value in (None, "") else value)
+        except (TypeError, ValueError):
+            raise BadInput(f"{name} must be a number.") from None
+        if number < 0:
+            raise BadInput(f"{name} may not be negative.")
+        return number
+
+    def server(self, timeout: float = 10.0) -> Server:
+        """The server that is asked: with the login of the request, else of the options, else of the environment."""
+        username = self.login.get("username") or self.text("username") or self.env.get("MLFLOW_TRACKING_USERNAME")
+        password = self.login.get("password")
+        if password is None and (file := self.text("password_file")):
+            password = secrets.read(file, "password_file")
+        return Server(
+            url=self.text("url") or DEFAULT_URL,
+            username=username,
+            password=self.env.get("MLFLOW_TRACKING_PASSWORD") if password is None else password,
+            token=self.login.get("token") or (None if username else self.env.get("MLFLOW_TRACKING_TOKEN")),
+            ca_path=self.text("ca_path"),
+            client_cert=self.text("client_cert"),
+            client_key=self.text("client_key"),
+            validate_certs=bool(self.options.get("validate_certs", True)),
+            timeout=self.number("timeout", timeout),
+        )
+
+    def database_password(self) -> str | None:
+        if file := self.text("database_password_file"):
+            return secrets.read(file, "database_password_file")
+        return self.env.get("PGPASSWORD")
+
+
+def run(request: protocol.Request, say: Say = silent, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Carry a request out here, and return what it found.
+
+    :param env: where secrets are that the request does not name, by the names that MLflow and PostgreSQL know.
+    :raises EngineError: it cannot be done; nothing is raised for an operation that found something wrong and says so.
+    """
+    protocol.check_options(request.operation, request.options)
+    return _FUNCTIONS[request.operation](Call(request.options, request.check, request.login, env or {}, say))
+
+
+def health(call: Call) -> dict[str, Any]:
+    from .server import health as checks
+
+    level = call.text("level") or "ready"
+    if call.check and checks.LEVELS.index(level) > checks.LEVELS.index("ready"):
+        level = "ready"  # the levels above write
+    wanted = checks.Wanted(level, call.text("version"), call.text("database_uri"), call.database_password())
+    report = checks.wait(call.server(), wanted, call.number("wait_timeout", 0), call.number("wait_sleep", 0.5))
+    return {**report.as_dict(), **({} if report.healthy else {"failed": True, "msg": report.verdict})}
+
+
+def info(call: Call) -> dict[str, Any]:
+    from .server import info as reading
+
+    return reading.read(call.server(), int(call.number("count_limit", 10000)))
+
+
+def smoke(call: Call) -> dict[str, Any]:
+    from .server import smoke as proof
+
+    return {"steps": [] if call.check else proof.run(call.server(timeout=30))}
+
+
+def clean_load(call: Call) -> dict[str, Any]:
+    from .load import targets
+
+    made = call.text("run")
+    if not made:
+        raise BadInput("run is empty: say with which name everything begins that the load test made.")
+    return {} if call.check else targets.clean_up(call.server(), made).as_dict()
+
+
+def gc(call: Call) -> dict[str, Any]:
+    from .server import gc as removal
+
+    uri = call.text("database_uri")
+    if not uri:
+        raise BadInput("database_uri is empty: say which database the server has.")
+    older_than = call.text("older_than") or "30d"
+    server = call.server(timeout=120)
+    result = removal.run(server, uri, call.database_password(), older_than, check=call.check, say=call.say)
+    problems = result.get("problems")
+    return {**result, **({"failed": True, "msg": " ".join(problems)} if problems else {})}
+
+
+_FUNCTIONS: dict[str, Callable[[Call], dict[str, Any]]] = {
+    "health": health,
+    "info": info,
+    "smoke": smoke,
+    "clean-load": clean_load,
+    "gc": gc,
+}

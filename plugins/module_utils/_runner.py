@@ -1,0 +1,111 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""PRIVATE to the collection: how modules carry out operations, here or where a deployment's runner says.
+
+Argument specs here match the doc fragment runner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._engine import cli, operations, protocol, secrets
+from ._engine.connection import RunnerConnection
+from ._engine.progress import Say, silent
+from ._kubernetes import CLUSTER_ARGS, cluster_of
+from ._module import masked, secret_of
+
+LOGIN_ARGS = {name: spec for name, spec in CLUSTER_ARGS.items() if name != "namespace"}
+RUNNER_ARGS: dict[str, Any] = {
+    "runner": {"type": "dict"},
+    "cluster": {"type": "dict", "options": LOGIN_ARGS, "default": {}},
+}
+# What a host's runner starts: named here, so that Ansible sends it along with the module.
+_SENT_ALONG = (cli.main,)
+
+
+def carry_out(
+    module: AnsibleModule, operation: str, options: Mapping[str, Any], *, deadline: float = 0.0, say: Say = silent
+) -> dict[str, Any]:
+    """One operation, where the module's options say.
+
+    :param options: beyond those that say which server; what is None is not given.
+    :returns: what it found; C(failed) and C(msg) where it found something wrong.
+    """
+    known = protocol.OPERATIONS[operation].options
+    params = module.params
+    own = {name: params.get(name) for name in ("url", "ca_path", "client_cert", "client_key", "timeout", "username")}
+    given = {name: value for name, value in {**own, **options}.items() if value is not None and name in known}
+    login = {"password": secret_of(module, "password"), "token": params["token"]}
+    if not params["runner"]:
+        given["validate_certs"] = params["validate_certs"]
+        return operations.run(_request(module, operation, given, login, deadline), say)
+    return in_deployment(module, operation, given, login=login, deadline=deadline, say=say)
+
+
+def in_deployment(
+    module: AnsibleModule,
+    operation: str,
+    options: Mapping[str, Any],
+    *,
+    login: Mapping[str, str | None] | None = None,
+    deadline: float = 0.0,
+    say: Say = silent,
+) -> dict[str, Any]:
+    """One operation where the module's runner says, which also says what C(options) do not."""
+    place = RunnerConnection.parse(module.params["runner"])
+    known = protocol.OPERATIONS[operation].options
+    told = {name: value for name, value in place.options.items() if name in known and value not in (None, "")}
+    login = dict(login or {})
+    # Of this host: where the operation runs the file may not be there, or not be readable for the data's owner.
+    if file := told.pop("password_file", None):
+        login["password"] = login.get("password") or masked(module, secrets.read(file, "password_file of the runner"))
+    request = _request(module, operation, {**told, **options}, login, deadline)
+    return _runner(module, place).run(request, say)
+
+
+def deployment_of(module: AnsibleModule) -> protocol.Runner | None:
+    """Where the module's operations run, if it is a deployment's runner."""
+    where = module.params["runner"]
+    return _runner(module, RunnerConnection.parse(where)) if where else None
+
+
+def _request(
+    module: AnsibleModule,
+    operation: str,
+    options: Mapping[str, Any],
+    login: Mapping[str, str | None],
+    deadline: float,
+) -> protocol.Request:
+    secret = {name: value for name, value in login.items() if value}
+    return protocol.Request(operation, options, module.check_mode, deadline, secret)
+
+
+def _runner(module: AnsibleModule, where: RunnerConnection) -> protocol.Runner:
+    place = where.place
+    if where.type == "kubernetes":
+        from ._engine.kubernetes.runner import KubernetesRunner
+
+        return KubernetesRunner(
+            cluster_of(module, module.params.get("cluster")),
+            str(place["namespace"]),
+            str(place["name"]),
+            dict(place.get("login") or {}),
+        )
+    if where.type == "compose":
+        from ._engine.compose.runner import ComposeRunner
+
+        return ComposeRunner(str(place["name"]), str(place["project"]), where.published)
+    from ._engine.host.runner import HostRunner
+
+    return HostRunner(
+        name=str(place["name"]),
+        directory=str(place["directory"]),
+        python=str(place.get("python") or ""),
+        user=str(place.get("user") or ""),
+        supervision=str(place.get("supervision") or "auto"),
+        address=where.published,
+    )
