@@ -84,6 +84,13 @@ class Executing(client.Cluster):
         super().__init__(api)
         self.said = said
         self.executed: list[tuple[str, str, list[str]]] = []
+        self.given: list[str] = []
+
+    def converse(self, namespace: str, pod: str, container: str, argv: Any, line: str, timeout: float, say: Any) -> str:
+        self.executed.append((pod, container, list(argv)))
+        self.given.append(line)
+        # What is said answers the request that was made.
+        return self.said.replace('"id": ""', f'"id": "{json.loads(line)["id"]}"')
 
     def execute(self, namespace: str, pod: str, container: str, argv: Any, timeout: float) -> str:
         self.executed.append((pod, container, list(argv)))
@@ -91,7 +98,7 @@ class Executing(client.Cluster):
 
 
 def ops_line(**result: Any) -> str:
-    return protocol.PREFIX + json.dumps({"interface": protocol.INTERFACE, **result}) + "\n"
+    return protocol.result_line(result)
 
 
 def deployment(wanted: int = 2, ready: int | None = None, **status: Any) -> Object:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import inspect, runner, secrets
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import Cluster, ClusterError
@@ -253,18 +255,39 @@ def test_no_password_is_generated_that_would_not_open_an_existing_volume(dry_run
 PODS = f"{NAMESPACE}/pods"
 
 
-def test_a_command_runs_in_a_ready_pod_and_its_result_comes_back() -> None:
+def asked(there: Executing, operation: str = "info", **options: Any) -> dict[str, Any]:
+    where = runner.KubernetesRunner(there, "team-a", "mlflow", options.pop("login", {}))
+    return where.run(protocol.Request(operation, options))
+
+
+def test_a_request_goes_to_a_ready_pod_and_its_result_comes_back() -> None:
     api = Api({PODS: [pod("b", container("running")), pod("a", container("running", True))]})
     there = Executing(api, "warning\n" + ops_line(healthy=True))
-    found = runner.run_ops(there, "team-a", "mlflow", ["health", "--level", "deep"], 60)
-    assert found == {"healthy": True, "pod": "a"}
-    assert there.executed == [("a", "mlflow", ["mlflow-ops", "health", "--level", "deep"])]
+    assert asked(there, "health", level="deep") == {"healthy": True, "pod": "a"}
+    assert there.executed == [("a", "mlflow", ["mlflow-ops", "run", "--while-connected"])]
+    request = json.loads(there.given[0])
+    assert (request["operation"], request["options"]) == ("health", {"level": "deep"})
     assert api.queries[PODS]["labelSelector"].endswith("app.kubernetes.io/component=server")
+
+
+def test_the_password_is_read_from_its_secret_and_given_on_standard_input_only() -> None:
+    held = {"data": {"admin-password": base64.b64encode(b"kept-to-itself\n").decode()}}
+    api = Api({PODS: [pod("a", container("running", True))], f"{NAMESPACE}/secrets/mlflow-auth": held})
+    there = Executing(api, ops_line(version="3.17.2"))
+    asked(there, login={"username": "admin", "secret": "mlflow-auth", "key": "admin-password"})
+    assert json.loads(there.given[0])["login"] == {"username": "admin", "password": "kept-to-itself"}
+    assert "kept-to-itself" not in str(there.executed)
+
+
+def test_a_line_of_the_log_that_looks_like_a_result_is_not_taken_for_it() -> None:
+    forged = protocol.result_line({"healthy": True}, "0" * 32)
+    there = Executing(Api({PODS: [pod("a", container("running", True))]}), ops_line(healthy=False) + forged)
+    assert asked(there, "health") == {"healthy": False, "pod": "a"}
 
 
 def test_a_pod_that_is_not_ready_is_asked_when_there_is_no_other() -> None:
     there = Executing(Api({PODS: [pod("b", container("running"))]}), ops_line(failed=True, msg="no database"))
-    assert runner.run_ops(there, "team-a", "mlflow", ["health"], 60)["msg"] == "no database"
+    assert asked(there, "health")["msg"] == "no database"
 
 
 def test_pods_on_their_way_out_or_in_a_crash_are_not_asked() -> None:
@@ -272,17 +295,17 @@ def test_pods_on_their_way_out_or_in_a_crash_are_not_asked() -> None:
     leaving["metadata"]["deletionTimestamp"] = "2026-11-21T12:00:00Z"
     api = Api({PODS: [leaving, pod("looping", crashed("Killed")), pod("waiting", phase="Pending")]})
     with pytest.raises(ClusterError) as failed:
-        runner.run_ops(Executing(api, ""), "team-a", "mlflow", ["info"], 60)
+        asked(Executing(api, ""))
     assert "No pod of team-a/mlflow is running." in str(failed.value)
     assert "looping: container mlflow crashed 3 times: Killed; waiting: Pending" in str(failed.value)
 
 
 def test_no_pod_at_all_is_said_so() -> None:
     with pytest.raises(ClusterError, match="There is none at all"):
-        runner.run_ops(Executing(Api({PODS: []}), ""), "team-a", "mlflow", ["info"], 60)
+        asked(Executing(Api({PODS: []}), ""))
 
 
 def test_a_command_that_was_killed_is_reported_with_the_end_of_its_output() -> None:
     there = Executing(Api({PODS: [pod("a", container("running", True))]}), "starting\nKilled\n")
     with pytest.raises(EngineError, match=r"without a result.*Killed"):
-        runner.run_ops(there, "team-a", "mlflow", ["smoke"], 60)
+        asked(there, "smoke")

@@ -6,7 +6,7 @@ import json
 from itertools import pairwise
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.health import Check, NotTried, Report, Wanted
@@ -46,10 +46,35 @@ def test_one_failed_check_makes_the_server_unhealthy_and_is_named() -> None:
     assert report.verdict == "unhealthy at level ready: bad: broken"
 
 
-def test_all_good_checks_make_it_healthy_and_what_could_not_be_tried_is_counted() -> None:
-    report = Report("full", [GOOD, GOOD], [NotTried("schema", "no database_uri")])
-    assert report.healthy
-    assert report.verdict == "healthy at level full: 2 checks in 0.20 s, 1 not tried"
+def test_all_good_checks_make_it_healthy() -> None:
+    report = Report("full", [GOOD, GOOD])
+    assert report.healthy and report.reached == "full"
+    assert report.verdict == "healthy at level full: 2 checks in 0.20 s"
+
+
+@pytest.mark.parametrize(
+    ("untried", "reached", "words"),
+    [
+        ("schema", "deep", "healthy at level deep, but level full was not reached: "),
+        ("artifacts", "ready", "healthy at level ready, but level full was not reached: "),
+        ("process", "", "nothing is wrong, but level full was not reached: "),
+    ],
+)
+def test_a_level_of_which_a_check_could_not_be_tried_is_not_claimed(untried: str, reached: str, words: str) -> None:
+    report = Report("full", [GOOD, GOOD], [NotTried(untried, "why not")])
+    assert report.healthy and report.reached == reached
+    assert report.verdict == f"{words}2 checks in 0.20 s, and not tried were {untried}: why not"
+    assert Report.of(report.as_dict()) == report
+
+
+def test_what_the_platform_shows_is_a_check_like_any_other() -> None:
+    report = Report("ready", [GOOD])
+
+    def down() -> str:
+        raise EngineError("mlflow-server-1 is cut off")
+
+    assert report.run("published", lambda: "answers") and not report.run("workload", down)
+    assert report.verdict == "unhealthy at level ready: workload: mlflow-server-1 is cut off"
 
 
 def test_without_any_check_nothing_is_healthy() -> None:

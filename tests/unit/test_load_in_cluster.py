@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import client as clusters
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import ClusterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import distributed, kubernetes
-from fake_cluster import NAMESPACE, Api, Executing, container, ended, job, ops_line, pod
+from fake_cluster import NAMESPACE, Api, Executing, container, ended, job, pod
 from load_results import entry, raw
 
 RUN = "mlops-load-abc123"
@@ -33,12 +32,26 @@ current 300000000
 
 
 class LoadedCluster(Executing):
-    """One server's pod, in which mlflow-ops and cat say what they should, and a master whose log is C(printed)."""
+    """One server's pod, operations that find what they should, and a master whose log is C(printed)."""
 
     def __init__(self, master: dict[str, Any], state: dict[str, Any], printed: str) -> None:
         running = pod("mlflow-1", container("running", ready=True))
         super().__init__(Api({f"{NAMESPACE}/pods": [running], JOB: state, f"{NAMESPACE}/events": []}), "")
         self.master, self.printed = master, printed
+        self.asked: list[tuple[str, Any]] = []
+
+    def operate(self, operation: str, options: Any, deadline: float) -> dict[str, Any]:
+        self.asked.append((operation, options))
+        assert deadline > 0
+        if operation == "info":
+            return {"version": "3.17.2", "capabilities": {"artifact_serving_enabled": True}}
+        return {
+            "experiments": 3,
+            "registered_models": 2,
+            "traces": 1,
+            "artifact_folders": 1,
+            "left": [],
+        }
 
     def items(self, path: str, query: Any = None) -> list[dict[str, Any]]:
         if "job-name" in (query or {}).get("labelSelector", ""):
@@ -50,24 +63,20 @@ class LoadedCluster(Executing):
 
     def execute(self, namespace: str, pod: str, container: str, argv: Any, timeout: float) -> str:
         super().execute(namespace, pod, container, argv, timeout)
-        if argv[0] == "sh":
-            return CGROUP
-        if argv[1] == "info":
-            return ops_line(version="3.17.2", capabilities={"artifact_serving_enabled": True})
-        return ops_line(experiments=3, registered_models=2, traces=1, artifact_folders=1, seconds=0.1, left=[])
+        return CGROUP
 
 
 def line(result: dict[str, Any]) -> str:
     return "mlops-load: " + base64.b64encode(gzip.compress(json.dumps(result).encode())).decode()
 
 
-def follow(cluster: clusters.Cluster, folder: Path, **wishes: Any) -> dict[str, Any]:
-    place = kubernetes.InCluster(cluster, "team-a", "mlflow", "mlflow-load-abc123", ["--url", "x"])
+def follow(cluster: LoadedCluster, folder: Path, **wishes: Any) -> dict[str, Any]:
+    place = kubernetes.InCluster(cluster.operate, cluster, "team-a", "mlflow", "mlflow-load-abc123")
     return distributed.follow(place, WISHES | wishes, URL, folder, 0.1)
 
 
-def cleaned(cluster: LoadedCluster) -> list[list[str]]:
-    return [argv for _pod, _container, argv in cluster.executed if "clean-load" in argv]
+def cleaned(cluster: LoadedCluster) -> list[Any]:
+    return [options for operation, options in cluster.asked if operation == "clean-load"]
 
 
 def test_the_plan_names_the_server_the_workers_and_where_the_password_is() -> None:
@@ -109,7 +118,7 @@ def test_the_masters_log_becomes_progress_result_and_reports(tmp_path: Path) -> 
     cluster = LoadedCluster(pod("master-x", container("running", ready=True)), job(), printed)
     result = follow(cluster, tmp_path)
     assert result["verdict"]["passed"] is True
-    assert result["clean_up"]["experiments"] == 3 and cleaned(cluster)[0][2:4] == ["--run", RUN]
+    assert result["clean_up"]["experiments"] == 3 and cleaned(cluster)[0]["run"] == RUN
     progress = (tmp_path / "progress.txt").read_text()
     assert "4 users" in progress and "chatter" not in progress and "mlops-load:" not in progress
     assert (tmp_path / "report.html").exists() and json.loads((tmp_path / "result.json").read_text())["run"] == RUN

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import inspect, runner
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import inspect
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import distributed
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.compose import InCompose
@@ -29,23 +29,22 @@ class Engine:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, state: str, *printed: str) -> None:
         self.state, self.printed = state, list(printed)
-        self.ran: list[list[str]] = []
+        self.ran: list[tuple[str, Mapping[str, Any]]] = []
         monkeypatch.setattr(inspect, "find", lambda _name: self.found())
         monkeypatch.setattr(inspect, "log", lambda _name: self.printed)
-        monkeypatch.setattr(runner, "run_ops", self.run_ops)
 
     def found(self) -> dict[str, Any] | None:
         return {"state": self.state, "problem": f"{self.state}, exit status 1"} if self.state else None
 
-    def run_ops(self, project: str, service: str, arguments: Sequence[str], timeout: float) -> dict[str, Any]:
-        assert (project, service, timeout > 0) == ("compose.yaml", "ops", True)
-        self.ran.append(list(arguments))
-        if arguments[0] == "info":
+    def operate(self, operation: str, options: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+        assert deadline > 0
+        self.ran.append((operation, options))
+        if operation == "info":
             return {"version": "3.17.2", "capabilities": {"artifact_serving_enabled": True}}
         return {"experiments": 3, "registered_models": 2, "left": []}
 
     def follow(self, folder: Path) -> dict[str, Any]:
-        place = InCompose("compose.yaml", "mlflow-load-master", [], ["--username", "admin"])
+        place = InCompose(self.operate, "mlflow-load-master", [])
         return distributed.follow(place, WISHES, URL, folder, 0.1)
 
 
@@ -58,10 +57,7 @@ def test_the_masters_log_becomes_progress_result_and_reports(monkeypatch: pytest
     assert result["verdict"]["passed"] is True and result["clean_up"]["experiments"] == 3
     # Servers have the same machine: that it is busy is no sign of a busy client.
     assert result["client"]["same_machine"] is True
-    assert engine.ran == [
-        ["info", "--username", "admin"],
-        ["clean-load", "--run", RUN, "--timeout", "60", "--username", "admin"],
-    ]
+    assert engine.ran == [("info", {"count_limit": 0}), ("clean-load", {"run": RUN, "timeout": 60})]
     assert PROGRESS in (tmp_path / "progress.txt").read_text()
     assert distributed.returned(result, tmp_path)["reports"]["html"] == str(tmp_path / "report.html")
     assert (tmp_path / "junit.xml").exists() and (tmp_path / "report.html").exists()

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cli, protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import migrations
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError, SchemaError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import trial
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import info, trial
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
 
 URI = "postgresql+psycopg2://mlflow@db/mlflow"
@@ -68,14 +68,14 @@ def test_the_last_line_is_the_result_behind_the_prefix(capsys: pytest.CaptureFix
 
 
 def test_a_role_finds_the_result_among_other_lines() -> None:
-    first, second = result('{"interface": "1.0", "n": 1}'), result('{"interface": "1.7", "n": 2}')
+    first, second = result('{"interface": "2.0", "n": 1}'), result('{"interface": "2.7", "n": 2}')
     log = f"warning: old\n{first}\n{second}\n2026 INFO on stderr, flushed late\n"
     assert protocol.result_of(log) == {"n": 2}, "the last one counts, and the interface is not part of it"
 
 
 @pytest.mark.parametrize(
     ("said", "interface"),
-    [('{"interface": "2.0", "n": 1}', "2.0"), ('{"n": 1}', "none"), ('{"interface": "10.0"}', "10.0")],
+    [('{"interface": "1.0", "n": 1}', "1.0"), ('{"n": 1}', "none"), ('{"interface": "10.0"}', "10.0")],
 )
 def test_an_image_of_another_generation_is_refused_with_the_remedy(said: str, interface: str) -> None:
     with pytest.raises(EngineError) as refused:
@@ -93,7 +93,7 @@ def test_a_command_that_died_is_reported_with_the_end_of_its_log() -> None:
 
 def test_a_result_that_was_cut_off_is_reported_as_none() -> None:
     with pytest.raises(EngineError, match=r"without a result.*\"checks\": \[1,"):
-        protocol.result_of(result('{"interface": "1.0", "checks": [1,') + "\n")
+        protocol.result_of(result('{"interface": "2.0", "checks": [1,') + "\n")
 
 
 def test_an_error_is_one_sentence_and_the_exit_status_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,11 +120,11 @@ def test_secrets_are_taken_from_the_environment_or_a_file_and_never_said(
 def test_user_and_password_file_go_before_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    def read(server: Any) -> dict[str, Any]:
+    def read(server: Any, _count_limit: int) -> dict[str, Any]:
         asked.append((server.username, server.password))
         return {}
 
-    monkeypatch.setattr(cli.info, "read", read)
+    monkeypatch.setattr(info, "read", read)
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "somebody")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "from-the-environment")
     file = tmp_path / "password"

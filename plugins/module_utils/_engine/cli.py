@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         secrets.take_from_files(os.environ)
         result = command(options)
-    except EngineError as error:
+    except (EngineError, protocol.Ended) as error:
         result = {"failed": True, "msg": str(error)}
     line = protocol.result_line(result, getattr(options, "request_id", ""))
     sys.stdout.write(line)
@@ -218,7 +218,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _end(why: str) -> NoReturn:
-    raise EngineError(why)
+    raise protocol.Ended(why)
 
 
 def _end_when_alone() -> None:

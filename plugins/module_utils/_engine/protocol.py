@@ -33,6 +33,10 @@ _SERVER = frozenset(
 _DATABASE = frozenset({"database_uri", "database_password_file"})
 
 
+class Ended(BaseException):
+    """An operation was told to end, or its time is over. No check may take it for a finding: not an Exception."""
+
+
 @dataclass(frozen=True)
 class Operation:
     """What is to be known of an operation before it runs.
@@ -158,7 +162,7 @@ def result_of(log: str, request_id: str = "") -> dict[str, Any]:
             try:
                 found: dict[str, Any] = json.loads(line.removeprefix(PREFIX))
                 interface, answered = found.pop("interface", "none"), found.pop("id", "")
-            except (ValueError, AttributeError):
+            except (ValueError, AttributeError, TypeError):
                 continue  # cut off, or another stream wrote into it
             ours = str(interface).partition(".")[0] == INTERFACE.partition(".")[0]
             if ours and request_id and answered != request_id:
