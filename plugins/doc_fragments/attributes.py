@@ -36,6 +36,16 @@ attributes:
       - mlops.mlflow.mlflow
       - mlops.mlflow.operations
 """
+    # Modules that take the options of the fragment docker.
+    ACTIONGROUP_COMPOSE = r"""
+attributes:
+  action_group:
+    description: Use C(group/mlops.mlflow.compose) in C(module_defaults) to say once which Docker Engine is meant.
+    support: full
+    membership:
+      - mlops.mlflow.compose
+"""
+
     # Modules that take the options of the fragment cluster.
     ACTIONGROUP_KUBERNETES = r"""
 attributes:

@@ -96,8 +96,10 @@ def _runner(module: AnsibleModule, where: RunnerConnection) -> protocol.Runner:
             dict(place.get("login") or {}),
         )
     if where.type == "compose":
+        from ._engine.compose.client import use
         from ._engine.compose.runner import ComposeRunner
 
+        use(str(place.get("docker_host") or ""))
         return ComposeRunner(str(place["name"]), str(place["project"]), where.published)
     from ._engine.host.runner import HostRunner
 

@@ -43,6 +43,13 @@ options:
     type: list
     elements: path
     default: []
+  own:
+    description:
+      - Folders in O(folder) that hold nothing else. What is there and not named here any more is removed, such as the copy of
+        a key.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -63,7 +70,7 @@ existed:
   type: bool
   sample: true
 written:
-  description: Paths in the folder of what was written, or would be.
+  description: Paths in the folder of what was written or removed, or would be.
   returned: success
   type: list
   elements: str
@@ -88,7 +95,7 @@ def write(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     texts = {path: text if text.endswith("\n") else f"{text}\n" for path, text in params["files"].items()}
     result = files.ensure(
-        Path(params["folder"]), texts, params["secrets"], params["generated"], dry_run=module.check_mode
+        Path(params["folder"]), texts, params["secrets"], params["generated"], params["own"], module.check_mode
     )
     before, after = result.pop("before"), result.pop("after")
     diff = [
@@ -105,6 +112,7 @@ def main() -> None:
             # Places, not secrets.
             "secrets": {"type": "dict", "default": {}, "no_log": False},
             "generated": {"type": "list", "elements": "path", "default": []},
+            "own": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mlflow_compose_front
-short_description: Wait until a front sends requests to a server
+short_description: Let a front run, and wait until it sends requests to a server
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
+  - Starts a front that does not run.
   - After a server was replaced or its zone healed, the front looks at it before it sends requests there. Who then stops
     the next one must wait for that.
 extends_documentation_fragment:
+  - mlops.mlflow.docker
   - mlops.mlflow.attributes
+  - mlops.mlflow.attributes.actiongroup_compose
 attributes:
   check_mode:
     support: full
@@ -28,9 +31,14 @@ options:
     required: true
   server:
     description:
-      - Name of the server in it.
+      - Name of a server in it, to wait until the front sends requests there.
     type: str
-    required: true
+    default: ''
+  reload:
+    description:
+      - Whether a front that runs already reads its configuration anew, without closing a connection.
+    type: bool
+    default: false
   timeout:
     description:
       - Seconds to wait for that at most.
@@ -43,9 +51,19 @@ EXAMPLES = r"""
   mlops.mlflow.mlflow_compose_front:
     front: mlflow-front
     server: server-1
+
+- name: Let it take over a changed configuration
+  mlops.mlflow.mlflow_compose_front:
+    front: mlflow-front
+    reload: true
 """
 
 RETURN = r"""
+started:
+  description: Whether it did not run.
+  returned: success
+  type: bool
+  sample: false
 seconds:
   description: How long it took.
   returned: success
@@ -57,28 +75,35 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._docker import DOCKER_ARGS, run_with_docker
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import load_balancer
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
 def apply(module: AnsibleModule) -> dict[str, Any]:
-    params = module.params
-    start = time.monotonic()
+    params, begin = module.params, time.monotonic()
+    started = load_balancer.start(params["front"], module.check_mode)
+    reloaded = params["reload"] and not started
     if not module.check_mode:
-        load_balancer.wait_for_front(params["front"], params["server"], params["timeout"])
-    return {"changed": False, "seconds": round(time.monotonic() - start, 2)}
+        if reloaded:
+            load_balancer.reload(params["front"])
+        if params["server"]:
+            load_balancer.wait_for_front(params["front"], params["server"], params["timeout"])
+    seconds = round(time.monotonic() - begin, 2)
+    return {"changed": started or reloaded, "started": started, "seconds": seconds}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **DOCKER_ARGS,
             "front": {"type": "str", "required": True},
-            "server": {"type": "str", "required": True},
+            "server": {"type": "str", "default": ""},
+            "reload": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 60.0},
         },
         supports_check_mode=True,
     )
-    run(module, apply)
+    run_with_docker(module, apply)
 
 
 if __name__ == "__main__":

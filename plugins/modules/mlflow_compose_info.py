@@ -12,7 +12,9 @@ description:
   - Says whether the Docker Engine and its compose plugin can be used, which networks, volumes and images are there, and
     what the containers of a deployment do. Changes nothing, and does not fail where Docker is not running.
 extends_documentation_fragment:
+  - mlops.mlflow.docker
   - mlops.mlflow.attributes
+  - mlops.mlflow.attributes.actiongroup_compose
 attributes:
   check_mode:
     support: full
@@ -43,6 +45,23 @@ options:
     type: list
     elements: str
     default: []
+  projects:
+    description:
+      - Compose projects that the deployment will have.
+    type: list
+    elements: str
+    default: []
+  container_names:
+    description:
+      - Containers that it will have.
+    type: list
+    elements: str
+    default: []
+  log:
+    description:
+      - A container whose last words are wanted.
+    type: str
+    default: ''
   host:
     description:
       - Address of the host on which the deployment listens.
@@ -83,6 +102,10 @@ overlaps:
   returned: always
   type: list
   elements: str
+image_bytes:
+  description: The sizes of those of O(images) that are there.
+  returned: always
+  type: dict
 missing_images:
   description: Those of O(images) that are not there.
   returned: always
@@ -90,11 +113,25 @@ missing_images:
   elements: str
 containers:
   description: >-
-    The deployment's containers with C(name), C(component), C(service), C(zone), C(state), C(health), C(problem) (empty where
-    there is none), C(image), C(started), C(restarts), C(networks) and C(ports).
+    The deployment's containers with C(name), C(id), C(component), C(service), C(folder) (that of the compose file), C(zone),
+    C(version), C(state), C(health), C(problem) (empty where there is none), C(image), C(started), C(pid), C(restarts),
+    C(networks) and C(ports).
   returned: always
   type: list
   elements: dict
+foreign_containers:
+  description: Containers in O(projects) or called as in O(container_names) that were not made for the deployment.
+  returned: always
+  type: list
+  elements: str
+owned:
+  description: Names of the C(volumes) and C(networks) that carry the deployment's label.
+  returned: always
+  type: dict
+log:
+  description: The end of what O(log) has said.
+  returned: always
+  type: str
 scratch:
   description: Volumes in which servers keep what is not worth keeping.
   returned: always
@@ -110,27 +147,32 @@ port:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._docker import DOCKER_ARGS, run_with_docker
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import inspect
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
 def look(module: AnsibleModule) -> dict[str, Any]:
-    return {"changed": False, **inspect.gather(**module.params)}
+    given = {name: value for name, value in module.params.items() if name not in DOCKER_ARGS}
+    return {"changed": False, **inspect.gather(**given)}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **DOCKER_ARGS,
             "name": {"type": "str", "default": "mlflow"},
             "networks": {"type": "dict", "default": {}},
             "volumes": {"type": "list", "elements": "str", "default": []},
             "images": {"type": "list", "elements": "str", "default": []},
+            "projects": {"type": "list", "elements": "str", "default": []},
+            "container_names": {"type": "list", "elements": "str", "default": []},
+            "log": {"type": "str", "default": ""},
             "host": {"type": "str", "default": ""},
             "port": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
-    run(module, look)
+    run_with_docker(module, look)
 
 
 if __name__ == "__main__":

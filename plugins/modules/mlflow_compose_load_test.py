@@ -13,8 +13,10 @@ description:
     their end, watches what the servers take meanwhile, removes what the test made, judges, and writes the reports of
     M(mlops.mlflow.mlflow_load_test) on the engine's machine.
 extends_documentation_fragment:
+  - mlops.mlflow.docker
   - mlops.mlflow.load
   - mlops.mlflow.attributes
+  - mlops.mlflow.attributes.actiongroup_compose
 options:
   container:
     description:
@@ -78,9 +80,9 @@ reports:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._docker import DOCKER_ARGS, run_with_docker
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import compose, resources
 from ansible_collections.mlops.mlflow.plugins.module_utils._load import LOAD_ARGS, followed, operating
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
 def follow(module: AnsibleModule) -> dict[str, Any]:
@@ -94,13 +96,14 @@ def follow(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **DOCKER_ARGS,
             **LOAD_ARGS,
             "container": {"type": "str", "required": True},
             "servers": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,
     )
-    run(module, follow)
+    run_with_docker(module, follow)
 
 
 if __name__ == "__main__":

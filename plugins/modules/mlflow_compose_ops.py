@@ -16,7 +16,9 @@ description:
     M(mlops.mlflow.mlflow_schema_info), M(mlops.mlflow.mlflow_trial), M(mlops.mlflow.mlflow_backup),
     M(mlops.mlflow.mlflow_backup_info), M(mlops.mlflow.mlflow_restore).
 extends_documentation_fragment:
+  - mlops.mlflow.docker
   - mlops.mlflow.attributes
+  - mlops.mlflow.attributes.actiongroup_compose
 attributes:
   check_mode:
     support: full
@@ -80,8 +82,8 @@ healthy:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._docker import DOCKER_ARGS, run_with_docker
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import runner
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 _COMMANDS = (
     "schema",
@@ -118,6 +120,7 @@ def operate(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **DOCKER_ARGS,
             "project": {"type": "path", "required": True},
             "service": {"type": "str"},
             "command": {"type": "str", "choices": list(_COMMANDS), "required": True},
@@ -127,7 +130,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run(module, operate)
+    run_with_docker(module, operate)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ description:
   - Makes a volume that a container without any rights can write to, which a plain new volume is not.
   - A volume that was not made for this deployment is neither used nor removed.
 extends_documentation_fragment:
+  - mlops.mlflow.docker
   - mlops.mlflow.attributes
+  - mlops.mlflow.attributes.actiongroup_compose
 attributes:
   check_mode:
     support: full
@@ -79,8 +81,8 @@ volume:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._docker import DOCKER_ARGS, run_with_docker
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import volumes
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
 def apply(module: AnsibleModule) -> dict[str, Any]:
@@ -103,6 +105,7 @@ def apply(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **DOCKER_ARGS,
             "name": {"type": "str", "required": True},
             "deployment": {"type": "str", "required": True},
             "component": {"type": "str", "required": True},
@@ -114,7 +117,7 @@ def main() -> None:
         required_if=[("state", "present", ["image"])],
         supports_check_mode=True,
     )
-    run(module, apply)
+    run_with_docker(module, apply)
 
 
 if __name__ == "__main__":

@@ -54,11 +54,11 @@ def docker_that_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
     return put
 
 
-def test_an_engine_that_is_not_running(make: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_is_not_running(make: Callable[..., Deployment]) -> None:
     deployment = make("compose_local", "t-bad", mlflow_server_port=5004)
-    monkeypatch.setenv("DOCKER_HOST", "unix:///run/no-engine.sock")
+    deployment.variables["mlflow_docker_host"] = "unix:///run/no-engine.sock"
     message = deployment.deploy().message
-    for words in ("The Docker Engine cannot be used", "/run/no-engine.sock"):
+    for words in ("The Docker Engine cannot be used", "/run/no-engine.sock", "mlflow_docker_host"):
         assert words in message
     health = deployment.play("health")
     assert health.code and "127.0.0.1:5004" in health.message
@@ -121,6 +121,34 @@ def test_a_network_of_others(refused: Callable[..., str]) -> None:
         assert "Networks with these names were made by others: t-bad-b" in refused()
     finally:
         docker("network", "rm", "t-bad-b")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--name=t-bad-database"], ["t-bad-database"]),
+        (
+            ["--name=others", "--label=com.docker.compose.project=t-bad-server"],
+            ["others (compose project t-bad-server)"],
+        ),
+        (["--name=others", "--label=com.docker.compose.project=t-bad-artifacts"], ["others", "t-bad-artifacts"]),
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["--check"]])
+def test_a_container_or_project_of_others(
+    make: Callable[..., Deployment], flags: list[str], words: list[str], options: list[str]
+) -> None:
+    deployment = make("compose_multi_az", "t-bad", mlflow_server_port=5004)
+    docker("create", *flags, "--label=mlops.mlflow.deployment=another", "mlops-test.local/front:test")
+    try:
+        before = everything(deployment.name)
+        result = deployment.deploy(*options)
+        assert result.code and result.stats["changed"] == 0
+        for word in ["were made by others, and are not touched", "Set mlflow_name to another, or remove them", *words]:
+            assert word in result.message
+        assert everything(deployment.name) == before
+    finally:
+        docker("rm", flags[0].removeprefix("--name="))
 
 
 def test_fewer_servers_than_zones(refused: Callable[..., str]) -> None:

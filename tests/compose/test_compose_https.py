@@ -96,7 +96,15 @@ def test_a_renewed_certificate_is_taken_over_without_a_restart(https: Deployment
     assert https.deploy().succeeded().stats["changed"] == 0
 
 
-def test_the_key_is_in_a_folder_that_only_its_owner_can_enter(https: Deployment, authority: Authority) -> None:
+def test_the_key_is_in_a_folder_that_only_its_owner_can_enter_and_goes_with_https(
+    https: Deployment, authority: Authority
+) -> None:
     key = https.folder / "server" / "front" / "certificate.pem.key"
-    assert key.read_text() == (authority.folder / "server.key").read_text()
+    secret = (authority.folder / "server.key").read_text()
+    assert key.read_text() == secret
     assert oct((https.folder / "server").stat().st_mode)[-3:] == "700"
+    without = {"mlflow_server_tls_certificate": "", "mlflow_server_tls_key": ""}
+    https.deploy(**without).succeeded()
+    assert [path for path in https.folder.rglob("*") if path.is_file() and secret in path.read_text()] == []
+    assert https.servers() == https.containers("server"), "the front stays"
+    assert https.deploy(**without).succeeded().stats["changed"] == 0

@@ -105,6 +105,9 @@ def test_no_request_fails_while_servers_are_added_and_removed(multi_az: Deployme
     assert not seen.failures
     assert multi_az.servers() == ["t-multi-server-1", "t-multi-server-2"]
     assert "t-multi-server-3-scratch" not in docker("volume", "ls", "--quiet").split()
+    # It has taken over its configuration twice.
+    kill_all("t-multi-front")
+    eventually("the front is back", lambda: is_healthy("t-multi-front"), 60)
 
 
 @amounts(1, 10, "kills")
@@ -155,6 +158,24 @@ def test_a_zone_that_is_cut_off_is_noticed_and_the_other_goes_on_serving(
     assert len(seen.failures) <= THREADS
     assert multi_az.deploy().succeeded().stats["changed"] == 0
     multi_az.play("health").succeeded()
+
+
+def test_a_front_that_stays_dead_is_named_and_started_before_servers_are_taken_away(multi_az: Deployment) -> None:
+    docker("kill", "t-multi-front")  # as if by hand: the engine does not start it again
+    health = multi_az.play("health")
+    assert health.code and "unhealthy at level deep" in health.message
+    assert "t-multi-front is exited, exit status 137" in str(health.of("Show each check")["msg"])
+    networks = inspect("t-multi-server-1")["NetworkSettings"]["Networks"].keys()
+    cut = multi_az.play("zone_outage", mlflow_zone="a", mlflow_zone_state="cut")
+    assert cut.code and cut.message.startswith("Not running: t-multi-front. Deploy") and not cut.stats["changed"]
+    assert inspect("t-multi-server-1")["NetworkSettings"]["Networks"].keys() == networks
+    before = multi_az.started()
+    restarted = multi_az.play("restart").succeeded()
+    assert restarted.of("Start the load balancer if it does not run")["started"]
+    after = multi_az.started()
+    assert after["t-multi-front"] < min(after[server] for server in multi_az.servers())
+    assert all(after[server] != before[server] for server in multi_az.servers())
+    multi_az.wait_until_healthy()
 
 
 def test_a_zone_is_cut_only_where_there_is_one(multi_az: Deployment) -> None:

@@ -53,7 +53,7 @@ def walk(make: Callable[..., Deployment]) -> Iterator[Walk]:
     wishes = {
         "benchmark_dir": str(top / "walk"),
         "benchmark_targets": [targets[0], broken, *targets[1:]],
-        "benchmark_variables": small | install,
+        "benchmark_variables": small | install | {"mlflow_docker_host": os.environ["TEST_DOCKER_HOST"]},
         "benchmark_install_environment": install["benchmark_install_environment"],
         "benchmark_load_users": 4,
         "benchmark_load_seconds": 10,

@@ -116,7 +116,8 @@ BOTH = {"mlflow": "operations"}
 
 
 @pytest.mark.parametrize(
-    ("name", "fragment"), [("mlflow", "server"), ("operations", "runner"), ("snapshot", "snapshot")]
+    ("name", "fragment"),
+    [("mlflow", "server"), ("operations", "runner"), ("compose", "docker"), ("snapshot", "snapshot")],
 )
 def test_action_group_holds_exactly_the_modules_with_its_options(name: str, fragment: str) -> None:
     group = load(ROOT / "meta/runtime.yml")["action_groups"][name]

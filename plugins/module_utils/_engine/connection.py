@@ -25,8 +25,10 @@ _FOR_OTHERS = (
     "create_bucket",  # whether a missing bucket is to be created
     "creates_secret",  # whether the component's role puts the secrets where they are said to be
     "footprint",  # what the component takes of a cluster at its most
+    "containers",  # in a Docker Engine, by name
     "images",  # that its containers run
     "max_connections",  # that the database offers
+    "projects",  # of compose, by name
     "storage_class",  # of its volumes; empty for the default one
     "volumes",  # that hold its data
     "workloads",  # to wait for
@@ -221,7 +223,7 @@ def postgresql_connection(
 # What the connection of a server says of where operations run; what only one platform has is below its type.
 _RUNNER_KEYS = {
     "host": {"name", "directory", "supervision", "python", "user"},
-    "compose": {"name", "project"},
+    "compose": {"name", "project", "docker_host"},
     "kubernetes": {"name", "namespace", "login"},
 }
 

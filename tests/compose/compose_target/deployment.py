@@ -26,7 +26,12 @@ class Deployment:
 
     def __init__(self, target: str, name: str, folder: Path, **variables: Any) -> None:
         self.target, self.name, self.folder = target, name, folder
-        self.variables: dict[str, Any] = {"mlflow_name": name, "mlflow_data_dir": str(folder), **variables}
+        own = {
+            "mlflow_name": name,
+            "mlflow_data_dir": str(folder),
+            "mlflow_docker_host": os.environ["TEST_DOCKER_HOST"],
+        }
+        self.variables: dict[str, Any] = {**own, **variables}
         self.first: PlayResult | None = None
 
     @property

@@ -28,6 +28,7 @@ def ensure(
     files: Mapping[str, str],
     copies: Mapping[str, str],
     generated: Iterable[str],
+    own: Iterable[str] = (),
     dry_run: bool = False,
 ) -> dict[str, Any]:
     """Let a folder hold these files, and write only what differs.
@@ -36,8 +37,9 @@ def ensure(
     :param copies: files with secrets, by the path of their copy. What is mounted into a container must be open to
         its user; the folder that only its owner can enter protects it on the host.
     :param generated: those of them that are made where they do not exist.
-    :returns: C(existed) (whether there was a compose file before), C(written) (paths in the folder), C(generated)
-        (files), C(before) and C(after) (texts of C(written), without secrets).
+    :param own: folders in it where nothing else is: a copy of a secret that is not needed any more is removed.
+    :returns: C(existed) (whether there was a compose file before), C(written) (paths in the folder of what was
+        written or removed), C(generated) (files), C(before) and C(after) (texts of C(written), without secrets).
     :raises BadInput: a file with a secret does not exist, or cannot be read.
     """
     existed = (folder / COMPOSE_FILE).exists()
@@ -51,6 +53,7 @@ def ensure(
         missing = dry_run and not Path(source).exists() and (source in made or not existed)
         wanted[path] = b"" if missing else _secret(source)
     written = [path for path, content in wanted.items() if _content(folder / path) != content]
+    stale = [path for path in _held(folder, own) if path not in wanted]
     before = {path: (_content(folder / path) or b"").decode(errors="replace") for path in written if path in files}
     if not dry_run:
         _make_folder(folder, 0o700)
@@ -63,13 +66,21 @@ def ensure(
                 _write(folder / path, content, mode)
             elif (folder / path).stat().st_mode & 0o777 != mode:
                 (folder / path).chmod(mode)
+        for path in stale:
+            (folder / path).unlink()
     return {
         "existed": existed,
-        "written": written,
+        "written": written + stale,
         "generated": made,
         "before": before,
         "after": {path: files[path] for path in before},
     }
+
+
+def _held(folder: Path, own: Iterable[str]) -> list[str]:
+    """Files in these folders of a folder."""
+    found = [path for name in own for path in (folder / name).rglob("*") if path.is_file() or path.is_symlink()]
+    return sorted(str(path.relative_to(folder)) for path in found)
 
 
 def _content(path: Path) -> bytes | None:

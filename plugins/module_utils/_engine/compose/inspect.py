@@ -1,6 +1,9 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a Docker Engine is, and what of a deployment is there. Changes nothing."""
+"""What a Docker Engine is, and what of a deployment is there. Changes nothing.
+
+What is ours is told by the label of the deployment, never by a name.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput
-from .client import DockerError, call, inspect_objects, last_line, parsed
+from .client import DockerError, call, engine_host, inspect_objects, last_line, parsed
 from .template import COMPONENT, DEPLOYMENT, SCRATCH, VERSION, ZONE
 
+PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
 OLDEST_COMPOSE = (2, 20)
-
-
 OLDEST_API = (1, 41)
 
 
@@ -27,15 +30,21 @@ def gather(
     networks: Mapping[str, str] | None = None,
     volumes: Sequence[str] = (),
     images: Sequence[str] = (),
+    projects: Sequence[str] = (),
+    container_names: Sequence[str] = (),
     host: str = "",
     port: int = 0,
+    log: str = "",
 ) -> dict[str, Any]:
     """All that is to be known of a host before and after a deployment. Changes nothing, and fails on nothing.
 
     :param networks: names and the subnets that are wished for them (empty: none).
+    :param projects: compose projects that it will have. :param container_names: containers that it will have.
+    :param log: a container whose last words are wanted.
     :returns: C(engine), C(compose) (C(version) and C(problem)), C(networks) and C(volumes) (name: deployment that it
-        belongs to, empty for nobody's), C(overlaps) (texts), C(missing_images), C(containers), C(scratch) (names of
-        volumes), C(port) (free, ours or taken).
+        belongs to, empty for nobody's), C(overlaps) (texts), C(image_bytes) (by name), C(missing_images),
+        C(containers), C(foreign_containers) (texts), C(scratch) (names of volumes), C(owned) (names of C(volumes) and
+        C(networks) by label), C(port) (free, ours or taken), C(log).
     """
     found: dict[str, Any] = {
         "engine": {"version": "", "problem": ""},
@@ -43,10 +52,14 @@ def gather(
         "networks": {},
         "volumes": {},
         "overlaps": [],
+        "image_bytes": {},
         "missing_images": [],
         "containers": [],
+        "foreign_containers": [],
         "scratch": [],
+        "owned": {"volumes": [], "networks": []},
         "port": "free",
+        "log": "",
     }
     try:
         found["engine"] = engine_state(call("version", "--format", "{{json .}}", check=False))
@@ -60,12 +73,17 @@ def gather(
     found["networks"] = {one["Name"]: owner(one) for one in listed if one["Name"] in wished}
     found["overlaps"] = overlaps(wished, listed, Path("/proc/net/route"))
     found["volumes"] = {one["Name"]: owner(one) for one in inspect_objects("volume", volumes)}
-    found["missing_images"] = [image for image in dict.fromkeys(images) if not inspect_objects("image", [image])]
+    known = {image: inspect_objects("image", [image]) for image in dict.fromkeys(images)}
+    found["image_bytes"] = {image: int(one[0]["Size"]) for image, one in known.items() if one}
+    found["missing_images"] = [image for image, one in known.items() if not one]
     found["containers"] = containers(name)
-    mine = (f"--filter=label={DEPLOYMENT}={name}", f"--filter=label={COMPONENT}={SCRATCH}")
-    found["scratch"] = sorted(call("volume", "ls", "--quiet", *mine).stdout.split())
+    found["foreign_containers"] = foreign_containers(name, projects, container_names)
+    found["scratch"] = labelled("volume", name, SCRATCH)
+    found["owned"] = {"volumes": labelled("volume", name), "networks": labelled("network", name)}
     if port:
         found["port"] = port_state(found["containers"], host, port)
+    if log:
+        found["log"] = call("logs", "--tail=30", log, check=False, merge=True).stdout
     return found
 
 
@@ -74,7 +92,8 @@ def engine_state(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     version, api = str(server.get("Version", "")), str(server.get("ApiVersion", ""))
     if not version:
         why = last_line(done.stderr) or "it does not answer"
-        return {"version": "", "problem": f"The Docker Engine cannot be used: {why}"}
+        asked = f"the engine at {engine_host()} was asked, and mlflow_docker_host names another"
+        return {"version": "", "problem": f"The Docker Engine cannot be used ({asked}): {why}"}
     if _numbers(api) < OLDEST_API:
         wanted = ".".join(map(str, OLDEST_API))
         return {"version": version, "problem": f"Docker Engine {version} (API {api}) is too old: {wanted} is needed."}
@@ -139,10 +158,43 @@ def host_routes(file: Path) -> list[ipaddress.IPv4Network]:
     return found
 
 
-def containers(name: str) -> list[dict[str, Any]]:
-    """The deployment's containers, sorted by name."""
-    ids = call("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={DEPLOYMENT}={name}").stdout.split()
-    return sorted(map(container, inspect_objects("container", ids)), key=lambda one: str(one["name"]))
+def containers(name: str, component: str = "") -> list[dict[str, Any]]:
+    """The deployment's containers, or those of one component, sorted by name."""
+    found = inspect_objects("container", _ids(*_marks(name, component)))
+    return sorted(map(container, found), key=lambda one: str(one["name"]))
+
+
+def foreign_containers(deployment: str, projects: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Containers in these compose projects or with these names that were not made for the deployment."""
+    ids = {one for project in projects for one in _ids(f"{PROJECT}={project}")}
+    listed = {one["Id"]: one for one in inspect_objects("container", [*sorted(ids), *names])}
+    return sorted(_place(one) for one in listed.values() if owner(one["Config"]) != deployment)
+
+
+def _place(one: Mapping[str, Any]) -> str:
+    project = (one["Config"].get("Labels") or {}).get(PROJECT)
+    return str(one["Name"]).lstrip("/") + (f" (compose project {project})" if project else "")
+
+
+def labelled(kind: str, deployment: str, component: str = "", *further: str) -> list[str]:
+    """Names of the volumes or networks (C(kind)) that carry the labels of a deployment."""
+    marks = [f"--filter=label={mark}" for mark in [*_marks(deployment, component), *further]]
+    return sorted(call(kind, "ls", "--format={{.Name}}", *marks).stdout.split())
+
+
+def _marks(deployment: str, component: str) -> list[str]:
+    return [f"{DEPLOYMENT}={deployment}"] + ([f"{COMPONENT}={component}"] if component else [])
+
+
+def _ids(*marks: str) -> list[str]:
+    """Of containers with these labels, running or not."""
+    return call("ps", "--all", "--quiet", "--no-trunc", *(f"--filter=label={mark}" for mark in marks)).stdout.split()
+
+
+def users_of(kind: str, name: str, deployment: str = "") -> list[str]:
+    """Containers, running or not, that use a volume or network and were not made for the deployment."""
+    ids = call("ps", "--all", "--quiet", "--no-trunc", f"--filter={kind}={name}").stdout.split()
+    return sorted(_place(one) for one in inspect_objects("container", ids) if owner(one["Config"]) != deployment)
 
 
 def find(name: str) -> dict[str, Any] | None:
@@ -173,8 +225,10 @@ def container(one: Mapping[str, Any]) -> dict[str, Any]:
     ports = (one.get("HostConfig") or {}).get("PortBindings") or {}
     return {
         "name": one["Name"].lstrip("/"),
+        "id": one.get("Id", ""),
         "component": known.get(COMPONENT, ""),
-        "service": known.get("com.docker.compose.service", ""),
+        "service": known.get(SERVICE, ""),
+        "folder": known.get(f"{PROJECT}.working_dir", ""),
         "zone": known.get(ZONE, ""),
         "version": known.get(VERSION, ""),
         "state": state["Status"],
@@ -182,6 +236,7 @@ def container(one: Mapping[str, Any]) -> dict[str, Any]:
         "problem": problem,
         "image": config["Image"],
         "started": state["StartedAt"],
+        "pid": state.get("Pid", 0),
         "restarts": one.get("RestartCount", 0),
         "networks": sorted((one.get("NetworkSettings") or {}).get("Networks") or {}),
         "ports": sorted(int(bound["HostPort"]) for listed in ports.values() for bound in listed or []),

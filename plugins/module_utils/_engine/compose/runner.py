@@ -14,7 +14,7 @@ from ..errors import EngineError
 from ..http import answered
 from ..progress import Say
 from . import inspect
-from .client import DockerError, call, last_line
+from .client import DockerError, call, call_compose, compose_command, last_line
 
 
 def run_ops(project: str, service: str, arguments: Sequence[str], timeout: float) -> dict[str, Any]:
@@ -22,8 +22,8 @@ def run_ops(project: str, service: str, arguments: Sequence[str], timeout: float
 
     :param project: path of the compose file.
     """
-    argv = ["compose", "--file", project, "--profile", "ops", "run", "--rm", "--no-deps", "--no-TTY", service]
-    done = call(*argv, *arguments, timeout=timeout, check=False)
+    argv = ["--profile=ops", "run", "--rm", "--no-deps", "--no-TTY", service]
+    done = call_compose(project, *argv, *arguments, timeout=timeout, check=False)
     try:
         return protocol.result_of(done.stdout)
     except EngineError as error:
@@ -51,11 +51,11 @@ class ComposeRunner:
     def run(self, request: protocol.Request, say: Say) -> dict[str, Any]:
         service = protocol.OPERATIONS[request.operation].identity
         name = f"mlflow-ops-{uuid.uuid4().hex[:12]}"
-        argv = ["docker", "compose", "--file", self.project, "--profile", "ops", "run", "--rm", "--no-deps", "--no-TTY"]
-        argv += ["--name", name, service, "run", "--while-connected"]
+        run = ["--profile=ops", "run", "--rm", "--no-deps", "--no-TTY", f"--name={name}", service]
+        argv, env = compose_command(self.project, *run, "run", "--while-connected")
         seconds = (request.deadline or 86400.0) + _GRACE_SECONDS
         try:
-            said = programs.ask(argv, request.line(), seconds=seconds, say=say)
+            said = programs.ask(argv, request.line(), seconds=seconds, say=say, env=env)
         finally:
             # Gone already, unless the client was ended: then the container goes on.
             call("rm", "--force", "--volumes", name, check=False)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from ..errors import BadInput
 from .client import call, inspect_objects
-from .inspect import owner
+from .inspect import owner, users_of
 from .template import labels
 
 
@@ -54,9 +54,9 @@ def ensure_volume(
 
 
 def remove_volume(name: str, deployment: str, dry_run: bool = False) -> bool:
-    """Remove a volume with all data in it, if it is this deployment's."""
+    """Remove a volume with all data in it, if it is this deployment's and nobody else uses it."""
     found = next(iter(inspect_objects("volume", [name])), None)
-    if not found or owner(found) != deployment:
+    if not found or owner(found) != deployment or users_of("volume", name, deployment):
         return False
     if not dry_run:
         call("volume", "rm", name)
