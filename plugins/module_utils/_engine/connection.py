@@ -27,6 +27,7 @@ _FOR_OTHERS = (
     "footprint",  # what the component takes of a cluster at its most
     "images",  # that its containers run
     "max_connections",  # that the database offers
+    "objects",  # that are applied to a cluster for it, each with its kind and name
     "storage_class",  # of its volumes; empty for the default one
     "volumes",  # that hold its data
     "workloads",  # to wait for

@@ -17,8 +17,9 @@ from ..errors import BadInput
 PREFIX = "app.kubernetes.io/"
 COMPONENT = PREFIX + "component"
 MANAGER = "mlops.mlflow"
-# Volumes and generated secrets are the data of a deployment: removed only where that is asked for.
-DATA_KINDS = ("PersistentVolumeClaim", "Secret")
+# Volumes, generated secrets and the databases of an operator are the data of a deployment: with CloudNativePG's Cluster
+# its volumes go. They are removed only where that is asked for.
+DATA_KINDS = ("PersistentVolumeClaim", "Secret", "Cluster", "Database")
 _CLUSTER_KINDS = ("Namespace",)
 _NAME_LIMIT = 63
 
