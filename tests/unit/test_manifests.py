@@ -193,3 +193,21 @@ def test_removal_with_data_names_the_volumes_of_a_stateful_set_too() -> None:
     ]
     assert {item["metadata"]["namespace"] for item in found} == {"team-a"}
     assert all(set(item) == {"apiVersion", "kind", "metadata"} for item in found)
+
+
+@pytest.mark.parametrize(
+    "wished",
+    [
+        {"labels": {"team": "a"}},
+        {"annotations": {"owner": "b"}},
+        {"pod_spec": {"nodeSelector": {"disk": "ssd"}}},
+    ],
+    ids=str,
+)
+def test_a_job_whose_pods_are_to_be_other_ones_has_another_checksum(wished: dict[str, Any]) -> None:
+    """A Job cannot be changed: the checksum says when it must be replaced, so it is that of what is applied."""
+
+    def checksum(**common: Any) -> str:
+        return str(completed(workload("Job"), **common)["metadata"]["annotations"]["mlops.mlflow/checksum"])
+
+    assert checksum() == checksum() != checksum(**wished)

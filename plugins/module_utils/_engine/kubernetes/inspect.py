@@ -88,7 +88,7 @@ def gather(
         "jobs": {
             item["metadata"]["name"]: {
                 "state": state_of(item),
-                "checksum": (item["metadata"].get("annotations") or {}).get("mlops.mlflow/checksum", ""),
+                "checksum": (item["metadata"].get("annotations") or {}).get(manifests.CHECKSUM, ""),
             }
             for item in cluster.items(f"/apis/batch/v1/namespaces/{namespace}/jobs", labelled)
         },

@@ -8,6 +8,8 @@ and no pod can forget what Pod Security C(restricted) asks for.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
@@ -17,6 +19,8 @@ from ..errors import BadInput
 PREFIX = "app.kubernetes.io/"
 COMPONENT = PREFIX + "component"
 MANAGER = "mlops.mlflow"
+# Annotation of a Job: of what its pods are made.
+CHECKSUM = "mlops.mlflow/checksum"
 # Volumes, generated secrets and the databases of an operator are the data of a deployment: with CloudNativePG's Cluster
 # its volumes go. They are removed only where that is asked for.
 DATA_KINDS = ("PersistentVolumeClaim", "Secret", "Cluster", "Database")
@@ -114,6 +118,11 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
         if common.get("annotations") or meta.get("annotations"):
             meta["annotations"] = _texts({**(common.get("annotations") or {}), **(meta.get("annotations") or {})})
         template["spec"] = _pod(template["spec"], chosen, common.get("pod_spec") or {})
+    if item["kind"] == "Job":
+        # A Job cannot be changed: other pods are another Job, and the checksum tells them apart.
+        text = json.dumps(item["spec"], sort_keys=True)
+        checksum = hashlib.sha256(text.encode()).hexdigest()[:16]
+        item["metadata"].setdefault("annotations", {})[CHECKSUM] = checksum
     return item
 
 
