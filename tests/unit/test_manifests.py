@@ -211,3 +211,17 @@ def test_a_job_whose_pods_are_to_be_other_ones_has_another_checksum(wished: dict
         return str(completed(workload("Job"), **common)["metadata"]["annotations"]["mlops.mlflow/checksum"])
 
     assert checksum() == checksum() != checksum(**wished)
+
+
+def test_what_the_api_server_does_not_keep_is_not_applied() -> None:
+    """It would differ from what is there in every run."""
+    policy = {
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "x", "annotations": {}},
+        "spec": {"ingress": [], "egress": [{"to": [{"podSelector": {}}], "ports": []}]},
+    }
+    item = completed(policy)
+    assert "annotations" not in item["metadata"]
+    assert item["spec"] == {"egress": [{"to": [{"podSelector": {}}]}], "podSelector": {"matchLabels": OURS}}
+    pod = pod_of(completed(workload(), pod_spec={"tolerations": []}))["spec"]
+    assert "tolerations" not in pod

@@ -118,6 +118,7 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
         if common.get("annotations") or meta.get("annotations"):
             meta["annotations"] = _texts({**(common.get("annotations") or {}), **(meta.get("annotations") or {})})
         template["spec"] = _pod(template["spec"], chosen, common.get("pod_spec") or {})
+    item = _without_empty(item)
     if item["kind"] == "Job":
         # A Job cannot be changed: other pods are another Job, and the checksum tells them apart.
         text = json.dumps(item["spec"], sort_keys=True)
@@ -175,6 +176,18 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
     return [_without_nulls(inner) for inner in value] if isinstance(value, list) else deepcopy(value)
+
+
+def _without_empty(value: Any) -> Any:
+    """As the API server keeps it, without empty lists, labels and annotations: they would differ in every run."""
+    if isinstance(value, Mapping):
+        kept = {key: inner for key, inner in value.items() if not _is_dropped(key, inner)}
+        return {key: _without_empty(inner) for key, inner in kept.items()}
+    return [_without_empty(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _is_dropped(key: str, value: Any) -> bool:
+    return value == [] or (value == {} and key in ("annotations", "labels"))
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
