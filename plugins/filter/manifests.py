@@ -49,8 +49,9 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import manifests as engine
 
 
-def manifests(texts: str | list[str], common: Mapping[str, Any]) -> list[dict[str, Any]]:
-    listed = [texts] if isinstance(texts, str) else texts
+def manifests(texts: str | list[str] | None, common: Mapping[str, Any]) -> list[dict[str, Any]]:
+    # Ansible makes nothing of a template that renders nothing.
+    listed = [texts] if isinstance(texts, str) else texts or []
     try:
         engine.check_name(str(common["name"]), "mlflow_name")
         engine.check_name(str(common["namespace"]), "mlflow_namespace")

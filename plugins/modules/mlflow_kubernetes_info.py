@@ -74,11 +74,6 @@ namespace:
   returned: success
   type: str
   sample: Active
-namespace_is_ours:
-  description: Whether this collection made the namespace.
-  returned: success
-  type: bool
-  sample: true
 storage_classes:
   description: Names of the storage classes.
   returned: success

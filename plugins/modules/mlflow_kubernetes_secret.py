@@ -87,7 +87,8 @@ from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import client, manifests
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import manifests
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.secrets import ensure_secret
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CLUSTER_ARGS, cluster_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
@@ -99,7 +100,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         key: partial(str, value) if value else partial(_generated, params["length"])
         for key, value in params["values"].items()
     }
-    created = client.ensure_secret(
+    created = ensure_secret(
         cluster_of(module),
         params["namespace"],
         params["name"],

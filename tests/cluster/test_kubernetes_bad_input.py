@@ -69,7 +69,7 @@ def test_a_context_that_does_not_exist_is_named(bad: Deployment) -> None:
 
 
 def test_a_missing_permission_is_named_by_verb_and_resource(bad: Deployment, cluster: Kubectl, tmp_path: Path) -> None:
-    cluster("create", "namespace", bad.namespace)
+    make_namespace(bad, cluster)
     with roles.account_without_deployments(cluster, bad.namespace) as limited:
         kubeconfig = tmp_path / "kubeconfig"
         kubeconfig.write_text(json.dumps(limited))
@@ -85,7 +85,7 @@ def test_a_storage_class_that_does_not_exist_is_named_with_those_that_do(bad: De
 
 
 def test_a_quota_that_is_too_small_is_named_with_both_numbers(bad: Deployment, cluster: Kubectl) -> None:
-    cluster("create", "namespace", bad.namespace)
+    make_namespace(bad, cluster)
     bad.kubectl("create", "quota", "team", "--hard=pods=3,requests.storage=512Mi")
     refused_in_namespace(
         bad, "team", "pods 3 where 8 is needed", "requests.storage 512Mi where 2048Mi is needed",
@@ -115,7 +115,7 @@ def test_a_secret_of_an_external_bucket_that_is_missing_is_named(bad: Deployment
 
 def test_a_bucket_that_does_not_exist_is_named(main: Deployment, bad: Deployment, cluster: Kubectl) -> None:
     keys = {key: main.secrets()[f"mlflow-artifacts/{key}"] for key in ("access-key", "secret-key")}
-    cluster("create", "namespace", bad.namespace)
+    make_namespace(bad, cluster)
     put_keys(bad, keys)
     result = bad.deploy(**external("s3://no-such-bucket", main.namespace), **ONE)
     assert result.code
@@ -127,7 +127,7 @@ def test_a_bucket_that_does_not_exist_is_named(main: Deployment, bad: Deployment
 
 def test_keys_that_do_not_fit_the_bucket_are_named(main: Deployment, bad: Deployment, cluster: Kubectl) -> None:
     access = main.secrets()["mlflow-artifacts/access-key"]
-    cluster("create", "namespace", bad.namespace)
+    make_namespace(bad, cluster)
     put_keys(bad, {"access-key": access, "secret-key": "wrong-wrong-wrong"})
     result = bad.deploy(**external("s3://mlflow", main.namespace), **ONE)
     assert result.code
@@ -143,6 +143,21 @@ def test_an_image_that_cannot_be_pulled_is_named_long_before_the_roll_out_is_giv
     assert result.code
     assert "mlops-test.local/nowhere:1" in result.message and "ImagePullBackOff" in result.message
     assert not [pod for pod in bad.servers() if pod["status"]["phase"] == "Running"]
+    # What the failed roll-out left does not count in the next one.
+    bad.deploy(**ONE).succeeded()
+
+
+def test_a_database_that_could_not_start_does_so_with_the_corrected_image(bad: Deployment) -> None:
+    result = bad.deploy(mlflow_database_image="mlops-test.local/nowhere:1", **ONE)
+    assert result.code
+    assert "mlflow-database-0" in result.message and "mlops-test.local/nowhere:1" in result.message
+    bad.deploy(**ONE).succeeded()
+
+
+def make_namespace(deployment: Deployment, cluster: Kubectl) -> None:
+    """As an administrator does, before anything is deployed."""
+    cluster("create", "namespace", deployment.namespace)
+    deployment.variables["mlflow_namespace_existing"] = True
 
 
 def external(uri: str, namespace: str) -> dict[str, Any]:

@@ -59,7 +59,8 @@ def test_check_mode_from_nothing_says_what_would_be_created_and_creates_nothing(
     deployment = make("t-check")
     result = deployment.deploy("--check", "--diff").succeeded()
     said = " ".join(str(task.get("msg", "")) for title, task in result.results if "would be created" in title)
-    for thing in ("Namespace t-check", "StatefulSet mlflow-database", "Deployment mlflow-artifacts",
+    assert result.of("Create the namespace, or check that of somebody else")["created"]
+    for thing in ("StatefulSet mlflow-database", "Deployment mlflow-artifacts",
                   "Job mlflow-setup", "Deployment mlflow", "Service mlflow"):  # fmt: skip
         assert thing in said
     assert "Check mode: nothing was done." in result.of("Say where MLflow is and what to do next")["msg"]
@@ -173,13 +174,34 @@ def test_a_server_cannot_change_an_older_schema_and_says_what_to_do(other: Deplo
     other.wait_until_ready()
 
 
+def test_a_namespace_is_not_removed_with_data_that_is_to_be_kept_or_with_what_others_put_there(
+    other: Deployment,
+) -> None:
+    kinds = "deployment,statefulset,service,secret,persistentvolumeclaim,resourcequota"
+    before = other.kubectl("get", kinds, "--output=name")
+    result = other.destroy(mlflow_remove_namespace=True)
+    assert result.code and not result.stats["changed"]
+    for word in ("is to be kept", "PersistentVolumeClaim mlflow-artifacts", "Secret mlflow-database",
+                 "-e mlflow_remove_data=true"):  # fmt: skip
+        assert word in result.message
+    other.kubectl("create", "configmap", "of-somebody-else")
+    result = other.destroy(mlflow_remove_data=True, mlflow_remove_namespace=True)
+    assert result.code and not result.stats["changed"]
+    assert "did not make in the namespace t-other: ConfigMap of-somebody-else" in result.message
+    assert other.kubectl("get", kinds, "--output=name") == before
+    other.kubectl("delete", "configmap", "of-somebody-else")
+
+
 def test_destroy_with_everything_leaves_nothing(other: Deployment) -> None:
     volumes = {
         claim["spec"]["volumeName"] for claim in other.kubectl.items("persistentvolumeclaims")
     }  # fmt: skip
     assert len(volumes) == 2
     result = other.destroy(mlflow_remove_data=True, mlflow_remove_namespace=True).succeeded()
-    assert "All data was removed." in result.of("Say what is left")["msg"]
+    said = result.of("Say what was removed, and what was kept")["msg"]
+    assert said[1:] == ["All data was removed."]
+    for thing in ("Deployment mlflow,", "Secret mlflow-database", f"Namespace {other.namespace}"):
+        assert thing in said[0]
     assert not other.kubectl.has_namespace(other.namespace)
     eventually(
         "the volumes are gone",

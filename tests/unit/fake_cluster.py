@@ -11,6 +11,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes im
 
 Object = dict[str, Any]
 NAMESPACE = "/api/v1/namespaces/team-a"
+REVISION = "deployment.kubernetes.io/revision"
 
 
 class ApiException(Exception):
@@ -34,17 +35,26 @@ class Api:
         self.rules = rules
         self.calls: list[tuple[str, str, Any]] = []
         self.queries: dict[str, dict[str, str]] = {}
+        self.accepted: dict[str, str] = {}
+        # What is answered to a change, by path, and whether deleted objects stay.
+        self.refusals: dict[str, Exception] = {}
+        self.stubborn = False
         self.configuration = type("Configuration", (), {"host": "https://cluster:6443"})()
 
     def call_api(self, path: str, method: str, **options: Any) -> Any:
         body = options["body"]
         self.calls.append((method, path, body))
         self.queries[path] = dict(options["query_params"])
+        self.accepted[path] = options["header_params"]["Accept"]
         return type("Answer", (), {"data": json.dumps(self._answer(path, method, body))})()
 
     def _answer(self, path: str, method: str, body: Any) -> Any:
         if path.endswith("/selfsubjectaccessreviews"):
             return {"status": {"allowed": self._allowed(body["spec"]["resourceAttributes"])}}
+        if method != "GET" and path in self.refusals:
+            raise self.refusals[path]
+        if method == "DELETE" and not self.stubborn:
+            self.answers.pop(path, None)
         if method != "GET":
             return body
         answer = self.answers.get(path)
@@ -105,8 +115,13 @@ def deployment(wanted: int = 2, ready: int | None = None, **status: Any) -> Obje
     ready = wanted if ready is None else ready
     return {
         "kind": "Deployment",
-        "metadata": {"name": "mlflow", "generation": 3},
-        "spec": {"replicas": wanted},
+        "metadata": {
+            "name": "mlflow",
+            "uid": "uid-of-the-deployment",
+            "generation": 3,
+            "annotations": {REVISION: "3"},
+        },
+        "spec": {"replicas": wanted, "selector": {"matchLabels": {"app": "mlflow"}}},
         "status": {
             "observedGeneration": 3,
             "replicas": wanted,
@@ -120,10 +135,42 @@ def deployment(wanted: int = 2, ready: int | None = None, **status: Any) -> Obje
 def job(*conditions: str, name: str = "mlflow-setup") -> Object:
     return {
         "kind": "Job",
-        "metadata": {"name": name, "annotations": {"mlops.mlflow/checksum": "abc"}},
+        "metadata": {"name": name, "uid": "uid-of-the-job", "annotations": {"mlops.mlflow/checksum": "abc"}},
         "spec": {"backoffLimit": 0},
         "status": {"conditions": [{"type": condition, "status": "True"} for condition in conditions]},
     }
+
+
+def replica_sets() -> list[Object]:
+    """Those of the deployment: of its roll-out now, and of the one before."""
+    return [
+        {
+            "metadata": {
+                "name": f"mlflow-{revision}",
+                "uid": f"uid-of-revision-{revision}",
+                "annotations": {REVISION: revision},
+                "ownerReferences": [{"uid": "uid-of-the-deployment"}],
+            }
+        }
+        for revision in ("2", "3")
+    ]
+
+
+def stateful_set(ready: int = 0) -> Object:
+    status = {"observedGeneration": 3, "replicas": 1, "updatedReplicas": ready, "updateRevision": "database-new"}
+    return {
+        "kind": "StatefulSet",
+        "metadata": {"name": "mlflow-database", "uid": "uid-of-the-set", "generation": 3},
+        "spec": {"replicas": 1},
+        "status": {**status, "readyReplicas": ready},
+    }
+
+
+def of(owner: str, pod: Object, **labels: str) -> Object:
+    """The pod of another owner than the deployment's roll-out now."""
+    pod["metadata"]["ownerReferences"] = [{"uid": owner}]
+    pod["metadata"]["labels"] |= labels
+    return pod
 
 
 def pod(name: str = "mlflow-5d5c-x2x", *statuses: Object, phase: str = "Running", **status: Any) -> Object:
@@ -131,6 +178,7 @@ def pod(name: str = "mlflow-5d5c-x2x", *statuses: Object, phase: str = "Running"
         "metadata": {
             "name": name,
             "creationTimestamp": "2026-11-21T12:00:00Z",
+            "ownerReferences": [{"uid": "uid-of-revision-3"}],
             "labels": {"app.kubernetes.io/component": "server"},
         },
         "spec": {"containers": [{"name": "mlflow"}]},

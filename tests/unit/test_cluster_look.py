@@ -42,7 +42,7 @@ def look(answers: dict[str, Any] | None = None, rules: set[str] | None = None, *
 
 def test_an_empty_cluster_is_looked_at_without_an_error() -> None:
     found = look()
-    assert (found["namespace"], found["namespace_is_ours"], found["minor"]) == ("absent", False, 0)
+    assert (found["namespace"], found["minor"]) == ("absent", 0)
     assert (found["storage_classes"], found["default_storage_class"], found["metrics"]) == ([], "", False)
     assert (found["optional"], found["claims"], found["quotas"], found["jobs"]) == ([], [], {}, {})
 
@@ -51,15 +51,6 @@ def test_an_empty_cluster_is_looked_at_without_an_error() -> None:
 def test_the_version_is_read_as_clouds_write_it_too(minor: str, number: int) -> None:
     found = look({"/version": {"gitVersion": "v1.27.3-gke.1", "minor": minor}})
     assert (found["version"], found["minor"]) == ("v1.27.3-gke.1", number)
-
-
-def test_a_namespace_is_ours_only_by_its_label() -> None:
-    def with_labels(labels: dict[str, str]) -> dict[str, Any]:
-        return look({NAMESPACE: {"metadata": {"labels": labels}, "status": {"phase": "Active"}}})
-
-    assert with_labels(OURS)["namespace_is_ours"] is True
-    assert with_labels({})["namespace_is_ours"] is False
-    assert with_labels({})["namespace"] == "Active"
 
 
 def test_storage_classes_and_the_default_one() -> None:
@@ -221,13 +212,23 @@ def test_a_secret_is_generated_once_with_labels_and_type() -> None:
 
 
 def test_what_a_secret_holds_already_is_never_changed() -> None:
-    found = {"metadata": {"name": "db", "resourceVersion": "7"}, "data": {"password": encoded("old"), "own": "x"}}
+    found = {
+        "metadata": {"name": "db", "resourceVersion": "7", "labels": OURS},
+        "data": {"password": encoded("old"), "own": "x"},
+    }
     api = Api({SECRET: found})
     assert ensured(api) == ["owner-password"]
     [(method, path, body)] = api.changes
     assert (method, path) == ("PUT", SECRET)
     assert body["data"] == {"password": encoded("old"), "own": "x", "owner-password": encoded("new too")}
     assert body["metadata"]["resourceVersion"] == "7", "two runs at once must not undo each other"
+
+
+def test_nothing_is_put_into_a_secret_of_somebody_elses() -> None:
+    api = Api({SECRET: {"metadata": {"name": "db", "labels": {"team": "a"}}, "data": {"password": ""}}})
+    with pytest.raises(BadInput, match=r"team-a/db exists, was not made by this deployment, and lacks owner-password"):
+        ensured(api)
+    assert api.changes == []
 
 
 def test_a_complete_secret_is_left_alone() -> None:

@@ -18,8 +18,11 @@ from fake_cluster import (
     deployment,
     ended,
     job,
+    of,
     ops_line,
     pod,
+    replica_sets,
+    stateful_set,
 )
 
 SERVER = {"kind": "Deployment", "name": "mlflow"}
@@ -28,6 +31,8 @@ DEPLOYMENT = "/apis/apps/v1/namespaces/team-a/deployments/mlflow"
 JOB = "/apis/batch/v1/namespaces/team-a/jobs/mlflow-setup"
 PODS = f"{NAMESPACE}/pods"
 EVENTS = f"{NAMESPACE}/events"
+SETS = "/apis/apps/v1/namespaces/team-a/replicasets"
+STATEFUL_SET = "/apis/apps/v1/namespaces/team-a/statefulsets/mlflow-database"
 
 
 class Clock:
@@ -51,6 +56,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def waited(answers: dict[str, Any], *workloads: dict[str, str], seconds: float = 5) -> tuple[dict[str, Any], list[str]]:
     said: list[str] = []
+    answers = {SETS: replica_sets(), **answers}
     found = rollout.wait(Cluster(Api(answers)), "team-a", "mlflow", workloads or (SERVER,), seconds, said.append)
     return found, said
 
@@ -185,6 +191,56 @@ def test_what_an_earlier_roll_out_left_does_not_count() -> None:
     leaving["metadata"]["deletionTimestamp"] = "2026-11-21T12:00:00Z"
     failed = pod("setup-old", crashed("Killed"), phase="Failed")
     waited({DEPLOYMENT: States(deployment(2, 1), deployment()), PODS: [leaving, failed]})
+
+
+def stuck(name: str) -> Object:
+    return pod(name, container("waiting", reason="ImagePullBackOff", message="manifest unknown"), phase="Pending")
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        of("uid-of-revision-2", stuck("old")),
+        of("uid-of-the-gateway", stuck("gateway")),
+        of("uid-of-the-old-job", stuck("setup-old")),
+        of("uid-of-the-set", stuck("database"), **{"controller-revision-hash": "database-old"}),
+    ],
+    ids=["of the roll-out before", "of another component", "of a Job that was replaced", "of the database before"],
+)
+def test_only_pods_of_what_is_rolled_out_now_end_the_waiting(left: Object) -> None:
+    database = {"kind": "StatefulSet", "name": "mlflow-database"}
+    waited(
+        {
+            DEPLOYMENT: States(deployment(2, 1), deployment()),
+            STATEFUL_SET: States(stateful_set(0), stateful_set(1)),
+            JOB: States(job(), job("Complete")),
+            PODS: [left],
+        },
+        SERVER,
+        database,
+        SETUP,
+    )
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        stuck("new"),
+        of("uid-of-the-job", stuck("setup")),
+        of("uid-of-the-set", stuck("database"), **{"controller-revision-hash": "database-new"}),
+    ],
+    ids=["a server", "a Job's", "the database's"],
+)
+def test_a_pod_of_what_is_rolled_out_now_ends_the_waiting(own: Object) -> None:
+    answers = {DEPLOYMENT: deployment(2, 1), STATEFUL_SET: stateful_set(), JOB: job(), PODS: [own]}
+    message = why(answers, SERVER, {"kind": "StatefulSet", "name": "mlflow-database"}, SETUP)
+    assert message.startswith(f"Pod team-a/{own['metadata']['name']}: ImagePullBackOff")
+
+
+def test_pods_are_not_judged_before_the_change_was_seen() -> None:
+    """Until then the roll-out before counts as the present one."""
+    unseen = deployment(2, 1, observedGeneration=2)
+    waited({DEPLOYMENT: States(unseen, deployment()), PODS: [stuck("mlflow-1")]})
 
 
 def test_at_most_three_pods_are_named() -> None:

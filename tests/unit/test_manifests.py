@@ -193,3 +193,35 @@ def test_removal_with_data_names_the_volumes_of_a_stateful_set_too() -> None:
     ]
     assert {item["metadata"]["namespace"] for item in found} == {"team-a"}
     assert all(set(item) == {"apiVersion", "kind", "metadata"} for item in found)
+
+
+@pytest.mark.parametrize(
+    "wished",
+    [
+        {"labels": {"team": "a"}},
+        {"annotations": {"owner": "b"}},
+        {"pod_spec": {"nodeSelector": {"disk": "ssd"}}},
+    ],
+    ids=str,
+)
+def test_a_job_whose_pods_are_to_be_other_ones_has_another_checksum(wished: dict[str, Any]) -> None:
+    """A Job cannot be changed: the checksum says when it must be replaced, so it is that of what is applied."""
+
+    def checksum(**common: Any) -> str:
+        return str(completed(workload("Job"), **common)["metadata"]["annotations"]["mlops.mlflow/checksum"])
+
+    assert checksum() == checksum() != checksum(**wished)
+
+
+def test_what_the_api_server_does_not_keep_is_not_applied() -> None:
+    """It would differ from what is there in every run."""
+    policy = {
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "x", "annotations": {}},
+        "spec": {"ingress": [], "egress": [{"to": [{"podSelector": {}}], "ports": []}]},
+    }
+    item = completed(policy)
+    assert "annotations" not in item["metadata"]
+    assert item["spec"] == {"egress": [{"to": [{"podSelector": {}}]}], "podSelector": {"matchLabels": OURS}}
+    pod = pod_of(completed(workload(), pod_spec={"tolerations": []}))["spec"]
+    assert "tolerations" not in pod

@@ -16,6 +16,7 @@ TARGET = [
     "platform",
     "name",
     "namespace",
+    "namespace_existing",
     "version",
     "data_dir",
     "system_user",

@@ -28,6 +28,7 @@ _FOR_OTHERS = (
     "containers",  # in a Docker Engine, by name
     "images",  # that its containers run
     "max_connections",  # that the database offers
+    "objects",  # that are applied to a cluster for it, each with its kind and name
     "projects",  # of compose, by name
     "storage_class",  # of its volumes; empty for the default one
     "volumes",  # that hold its data

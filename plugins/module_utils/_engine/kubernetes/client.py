@@ -26,8 +26,15 @@ KIND_PATHS = {
 }
 
 
+_JSON = "application/json"
+
+
 class ClusterError(EngineError):
     """The cluster cannot be reached, refuses, or what was deployed does not come up."""
+
+
+class Conflict(ClusterError):
+    """What was to be created exists, or what was to be changed is another one by now."""
 
 
 class Cluster:
@@ -47,18 +54,34 @@ class Cluster:
         """
         return self.call("GET", path, query=query)
 
-    def items(self, path: str, query: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-        return list((self.get(path, query) or {}).get("items") or [])
+    def items(self, path: str, query: Mapping[str, str] | None = None, accept: str = _JSON) -> list[dict[str, Any]]:
+        return list((self.call("GET", path, query=query, accept=accept) or {}).get("items") or [])
+
+    def may(self, namespace: str, verb: str, group: str, resource: str) -> bool:
+        """Whether whoever asks may do that in the namespace, or, with none, in the whole cluster."""
+        attributes = {"namespace": namespace, "verb": verb, "group": group, "resource": resource}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        answer = self.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review) or {}
+        return bool((answer.get("status") or {}).get("allowed"))
 
     def call(
-        self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        accept: str = _JSON,
     ) -> dict[str, Any] | None:
         try:
             answer = self._api.call_api(
                 path,
                 method,
                 query_params=list((query or {}).items()),
-                header_params={"Accept": "application/json", "Content-Type": "application/json"},
+                header_params={"Accept": accept, "Content-Type": _JSON},
                 body=body,
                 auth_settings=["BearerToken"],
                 _preload_content=False,
@@ -71,7 +94,8 @@ class Cluster:
                 return None
             if status:
                 message = _message_of(getattr(error, "body", ""))
-                raise ClusterError(f"The cluster at {self.address} refused {method} {path}: {message}") from error
+                kind = Conflict if status == 409 else ClusterError
+                raise kind(f"The cluster at {self.address} refused {method} {path}: {message}") from error
             cause = str(error).rsplit("(Caused by ", maxsplit=1)[-1].rstrip(")")
             raise ClusterError(
                 f"The cluster at {self.address} cannot be reached: {cause}. Is it running, and do kubeconfig and "

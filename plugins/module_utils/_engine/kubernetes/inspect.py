@@ -52,10 +52,6 @@ def gather(
         "version": str(version.get("gitVersion", "")),
         "minor": int("".join(filter(str.isdigit, str(version.get("minor", "0")))) or 0),
         "namespace": (found or {}).get("status", {}).get("phase", "absent"),
-        "namespace_is_ours": ((found or {}).get("metadata", {}).get("labels") or {}).get(
-            manifests.PREFIX + "managed-by"
-        )
-        == manifests.MANAGER,
         "storage_classes": [item["metadata"]["name"] for item in classes],
         "default_storage_class": next(
             (
@@ -92,7 +88,7 @@ def gather(
         "jobs": {
             item["metadata"]["name"]: {
                 "state": state_of(item),
-                "checksum": (item["metadata"].get("annotations") or {}).get("mlops.mlflow/checksum", ""),
+                "checksum": (item["metadata"].get("annotations") or {}).get(manifests.CHECKSUM, ""),
             }
             for item in cluster.items(f"/apis/batch/v1/namespaces/{namespace}/jobs", labelled)
         },
@@ -138,24 +134,12 @@ def _labelled(name: str) -> dict[str, str]:
 
 
 def _denied(cluster: Cluster, namespace: str, wanted: list[str]) -> list[str]:
-    if not wanted or _may(cluster, namespace, "*", "*", "*"):
+    if not wanted or cluster.may(namespace, "*", "*", "*"):
         return []
     denied = []
     for item in wanted:
         verb, _space, resource = item.partition(" ")
         plural, _dot, group = resource.partition(".")
-        if not _may(cluster, namespace, verb, group, plural):
+        if not cluster.may(namespace, verb, group, plural):
             denied.append(item)
     return denied
-
-
-def _may(cluster: Cluster, namespace: str, verb: str, group: str, resource: str) -> bool:
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {
-            "resourceAttributes": {"namespace": namespace, "verb": verb, "group": group, "resource": resource},
-        },
-    }
-    answer = cluster.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review) or {}
-    return bool((answer.get("status") or {}).get("allowed"))

@@ -8,6 +8,8 @@ and no pod can forget what Pod Security C(restricted) asks for.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
@@ -17,8 +19,11 @@ from ..errors import BadInput
 PREFIX = "app.kubernetes.io/"
 COMPONENT = PREFIX + "component"
 MANAGER = "mlops.mlflow"
-# Volumes and generated secrets are the data of a deployment: removed only where that is asked for.
-DATA_KINDS = ("PersistentVolumeClaim", "Secret")
+# Annotation of a Job: of what its pods are made.
+CHECKSUM = "mlops.mlflow/checksum"
+# Volumes, generated secrets and the databases of an operator are the data of a deployment: with CloudNativePG's Cluster
+# its volumes go. They are removed only where that is asked for.
+DATA_KINDS = ("PersistentVolumeClaim", "Secret", "Cluster", "Database")
 _CLUSTER_KINDS = ("Namespace",)
 _NAME_LIMIT = 63
 
@@ -113,6 +118,12 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
         if common.get("annotations") or meta.get("annotations"):
             meta["annotations"] = _texts({**(common.get("annotations") or {}), **(meta.get("annotations") or {})})
         template["spec"] = _pod(template["spec"], chosen, common.get("pod_spec") or {})
+    item = _without_empty(item)
+    if item["kind"] == "Job":
+        # A Job cannot be changed: other pods are another Job, and the checksum tells them apart.
+        text = json.dumps(item["spec"], sort_keys=True)
+        checksum = hashlib.sha256(text.encode()).hexdigest()[:16]
+        item["metadata"].setdefault("annotations", {})[CHECKSUM] = checksum
     return item
 
 
@@ -165,6 +176,18 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
     return [_without_nulls(inner) for inner in value] if isinstance(value, list) else deepcopy(value)
+
+
+def _without_empty(value: Any) -> Any:
+    """As the API server keeps it, without empty lists, labels and annotations: they would differ in every run."""
+    if isinstance(value, Mapping):
+        kept = {key: inner for key, inner in value.items() if not _is_dropped(key, inner)}
+        return {key: _without_empty(inner) for key, inner in kept.items()}
+    return [_without_empty(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _is_dropped(key: str, value: Any) -> bool:
+    return value == [] or (value == {} and key in ("annotations", "labels"))
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from .client import KIND_PATHS, Cluster, ClusterError
 from .pods import problem_of, warnings
 
 _READY_POLL_SECONDS = 0.5
+_REVISION = "deployment.kubernetes.io/revision"
 
 
 def wait(
@@ -54,13 +55,7 @@ def wait(
         for key, item in listed.items():
             if item and key.startswith("Job/") and jobs.state_of(item) == "failed":
                 raise ClusterError(jobs.why_failed(cluster, namespace, key.partition("/")[2]))
-        pods = cluster.items(
-            f"/api/v1/namespaces/{namespace}/pods", {"labelSelector": f"{manifests.PREFIX}instance={name}"}
-        )
-        # What an earlier roll-out left does not count: a Job's failed try, pods on their way out.
-        living = [
-            pod for pod in pods if not pod["metadata"].get("deletionTimestamp") and pod["status"]["phase"] != "Failed"
-        ]
+        living = _pods_of_the_roll_out(cluster, namespace, name, listed)
         problems = {pod["metadata"]["name"]: problem_of(pod, final=True) for pod in living}
         if final := [f"Pod {namespace}/{pod}: {problem}" for pod, problem in problems.items() if problem]:
             raise ClusterError(" ".join(final[:3]))
@@ -73,6 +68,52 @@ def wait(
         time.sleep(_READY_POLL_SECONDS)
 
 
+def _pods_of_the_roll_out(
+    cluster: Cluster, namespace: str, name: str, workloads: Mapping[str, Mapping[str, Any] | None]
+) -> list[dict[str, Any]]:
+    """The pods that the workloads make now. What an earlier roll-out left does not count, and no other component."""
+    owners: dict[str, dict[str, str]] = {}
+    for key, item in workloads.items():
+        if item is None or _is_unseen(item):
+            continue
+        kind, status, uid = key.partition("/")[0], item.get("status") or {}, item["metadata"]["uid"]
+        if kind == "Deployment":
+            owners |= {one: {} for one in _replica_sets(cluster, namespace, item)}
+        elif kind == "StatefulSet":
+            owners[uid] = {"controller-revision-hash": status.get("updateRevision", "")}
+        else:
+            owners[uid] = {}
+    query = {"labelSelector": f"{manifests.PREFIX}instance={name}"}
+    return [
+        pod
+        for pod in cluster.items(f"/api/v1/namespaces/{namespace}/pods", query)
+        # Nor does a Job's failed try, or a pod on its way out.
+        if not pod["metadata"].get("deletionTimestamp") and pod["status"]["phase"] != "Failed"
+        for owner in pod["metadata"].get("ownerReferences") or []
+        if owner["uid"] in owners and owners[owner["uid"]].items() <= pod["metadata"]["labels"].items()
+    ]
+
+
+def _replica_sets(cluster: Cluster, namespace: str, deployment: Mapping[str, Any]) -> list[str]:
+    """The uid of the ReplicaSet that a Deployment rolls out now."""
+    revision = (deployment["metadata"].get("annotations") or {}).get(_REVISION)
+    labels = deployment["spec"]["selector"]["matchLabels"]
+    query = {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())}
+    return [
+        found["metadata"]["uid"]
+        for found in cluster.items(f"/apis/apps/v1/namespaces/{namespace}/replicasets", query)
+        if (found["metadata"].get("annotations") or {}).get(_REVISION) == revision
+        and any(owner["uid"] == deployment["metadata"]["uid"] for owner in found["metadata"]["ownerReferences"])
+    ]
+
+
+def _is_unseen(item: Mapping[str, Any]) -> bool:
+    """Whether the controller has not looked at the last change yet. Jobs do not say, and are never changed."""
+    is_job = "backoffLimit" in (item.get("spec") or {})
+    seen = (item.get("status") or {}).get("observedGeneration", 0)
+    return not is_job and seen < item["metadata"].get("generation", 0)
+
+
 def unready(item: Mapping[str, Any] | None) -> str | None:
     """Why a workload is not rolled out yet; None when it is."""
     if item is None:
@@ -80,7 +121,7 @@ def unready(item: Mapping[str, Any] | None) -> str | None:
     status, wanted = item.get("status") or {}, (item.get("spec") or {}).get("replicas", 1)
     if item.get("kind") == "Job" or "backoffLimit" in (item.get("spec") or {}):
         return None if jobs.state_of(item) == "complete" else "not finished"
-    if status.get("observedGeneration", 0) < item["metadata"].get("generation", 0):
+    if _is_unseen(item):
         return "not looked at yet"
     for condition in status.get("conditions") or []:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":

@@ -8,6 +8,7 @@ import base64
 from collections.abc import Callable, Mapping
 
 from ..errors import BadInput
+from . import manifests
 from .client import Cluster, ClusterError
 
 
@@ -37,6 +38,12 @@ def ensure_secret(
         raise BadInput(
             f"The volume {namespace}/{guarded_claim} exists, but the Secret {name} lacks {', '.join(missing)}: new "
             f"passwords would not open its data. Restore the Secret, or remove the volume if its data is not wanted."
+        )
+    marks = {key: labels[key] for key in (manifests.PREFIX + "instance", manifests.PREFIX + "managed-by")}
+    if found is not None and not marks.items() <= (found["metadata"].get("labels") or {}).items():
+        raise BadInput(
+            f"The Secret {namespace}/{name} exists, was not made by this deployment, and lacks {', '.join(missing)}: "
+            f"add them, or remove it, or set mlflow_name to another one."
         )
     if not dry_run:
         data = {key: base64.b64encode(values[key]().encode()).decode() for key in missing}
