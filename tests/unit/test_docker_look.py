@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cli
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import secrets
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import inspect
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose.template import complete
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
@@ -140,11 +140,11 @@ def test_variables_named_file_are_read_and_those_of_others_left_alone(tmp_path: 
     file.write_text("kept %s $x \n")
     environment = {"PGPASSWORD_FILE": str(file), "SSL_CERT_FILE": str(file), "AWS_ACCESS_KEY_ID": "given",
                    "AWS_ACCESS_KEY_ID_FILE": "/nonexistent"}  # fmt: skip
-    cli.take_secrets_from_files(environment)
+    secrets.take_from_files(environment)
     assert environment["PGPASSWORD"] == "kept %s $x "
     assert "SSL_CERT" not in environment and environment["AWS_ACCESS_KEY_ID"] == "given"
-    with pytest.raises(EngineError, match="The file /nonexistent of PGPASSWORD_FILE cannot be read: No such file"):
-        cli.take_secrets_from_files({"PGPASSWORD_FILE": "/nonexistent"})
+    with pytest.raises(EngineError, match="PGPASSWORD_FILE: /nonexistent cannot be read: No such file"):
+        secrets.take_from_files({"PGPASSWORD_FILE": "/nonexistent"})
 
 
 def ask(port: int) -> bytes:
