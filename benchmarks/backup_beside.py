@@ -168,7 +168,7 @@ def _backup(folder: Path, settings: dict[str, Any]) -> float:
     """Seconds that it took, without the start of the program."""
     file = folder / "settings.json"
     file.write_text(json.dumps(settings))
-    snapshot = run_ops("backup", file, "--gentle")[0]["snapshot"]
+    snapshot = run_ops("backup", file, "--low-priority")[0]["snapshot"]
     parts = [*snapshot["databases"].values(), *([snapshot["artifacts"]] if snapshot["artifacts"] else [])]
     return float(sum(part["seconds"] for part in parts))
 

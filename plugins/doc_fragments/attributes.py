@@ -62,8 +62,11 @@ attributes:
     ACTIONGROUP_SNAPSHOT = r"""
 attributes:
   action_group:
-    description: Use C(group/mlops.mlflow.snapshot) in C(module_defaults) to say once where snapshots are kept.
+    description: >-
+      Use C(group/mlops.mlflow.snapshot) in C(module_defaults) to say once where snapshots are kept, and
+      C(group/mlops.mlflow.operations) to say once where operations run.
     support: full
     membership:
+      - mlops.mlflow.operations
       - mlops.mlflow.snapshot
 """

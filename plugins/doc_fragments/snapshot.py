@@ -10,9 +10,8 @@ options:
   destination:
     description:
       - Where snapshots are kept - the absolute path of a folder, V(s3://BUCKET/PREFIX), or V(az://CONTAINER/PREFIX).
-      - One destination holds the snapshots of any number of deployments.
+      - One destination holds the snapshots of any number of deployments. Required without a runner.
     type: str
-    required: true
   endpoint:
     description:
       - URL of the S3 or Blob server. Empty means AWS or Azure.
@@ -49,15 +48,15 @@ options:
   name:
     description:
       - Name of the deployment. Snapshots carry it.
+      - Without it V(mlflow), or what the runner says.
     type: str
-    default: mlflow
 requirements:
   - obstore, where the destination or the artifacts are in S3 or Blob
   - pyfastcdc and zstandard
   - psycopg or psycopg2, pg_dump and pg_restore, where the database is a PostgreSQL
 notes:
-  - The server's own interpreter has the libraries. Set C(ansible_python_interpreter) to it, and the task needs nothing
-    else.
+  - The server's own interpreter has the libraries. With O(runner) it is used; otherwise set C(ansible_python_interpreter)
+    to it, and the task needs nothing else.
 """
 
     # What is backed up, or restored to.
@@ -110,7 +109,6 @@ options:
       - Files on the host with secrets that a restored server needs, by name. Only a fingerprint of each is kept (scrypt,
         salted), so that a restore can say whether it has the right one. Keep the files themselves elsewhere.
     type: dict
-    default: {}
   pg_bindir:
     description:
       - Folder of pg_dump and pg_restore. Empty means those in E(PATH). They must not be older than the server.
@@ -118,8 +116,8 @@ options:
   jobs:
     description:
       - How many tables pg_dump and pg_restore work on at once.
+      - Without it V(2), or what the runner says.
     type: int
-    default: 2
   scratch_dir:
     description:
       - Folder for a dump before it is stored. It needs room for the uncompressed database.

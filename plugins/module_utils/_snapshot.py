@@ -4,15 +4,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ._engine import operations, protocol
+from ._engine.progress import Say, silent
 from ._engine.snapshot.commands import SECRET_FILES
 from ._module import secret_of
+from ._runner import RUNNER_ARGS, in_deployment
 
 SNAPSHOT_ARGS: dict[str, Any] = {
-    "destination": {"type": "str", "required": True},
+    **RUNNER_ARGS,
+    "destination": {"type": "str"},
     "endpoint": {"type": "str"},
     "region": {"type": "str"},
     "access_key_file": {"type": "path", "no_log": False},
@@ -21,7 +26,7 @@ SNAPSHOT_ARGS: dict[str, Any] = {
     "kms_key": {"type": "str", "no_log": False},
     "account": {"type": "str"},
     "account_key_file": {"type": "path", "no_log": False},
-    "name": {"type": "str", "default": "mlflow"},
+    "name": {"type": "str"},
 }
 SNAPSHOT_DATA_ARGS: dict[str, Any] = {
     "database_uri": {"type": "str"},
@@ -34,17 +39,23 @@ SNAPSHOT_DATA_ARGS: dict[str, Any] = {
     "artifacts_secret_key_file": {"type": "path", "no_log": False},
     "artifacts_account": {"type": "str"},
     "artifacts_account_key_file": {"type": "path", "no_log": False},
-    "secrets": {"type": "dict", "default": {}, "no_log": False},
+    "secrets": {"type": "dict", "no_log": False},
     "pg_bindir": {"type": "path"},
-    "jobs": {"type": "int", "default": 2},
+    "jobs": {"type": "int"},
     "scratch_dir": {"type": "path"},
 }
 SNAPSHOT_TOGETHER = [("access_key_file", "secret_key_file"), ("account", "account_key_file")]
 
 
-def settings_of(module: AnsibleModule) -> dict[str, Any]:
-    """A module's options as the engine of snapshots takes them; the secrets behind them are masked in all output."""
+def carry_out_on_snapshots(module: AnsibleModule, operation: str, *, say: Say = silent) -> dict[str, Any]:
+    """An operation on snapshots with a module's options; the secrets behind them are masked in all output."""
     for option in SECRET_FILES:
         if module.params.get(option):
             secret_of(module, option.removesuffix("_file"))
-    return dict(module.params)
+    known = protocol.OPERATIONS[operation].options
+    given = {name: value for name, value in module.params.items() if name in known and value is not None}
+    hours = float(module.params.get("max_hours") or 24)
+    if module.params["runner"]:
+        return in_deployment(module, operation, given, deadline=hours * 3600, say=say)
+    # The interpreter's own environment may hold secrets of the destination, as the cloud's libraries read them.
+    return operations.run(protocol.Request(operation, given, module.check_mode), say, os.environ)

@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_snapshot
   - mlops.mlflow.snapshot
+  - mlops.mlflow.runner
   - mlops.mlflow.snapshot.data
 attributes:
   check_mode:
@@ -45,23 +46,28 @@ options:
   reread:
     description:
       - Whether artifacts are read again that have the size and time (or ETag) that they had in the snapshot before.
+      - Without it V(false), or what the runner says.
     type: bool
-    default: false
   max_hours:
     description:
       - The longest that a backup may take. Must be the same wherever one destination is written or pruned.
+      - Without it V(24), or what the runner says.
     type: float
-    default: 24
   keep_days:
     description:
       - Snapshots younger than this stay.
+      - Without it V(30), or what the runner says.
     type: float
-    default: 30
   keep_count:
     description:
       - So many of the newest snapshots stay, whatever their age. At least 1.
+      - Without it V(7), or what the runner says.
     type: int
-    default: 7
+  prune:
+    description:
+      - Whether old snapshots are removed afterwards, as by O(state=pruned).
+    type: bool
+    default: false
   log_file:
     description:
       - File on the host to which lines about the progress are appended.
@@ -78,7 +84,7 @@ EXAMPLES = r"""
     database_uri: sqlite:////var/lib/mlflow/database/mlflow.db
     artifacts_uri: /var/lib/mlflow/artifacts
   vars:
-    ansible_python_interpreter: /var/lib/mlflow/server/environments/current/bin/python
+    ansible_python_interpreter: /opt/mlflow/bin/python
 
 - name: Back up PostgreSQL and a bucket into another bucket
   mlops.mlflow.mlflow_backup:
@@ -92,6 +98,11 @@ EXAMPLES = r"""
     artifacts_uri: s3://models/mlflow
     artifacts_access_key_file: /etc/mlflow/artifacts-access-key
     artifacts_secret_key_file: /etc/mlflow/artifacts-secret-key
+
+- name: Back up a deployment of any platform, and remove old snapshots
+  mlops.mlflow.mlflow_backup:
+    runner: "{{ mlflow_backup_connection.runner }}"
+    prune: true
 
 - name: Remove snapshots that are older than 30 days, but never the last seven
   mlops.mlflow.mlflow_backup:
@@ -157,7 +168,7 @@ snapshot:
       sample: 410671
 pruned:
   description: What was removed.
-  returned: for O(state=pruned)
+  returned: for O(state=pruned), and with O(prune), not in check mode then
   type: dict
   contains:
     removed:
@@ -187,20 +198,17 @@ pruned:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import logging_to, run
 from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
     SNAPSHOT_ARGS,
     SNAPSHOT_DATA_ARGS,
     SNAPSHOT_TOGETHER,
-    settings_of,
+    carry_out_on_snapshots,
 )
 
 
 def act(module: AnsibleModule) -> dict[str, Any]:
-    settings = settings_of(module)
-    do = commands.create_backup if settings["state"] == "present" else commands.prune_snapshots
-    return do(settings, check=module.check_mode, say=logging_to(settings["log_file"]))
+    return carry_out_on_snapshots(module, "backup", say=logging_to(module.params["log_file"]))
 
 
 def main() -> None:
@@ -210,10 +218,11 @@ def main() -> None:
             **SNAPSHOT_DATA_ARGS,
             "state": {"type": "str", "choices": ["present", "pruned"], "default": "present"},
             "version": {"type": "str"},
-            "reread": {"type": "bool", "default": False},
-            "max_hours": {"type": "float", "default": 24.0},
-            "keep_days": {"type": "float", "default": 30.0},
-            "keep_count": {"type": "int", "default": 7},
+            "reread": {"type": "bool"},
+            "max_hours": {"type": "float"},
+            "keep_days": {"type": "float"},
+            "keep_count": {"type": "int"},
+            "prune": {"type": "bool", "default": False},
             "log_file": {"type": "path"},
         },
         required_together=SNAPSHOT_TOGETHER,

@@ -15,6 +15,7 @@ extends_documentation_fragment:
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_snapshot
   - mlops.mlflow.snapshot
+  - mlops.mlflow.runner
 attributes:
   check_mode:
     support: full
@@ -30,19 +31,19 @@ options:
   verify:
     description:
       - V(all) reads every object again, V(sample) a random part and looks whether all of them exist, V(none) nothing.
+      - Without it V(none), or what the runner says.
     type: str
     choices: [none, sample, all]
-    default: none
   sample_percent:
     description:
       - How much is read for O(verify=sample).
+      - Without it V(10), or what the runner says.
     type: float
-    default: 10
   max_age_hours:
     description:
       - How old the newest snapshot may be. V(0) means any age.
+      - Without it V(0), or what the runner says.
     type: float
-    default: 0
   result_file:
     description:
       - File on the host in which scheduled backups write how they ended, as the role P(mlops.mlflow.mlflow_backup#role)
@@ -105,19 +106,17 @@ healthy:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
     SNAPSHOT_ARGS,
     SNAPSHOT_TOGETHER,
-    settings_of,
+    carry_out_on_snapshots,
 )
 
 
 def look(module: AnsibleModule) -> dict[str, Any]:
-    settings = settings_of(module)
-    found = commands.describe(settings, verify=settings["verify"], sample_percent=settings["sample_percent"])
-    if found["problems"] and settings["fail_when_unhealthy"]:
+    found = carry_out_on_snapshots(module, "backup-info")
+    if found["problems"] and module.params["fail_when_unhealthy"]:
         module.fail_json(msg="The backups are not as they should be: " + "; ".join(found["problems"]), **found)
     return found
 
@@ -127,9 +126,9 @@ def main() -> None:
         argument_spec={
             **SNAPSHOT_ARGS,
             "snapshot": {"type": "str"},
-            "verify": {"type": "str", "choices": ["none", "sample", "all"], "default": "none"},
-            "sample_percent": {"type": "float", "default": 10.0},
-            "max_age_hours": {"type": "float", "default": 0.0},
+            "verify": {"type": "str", "choices": ["none", "sample", "all"]},
+            "sample_percent": {"type": "float"},
+            "max_age_hours": {"type": "float"},
             "result_file": {"type": "path"},
             "fail_when_unhealthy": {"type": "bool", "default": False},
         },

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_snapshot
   - mlops.mlflow.snapshot
+  - mlops.mlflow.runner
   - mlops.mlflow.snapshot.data
 attributes:
   check_mode:
@@ -47,12 +48,17 @@ options:
   snapshot:
     description:
       - Id of the snapshot, its unique beginning, or V(latest).
+      - Without it V(latest), or what the runner says.
     type: str
-    default: latest
   drill:
     description:
       - Only prove that it could be restored - databases are loaded beside the live ones and compared, every artifact is
         read and held against its hash; then all is removed again. The servers go on serving.
+      - Without it V(false), or what the runner says.
+    type: bool
+  databases_only:
+    description:
+      - Whether the artifacts are left as they are.
     type: bool
     default: false
   grantee:
@@ -63,8 +69,8 @@ options:
   keep_replaced:
     description:
       - Whether what was replaced stays beside the new, under the names in RV(replaced).
+      - Without it V(true), or what the runner says.
     type: bool
-    default: true
   log_file:
     description:
       - File on the host to which lines about the progress are appended.
@@ -80,6 +86,11 @@ EXAMPLES = r"""
     drill: true
     database_uri: sqlite:////var/lib/mlflow/database/mlflow.db
     artifacts_uri: /var/lib/mlflow/artifacts
+
+- name: Prove the newest snapshot of a deployment of any platform
+  mlops.mlflow.mlflow_restore:
+    runner: "{{ mlflow_backup_connection.runner }}"
+    drill: true
 
 - name: Bring one back
   mlops.mlflow.mlflow_restore:
@@ -191,19 +202,17 @@ seconds:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import logging_to, run
 from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
     SNAPSHOT_ARGS,
     SNAPSHOT_DATA_ARGS,
     SNAPSHOT_TOGETHER,
-    settings_of,
+    carry_out_on_snapshots,
 )
 
 
 def restore(module: AnsibleModule) -> dict[str, Any]:
-    settings = settings_of(module)
-    return commands.restore_snapshot(settings, check=module.check_mode, say=logging_to(settings["log_file"]))
+    return carry_out_on_snapshots(module, "restore", say=logging_to(module.params["log_file"]))
 
 
 def main() -> None:
@@ -213,10 +222,11 @@ def main() -> None:
             **SNAPSHOT_DATA_ARGS,
             "state": {"type": "str", "choices": ["present", "cleaned"], "default": "present"},
             "replaced": {"type": "list", "elements": "str"},
-            "snapshot": {"type": "str", "default": "latest"},
-            "drill": {"type": "bool", "default": False},
+            "snapshot": {"type": "str"},
+            "drill": {"type": "bool"},
+            "databases_only": {"type": "bool", "default": False},
             "grantee": {"type": "str"},
-            "keep_replaced": {"type": "bool", "default": True},
+            "keep_replaced": {"type": "bool"},
             "log_file": {"type": "path"},
         },
         required_together=SNAPSHOT_TOGETHER,

@@ -297,7 +297,14 @@ def test_the_schedule_runs_the_same_backup_and_a_second_deployment_changes_nothi
     deployment.deploy(**wish).succeeded()
     assert deployment.deploy(**wish).succeeded().stats["changed"] == 0
     folder = deployment.data / "operations"
-    command = [str(folder / "mlflow-ops"), "backup", "--settings", str(folder / "settings.json"), "--prune", "--gentle"]
+    command = [
+        str(folder / "mlflow-ops"),
+        "backup",
+        "--settings",
+        str(folder / "settings.json"),
+        "--prune",
+        "--low-priority",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert protocol.result_of(done.stdout)["snapshot"]["databases"].keys() == {"tracking", "auth"}

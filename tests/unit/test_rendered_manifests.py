@@ -771,7 +771,7 @@ def test_backups_are_scheduled_where_asked_for_and_never_two_at_once(deployment:
         assert job["spec"]["concurrencyPolicy"] == "Forbid"
         assert job["spec"]["failedJobsHistoryLimit"] > 0, "a failure must be found in the morning"
         [container] = deployment.pod("backup").containers
-        assert container["args"][:1] == ["backup"] and {"--prune", "--gentle"} <= set(container["args"])
+        assert container["args"][:1] == ["backup"] and {"--prune", "--low-priority"} <= set(container["args"])
 
 
 def test_a_backup_knows_all_that_the_server_works_on(deployment: Deployment) -> None:

@@ -144,50 +144,15 @@ def _schema(options: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def _backup(options: argparse.Namespace) -> dict[str, Any]:
-    from .snapshot import commands, throttle
-
-    settings, say = commands.read(options.settings), progress.Lines()
-    if options.version:
-        settings["version"] = options.version
-    if options.gentle:
-        os.nice(throttle.NICENESS)
-    try:
-        result = commands.create_backup(settings, check=options.check, gentle=options.gentle, say=say)
-        if options.prune:
-            pruned = commands.prune_snapshots(settings, check=options.check, say=say)
-            result |= {**pruned, "changed": result["changed"] or pruned["changed"]}
-    except EngineError as error:
-        commands.record_result(settings, {"failed": True, "msg": str(error)})
-        raise
-    if not options.check:
-        commands.record_result(settings, result)
-    return result
-
-
 def _backup_info(options: argparse.Namespace) -> dict[str, Any]:
-    from .snapshot import commands
-
-    settings = commands.read(options.settings)
-    if options.snapshot:
-        settings["snapshot"] = options.snapshot
-    found = commands.describe(
-        settings, verify=options.verify, sample_percent=options.sample_percent, say=progress.Lines()
-    )
+    found = _operation(options)
     return {**found, **({} if found["healthy"] else {"failed": True, "msg": "; ".join(found["problems"])})}
 
 
 def _restore(options: argparse.Namespace) -> dict[str, Any]:
-    from .snapshot import commands
-
-    settings = commands.read(options.settings) | {"drill": options.drill}
-    if options.databases_only:
-        settings = {name: value for name, value in settings.items() if not name.startswith("artifacts_")}
-    if options.cleaned:
-        settings |= {"state": "cleaned", "replaced": options.cleaned}
-    if options.snapshot:
-        settings["snapshot"] = options.snapshot
-    return commands.restore_snapshot(settings, check=options.check, say=progress.Lines())
+    if options.replaced:
+        options.state = "cleaned"
+    return _operation(options)
 
 
 def _run(options: argparse.Namespace) -> dict[str, Any]:
@@ -275,29 +240,32 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("--uri", required=True)
     store.add_argument("--create", action="store_true", help="create it where it is missing")
     store.add_argument("--wait-timeout", type=float, default=0.0, help="seconds for the endpoint to answer")
-    written = add("backup", _backup, "write a snapshot")
-    written.add_argument("--settings", required=True, help="JSON file with the options of the module mlflow_backup")
+    written = add("backup", _operation, "write a snapshot")
+    written.set_defaults(operation="backup")
     written.add_argument("--version", help="of the MLflow that serves, where it is not that of the settings")
-    written.add_argument("--prune", action="store_true", help="remove old snapshots afterwards")
-    written.add_argument("--gentle", action="store_true", help="give way to whatever else needs the processors")
+    written.add_argument("--prune", action="store_true", default=None, help="remove old snapshots afterwards")
+    written.add_argument(
+        "--low-priority", action="store_true", default=None, help="yield to whatever needs a processor"
+    )
     written.add_argument("--check", action="store_true", help="look only whether it could begin")
     listed = add("backup-info", _backup_info, "list snapshots, and read them again")
-    listed.add_argument("--settings", required=True, help="JSON file with the options of the module mlflow_backup_info")
-    listed.add_argument("--snapshot")
-    listed.add_argument("--verify", choices=["none", "sample", "all"], default="none")
-    listed.add_argument("--sample-percent", type=float, default=10.0)
-    for name, text in (("restore", "bring a snapshot back"), ("drill", "prove that a snapshot could be restored")):
-        restored = add(name, _restore, text)
-        restored.add_argument(
-            "--settings", required=True, help="JSON file with the options of the module mlflow_restore"
-        )
-        restored.add_argument("--snapshot")
-        restored.add_argument("--databases-only", action="store_true", help="leave the artifacts as they are")
+    listed.set_defaults(operation="backup-info", check=False)
+    listed.add_argument("--verify", choices=["none", "sample", "all"])
+    listed.add_argument("--sample-percent", type=float)
+    restores = [
+        add("restore", _restore, "bring a snapshot back"),
+        add("drill", _restore, "prove that one could be restored"),
+    ]
+    for restored, drill in zip(restores, (None, True), strict=True):
+        restored.set_defaults(operation="restore", drill=drill)
+        restored.add_argument("--databases-only", action="store_true", default=None, help="leave the artifacts alone")
         restored.add_argument("--check", action="store_true", help="look only whether it would be refused")
-        restored.add_argument(
-            "--cleaned", action="append", metavar="NAME", help="remove what an earlier restore moved aside, by its name"
-        )
-        restored.set_defaults(drill=name == "drill")
+        text = "remove what an earlier restore moved aside, by its name"
+        restored.add_argument("--cleaned", dest="replaced", action="append", metavar="NAME", help=text)
+    for one in (written, listed, *restores):
+        one.add_argument("--settings", required=True, help="JSON file with options of the modules for snapshots")
+    for one in (listed, *restores):
+        one.add_argument("--snapshot")
     asked = add("run", _run, "carry out one request, a line of JSON on standard input")
     asked.add_argument("--request", help="file with the request")
     asked.add_argument("--while-connected", action="store_true", help="end when standard input is closed")

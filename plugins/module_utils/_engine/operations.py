@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import protocol, secrets
-from .errors import BadInput
+from .errors import BadInput, EngineError
 from .http import DEFAULT_URL, Server
 from .progress import Say, silent
 
@@ -124,10 +124,64 @@ def gc(call: Call) -> dict[str, Any]:
     return {**result, **({"failed": True, "msg": " ".join(problems)} if problems else {})}
 
 
+def _settings(call: Call) -> dict[str, Any]:
+    """Of snapshots: what the file C(settings) holds, and before it what the request says."""
+    from .snapshot import commands
+
+    given = {name: value for name, value in call.options.items() if value is not None and name != "settings"}
+    file = call.text("settings")
+    return {**(commands.read(file) if file else {}), **given}
+
+
+def backup(call: Call) -> dict[str, Any]:
+    import os
+
+    from .snapshot import commands, throttle
+
+    settings = _settings(call)
+    low_priority = bool(settings.pop("low_priority", False))
+    pruning = bool(settings.pop("prune", False))
+    if low_priority:
+        os.nice(throttle.NICENESS)
+    try:
+        if settings.get("state") == "pruned":
+            return commands.prune_snapshots(settings, check=call.check, say=call.say)
+        result = commands.create_backup(settings, check=call.check, gentle=low_priority, say=call.say)
+        if pruning and not call.check:
+            pruned = commands.prune_snapshots(settings, check=False, say=call.say)
+            result |= {**pruned, "changed": True}
+    except EngineError as error:
+        commands.record_result(settings, {"failed": True, "msg": str(error)})
+        raise
+    if not call.check:
+        commands.record_result(settings, result)
+    return result
+
+
+def backup_info(call: Call) -> dict[str, Any]:
+    from .snapshot import commands
+
+    settings = _settings(call)
+    verify, percent = str(settings.pop("verify", None) or "none"), float(settings.pop("sample_percent", 10))
+    return commands.describe(settings, verify=verify, sample_percent=percent, say=call.say)
+
+
+def restore(call: Call) -> dict[str, Any]:
+    from .snapshot import commands
+
+    settings = _settings(call)
+    if settings.pop("databases_only", False):
+        settings = {name: value for name, value in settings.items() if not name.startswith("artifacts_")}
+    return commands.restore_snapshot(settings, check=call.check, say=call.say)
+
+
 _FUNCTIONS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "health": health,
     "info": info,
     "smoke": smoke,
     "clean-load": clean_load,
     "gc": gc,
+    "backup": backup,
+    "backup-info": backup_info,
+    "restore": restore,
 }

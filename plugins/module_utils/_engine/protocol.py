@@ -37,6 +37,24 @@ class Ended(BaseException):
     """An operation was told to end, or its time is over. No check may take it for a finding: not an Exception."""
 
 
+# Where snapshots are kept, what they are of, and what else the operations on them take.
+DESTINATION = frozenset(
+    {"destination", "endpoint", "region", "access_key_file", "secret_key_file", "encryption", "kms_key", "account"}
+) | {"account_key_file"}
+_DATA = frozenset(
+    {"name", "database_uri", "auth_uri", "database_password_file", "secrets", "pg_bindir", "jobs", "scratch_dir"}
+) | {
+    f"artifacts_{name}"
+    for name in ("uri", "endpoint", "region", "access_key_file", "secret_key_file", "account", "account_key_file")
+}
+_SNAPSHOT = DESTINATION | _DATA | {"settings", "result_file"}
+_BACKUP = frozenset({"version", "reread", "max_hours", "keep_days", "keep_count", "prune", "low_priority", "state"})
+_BACKUP_INFO = frozenset({"snapshot", "verify", "sample_percent", "max_age_hours"})
+_RESTORE = frozenset({"snapshot", "drill", "grantee", "keep_replaced", "replaced", "databases_only", "state"})
+# What a file with settings may hold: it serves all of them.
+SETTINGS = (_SNAPSHOT | _BACKUP | _BACKUP_INFO | _RESTORE | {"log_file"}) - {"settings"}
+
+
 @dataclass(frozen=True)
 class Operation:
     """What is to be known of an operation before it runs.
@@ -58,6 +76,9 @@ OPERATIONS: dict[str, Operation] = {
     "info": Operation("ops", _SERVER | {"count_limit"}),
     "smoke": Operation("ops", _SERVER, changes="an experiment and a model, which it removes again"),
     "clean-load": Operation("ops", _SERVER | {"run"}, changes="what a load test made and left"),
+    "backup": Operation("backup", _SNAPSHOT | _BACKUP, long=True, changes="adds a snapshot, and removes old ones"),
+    "backup-info": Operation("backup", _SNAPSHOT | _BACKUP_INFO, long=True),
+    "restore": Operation("backup", _SNAPSHOT | _RESTORE, long=True, changes="the data of the deployment"),
     "gc": Operation("ops", _SERVER | _DATABASE | {"older_than"}, long=True, changes="what users deleted"),
 }
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import progress
+from .. import progress, protocol, secrets
 from ..errors import BadInput, EngineError, SnapshotError
 from ..storage.cloud import Place, connect
 from . import backup, manifest, prune, restore
@@ -32,38 +32,6 @@ SECRET_FILES = {
     "artifacts_secret_key_file": "AWS_SECRET_ACCESS_KEY",
     "artifacts_account_key_file": "AZURE_STORAGE_ACCESS_KEY",
 }
-DESTINATION = {
-    "destination",
-    "endpoint",
-    "region",
-    "access_key_file",
-    "secret_key_file",
-    "encryption",
-    "kms_key",
-    "account",
-    "account_key_file",
-}
-DATA = {
-    "name",
-    "database_uri",
-    "auth_uri",
-    "database_password_file",
-    "artifacts_uri",
-    "artifacts_endpoint",
-    "artifacts_region",
-    "artifacts_access_key_file",
-    "artifacts_secret_key_file",
-    "artifacts_account",
-    "artifacts_account_key_file",
-    "secrets",
-    "pg_bindir",
-    "jobs",
-    "scratch_dir",
-}
-BACKUP = {"state", "version", "reread", "max_hours", "keep_days", "keep_count", "log_file"}
-INFO = {"max_age_hours", "result_file"}
-RESTORE = {"snapshot", "drill", "grantee", "keep_replaced", "replaced"}
-
 Settings = Mapping[str, Any]
 
 
@@ -84,7 +52,7 @@ def check_keys(settings: Settings, path: str = "") -> None:
     """
     :raises BadInput: a key that nobody knows.
     """
-    if unknown := sorted(set(settings) - DESTINATION - DATA - BACKUP - INFO - RESTORE):
+    if unknown := sorted(set(settings) - protocol.SETTINGS):
         raise BadInput(f"The settings {path} have unknown keys: {', '.join(unknown)}.")
 
 
@@ -232,7 +200,7 @@ def _source(settings: Settings) -> backup.Source:
         databases=databases,
         password=_secret(settings, "database_password_file"),
         artifacts=_artifacts(settings),
-        secrets={name: _bytes(path) for name, path in (settings.get("secrets") or {}).items()},
+        secrets={name: secrets.read_bytes(path, "secrets") for name, path in (settings.get("secrets") or {}).items()},
         mlflow_version=settings.get("version") or None,
     )
 
@@ -277,15 +245,8 @@ def _number(settings: Settings, name: str, default: float) -> float:
 
 def _secret(settings: Settings, option: str) -> str | None:
     if path := settings.get(option):
-        return _bytes(path, option).decode()
+        return secrets.read(path, option)
     return os.environ.get(SECRET_FILES[option]) or None
-
-
-def _bytes(path: str, option: str = "secrets") -> bytes:
-    try:
-        return Path(path).read_bytes().rstrip(b"\n")
-    except OSError as error:
-        raise BadInput(f"{option}: {path} cannot be read: {error.strerror}.") from error
 
 
 def _last_run(path: str | None) -> dict[str, Any]:
