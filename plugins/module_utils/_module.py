@@ -80,4 +80,6 @@ def run(module: AnsibleModule, action: Callable[[AnsibleModule], dict[str, Any]]
         result = action(module)
     except EngineError as error:
         module.fail_json(msg=str(error), exception=traceback.format_exc())
+    if result.pop("failed", False):
+        module.fail_json(**result)
     module.exit_json(**result)

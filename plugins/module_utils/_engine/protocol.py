@@ -63,12 +63,14 @@ class Operation:
     :param options: names that it takes.
     :param long: whether it can take longer than people wait without a word.
     :param changes: what it changes, in words; empty for nothing.
+    :param replaces: whether it writes where the servers' data is.
     """
 
     identity: str
     options: frozenset[str]
     long: bool = False
     changes: str = ""
+    replaces: bool = False
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -78,7 +80,9 @@ OPERATIONS: dict[str, Operation] = {
     "clean-load": Operation("ops", _SERVER | {"run"}, changes="what a load test made and left"),
     "backup": Operation("backup", _SNAPSHOT | _BACKUP, long=True, changes="adds a snapshot, and removes old ones"),
     "backup-info": Operation("backup", _SNAPSHOT | _BACKUP_INFO, long=True),
-    "restore": Operation("backup", _SNAPSHOT | _RESTORE, long=True, changes="the data of the deployment"),
+    "restore": Operation(
+        "backup", _SNAPSHOT | _RESTORE, long=True, changes="the data of the deployment", replaces=True
+    ),
     "gc": Operation("ops", _SERVER | _DATABASE | {"older_than"}, long=True, changes="what users deleted"),
 }
 

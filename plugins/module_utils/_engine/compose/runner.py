@@ -7,10 +7,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .. import programs, protocol
-from ..errors import EngineError
+from ..errors import EngineError, NotDeployed
 from ..http import answered
 from ..progress import Say
 from . import inspect
@@ -49,6 +50,8 @@ class ComposeRunner:
     address: str = ""
 
     def run(self, request: protocol.Request, say: Say) -> dict[str, Any]:
+        if not Path(self.project).is_file():
+            raise NotDeployed(f"There is no compose file {self.project}: nothing of {self.name} was set up for this.")
         service = protocol.OPERATIONS[request.operation].identity
         name = f"mlflow-ops-{uuid.uuid4().hex[:12]}"
         run = ["--profile=ops", "run", "--rm", "--no-deps", "--no-TTY", f"--name={name}", service]

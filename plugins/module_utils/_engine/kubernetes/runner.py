@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import protocol
 from ..progress import Say, silent
-from . import inspect, manifests, secrets
+from . import inspect, manifests, operation_job, secrets
 from .client import Cluster, ClusterError
 from .pods import problem_of, readiness
 
@@ -34,6 +34,8 @@ class KubernetesRunner:
         if self.login and not request.login:
             password = secrets.value(self.cluster, self.namespace, self.login["secret"], self.login["key"])
             request = replace(request, login={"username": self.login["username"], "password": password})
+        if protocol.OPERATIONS[request.operation].identity != "ops":
+            return operation_job.run(self.cluster, self.namespace, self.name, request, say)
         seconds = (request.deadline or 86400.0) + _GRACE_SECONDS
         argv = ["mlflow-ops", "run", "--while-connected"]
         pod, container = running(self.cluster, self.namespace, self.name)

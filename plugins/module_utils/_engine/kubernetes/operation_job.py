@@ -1,0 +1,143 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An operation as a Job: made from the CronJob of its identity, followed to its end, and never left running."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .. import protocol
+from ..progress import Say
+from . import jobs, manifests
+from .client import Cluster, ClusterError
+from .pods import problem_of, warnings
+
+REQUEST_FOLDER = "/etc/mlflow-request"
+_POLL_SECONDS = 1.0
+# Beyond the deadline that the operation itself keeps: for being scheduled, pulled and started.
+_START_SECONDS = 600.0
+_KEPT_SECONDS = 3600
+_GONE_SECONDS = 120.0
+
+
+def run(cluster: Cluster, namespace: str, name: str, request: protocol.Request, say: Say) -> dict[str, Any]:
+    """Carry the request out in a Job.
+
+    :raises ClusterError: there is no such CronJob, the Job cannot start, or did not end in time. Nothing runs then.
+    """
+    identity = protocol.OPERATIONS[request.operation].identity
+    batch = f"/apis/batch/v1/namespaces/{namespace}"
+    cron_job = cluster.get(f"{batch}/cronjobs/{name}-{identity}")
+    if cron_job is None:
+        raise ClusterError(f"There is no CronJob {namespace}/{name}-{identity}, which says how to run this.")
+    made = cluster.call(
+        "POST", f"{batch}/jobs", manifest(cron_job, request, at_rest=not _serves(cluster, namespace, name))
+    )
+    if made is None:
+        raise ClusterError(f"The namespace {namespace} is not there.")
+    with _removed_unless_ended(cluster, namespace, made["metadata"]["name"]):
+        cluster.call("POST", f"/api/v1/namespaces/{namespace}/configmaps", _request_map(made, request))
+        return _follow(cluster, namespace, made["metadata"]["name"], request, say)
+
+
+def manifest(cron_job: dict[str, Any], request: protocol.Request, *, at_rest: bool) -> dict[str, Any]:
+    """The Job of a request.
+
+    :param at_rest: whether no server runs, beside which it would have to be scheduled to share a volume.
+    """
+    spec = copy.deepcopy(cron_job["spec"]["jobTemplate"]["spec"])
+    seconds = (request.deadline or 86400.0) + _START_SECONDS
+    spec |= {"backoffLimit": 0, "activeDeadlineSeconds": int(seconds), "ttlSecondsAfterFinished": _KEPT_SECONDS}
+    name = f"{cron_job['metadata']['name'][:40]}-{request.operation}-{request.id[:8]}"
+    pod = spec["template"]["spec"]
+    container = pod["containers"][0]
+    container["args"] = ["run", f"--request={REQUEST_FOLDER}/request"]
+    mounts = container.setdefault("volumeMounts", [])
+    mounts.append({"name": "request", "mountPath": REQUEST_FOLDER, "readOnly": True})
+    pod.setdefault("volumes", []).append({"name": "request", "configMap": {"name": name}})
+    if protocol.OPERATIONS[request.operation].replaces and not request.check:
+        for mount in mounts:
+            if mount["name"] == "artifacts":
+                mount.pop("readOnly", None)
+    if at_rest:
+        pod.pop("affinity", None)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": name,
+            "namespace": cron_job["metadata"]["namespace"],
+            "labels": cron_job["metadata"].get("labels") or {},
+        },
+        "spec": spec,
+    }
+
+
+def _serves(cluster: Cluster, namespace: str, name: str) -> bool:
+    labels = manifests.selector({"name": name, "component": "server"})
+    query = {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())}
+    pods = cluster.items(f"/api/v1/namespaces/{namespace}/pods", query)
+    return any(pod["status"]["phase"] == "Running" for pod in pods)
+
+
+def _request_map(job: dict[str, Any], request: protocol.Request) -> dict[str, Any]:
+    """The request as the Job's pod reads it; goes with the Job."""
+    metadata = job["metadata"]
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"]}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "labels": metadata.get("labels") or {},
+            "ownerReferences": [owner],
+        },
+        "data": {"request": request.line()},
+    }
+
+
+def _follow(cluster: Cluster, namespace: str, job: str, request: protocol.Request, say: Say) -> dict[str, Any]:
+    end = time.monotonic() + (request.deadline or 86400.0) + _START_SECONDS
+    said = 0
+    while True:
+        # Before the log: what it says last is in it then.
+        state = jobs.state(cluster, namespace, job)
+        log, problem = "", None
+        for pod in jobs.pods_of(cluster, namespace, job)[-1:]:
+            log = cluster.log(namespace, pod["metadata"]["name"], pod["spec"]["containers"][0]["name"])
+            problem = problem_of(pod, final=True)
+        lines = log.splitlines()
+        for line in lines[said:]:
+            if not line.startswith(protocol.PREFIX):
+                say(line)
+        said = max(said, len(lines))
+        if state != "running":
+            if not any(line.startswith(protocol.PREFIX) for line in lines):
+                raise ClusterError(jobs.why_failed(cluster, namespace, job))
+            return {**protocol.result_of(log, request.id), "job": job}
+        if problem:
+            raise ClusterError(f"The Job {namespace}/{job} cannot start: {problem}")
+        if time.monotonic() > end:
+            seen = warnings(cluster, namespace)
+            raise ClusterError(f"The Job {namespace}/{job} did not end in time, and was removed. {seen}".strip())
+        time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def _removed_unless_ended(cluster: Cluster, namespace: str, job: str) -> Iterator[None]:
+    """Remove the Job, and wait until its pods are gone, where it has not ended when we go: also on an interrupt."""
+    try:
+        yield
+    finally:
+        path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{job}"
+        found = cluster.get(path)
+        if found and jobs.state_of(found) == "running":
+            cluster.call("DELETE", path, {"propagationPolicy": "Foreground"})
+            end = time.monotonic() + _GONE_SECONDS
+            while time.monotonic() < end and (cluster.get(path) or jobs.pods_of(cluster, namespace, job)):
+                time.sleep(_POLL_SECONDS)
