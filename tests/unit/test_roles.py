@@ -113,7 +113,7 @@ def test_galaxy_dependencies_and_requirements_agree() -> None:
 
 
 # Modules of both groups have one fragment for them.
-BOTH = {"mlflow": "operations"}
+BOTH = {"mlflow": ["operations"], "operations": ["operations", "snapshot"]}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.playbooks import REPOSITORY, run_play
 
-TEMPLATE = REPOSITORY / "playbooks" / "templates" / "status_backup_kubernetes.txt.j2"
+TEMPLATE = REPOSITORY / "playbooks" / "templates" / "status_schedule.txt.j2"
 
 
 def ago(hours: float) -> str:
@@ -23,9 +23,10 @@ def cron(**status: str) -> list[dict[str, Any]]:
 
 
 def job(command: str, created: str, **status: Any) -> dict[str, Any]:
-    container = {"args": [command, "--settings", "x"]}
+    # By hand: what it is to do is in its request, and in its name.
+    container = {"args": ["run", "--request=/etc/mlflow-request/request"]}
     return {
-        "metadata": {"name": f"mlflow-backup-{command}", "creationTimestamp": created},
+        "metadata": {"name": f"mlflow-backup-{command}-1a2b3c4d", "creationTimestamp": created},
         "spec": {"template": {"spec": {"containers": [container]}}},
         "status": status,
     }
@@ -54,7 +55,7 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], str]] = {
     "failed since": (
         cron(lastSuccessfulTime=NIGHT),
         [job("backup", NOON, failed=1)],
-        f"0 2 * * * UTC, last success {NIGHT}\n             mlflow-backup-backup failed",
+        f"0 2 * * * UTC, last success {NIGHT}\n             mlflow-backup-backup-1a2b3c4d failed",
     ),
     "failed before": (
         cron(),

@@ -160,7 +160,9 @@ def restore_snapshot(settings: Settings, *, check: bool, say: progress.Say = pro
 
 def record_result(settings: Settings, result: Mapping[str, Any]) -> None:
     """Write down how a backup ended, for who asks later."""
-    if path := settings.get("result_file"):
+    path = settings.get("result_file")
+    # By hand there may be nothing set up that asks later.
+    if path and Path(path).parent.is_dir():
         text = json.dumps(
             {
                 "failed_run": bool(result.get("failed")),
