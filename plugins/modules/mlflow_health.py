@@ -179,6 +179,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import DEFAULT_URL
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
     SERVER_ARGS,
@@ -209,7 +210,8 @@ def check(module: AnsibleModule) -> dict[str, Any]:
         report.run("published", deployment.published)
     result = {"changed": False, **report.as_dict()}
     if params["fail_when_unhealthy"] and not report.healthy:
-        module.fail_json(msg=f"MLflow is {report.verdict}", **result)
+        where = params["url"] or (params["runner"] or {}).get("name") or DEFAULT_URL
+        module.fail_json(msg=f"MLflow at {where} is {report.verdict}", **result)
     return result
 
 

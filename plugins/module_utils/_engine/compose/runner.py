@@ -65,6 +65,8 @@ class ComposeRunner:
         return protocol.result_of(said, request.id)
 
     def workload(self) -> str:
+        if problem := inspect.engine_state(call("version", "--format", "{{json .}}", check=False))["problem"]:
+            raise DockerError(problem)
         found = inspect.containers(self.name)
         if not found:
             raise DockerError(f"there is no container of {self.name}")
@@ -73,7 +75,7 @@ class ComposeRunner:
         wrong += [f"{one['name']} is {one['problem']}" for one in found if one["networks"] and one["problem"]]
         if wrong:
             raise DockerError("; ".join(wrong))
-        return ", ".join(f"{one['name']} {one['health'] or one['state']}" for one in found)
+        return "; ".join(f"{one['name']}: {', '.join(filter(None, [one['state'], one['health']]))}" for one in found)
 
     def published(self) -> str:
         return answered(self.address)

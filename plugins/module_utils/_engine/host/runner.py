@@ -71,7 +71,7 @@ class HostRunner:
         supervisor = "systemd" if systemd else "supervisor"
         if program not in ("RUNNING", "active"):
             raise EngineError(f"{supervisor} says of {self.name}: {program}")
-        return f"{program} under {supervisor}, process {pid}"
+        return f"{program} under {supervisor}, pid {pid}"
 
     def published(self) -> str:
         return answered(self.address)
