@@ -83,9 +83,14 @@ class Small:
             self.place,
             wanted,
             self.target,
-            restore.Options(**options),
+            restore.Options(**{"journal_dir": str(self.home / "operator"), **options}),
             drill=drill,
         )
+
+    def recover(self) -> list[str]:
+        """What the next restore does first."""
+        options = restore.Options(journal_dir=str(self.home / "operator"))
+        return restore._recover(self.target, restore._journal(self.target, options))
 
     def state(self) -> tuple[str, dict[str, str]]:
         """All rows as one hash, and every artifact's hash."""

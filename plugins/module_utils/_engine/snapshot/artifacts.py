@@ -12,7 +12,7 @@ import stat
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +24,13 @@ from ..storage.cloud import Place, connect
 from ..storage.folder import Folder
 from . import layout
 
-# Folders at the root with such a name are a restore's own.
-OURS = ".mlops-"
 # Up to this size an artifact is held in memory, so that a bucket's is read once although its hash names the object.
 _SMALL = 4 << 20
 # A file that was changed so shortly before it was read may change again without another time stamp.
 _RACY_SECONDS = 2.0
 _ATTEMPTS = 3
+# A file system's own, at the root of a volume.
+LOST = b"lost+found"
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,14 @@ class Source(Protocol):
 
 
 class FolderSource:
-    def __init__(self, path: str) -> None:
+    """
+    :param ours: entries of the root that are not artifacts, with the reason; nobody else gives them such names.
+    """
+
+    def __init__(self, path: str, ours: Mapping[str, str] | None = None) -> None:
         self.uri = path
         self._root = os.fsencode(path)
+        self._ours = ours or {}
 
     def items(self) -> Iterator[Item | LeftOut]:
         if not os.path.isdir(self._root):
@@ -79,13 +84,17 @@ class FolderSource:
             except FileNotFoundError:
                 continue
             except OSError as error:
+                if folder == os.path.join(self._root, LOST):
+                    yield LeftOut(os.fsdecode(LOST), "the file system's own folder, which may not be read")
+                    continue
                 # What cannot be read cannot be left out silently: a backup without it would look whole.
                 raise SnapshotError(
                     f"The artifacts in {os.fsdecode(folder)} cannot be read: {error.strerror}."
                 ) from error
             for entry in entries:
                 path = os.fsdecode(os.path.relpath(entry.path, self._root))
-                if path.startswith(OURS):
+                if path in self._ours:
+                    yield LeftOut(path, self._ours[path])
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
@@ -121,8 +130,7 @@ class CloudSource:
 
     def items(self) -> Iterator[Item | LeftOut]:
         for found in self._store.list(""):
-            if not found.key.startswith(OURS):
-                yield Item(found.key, found.size, found.etag, found.modified)
+            yield Item(found.key, found.size, found.etag, found.modified)
 
     def look(self, path: str) -> Item | None:
         found = self._store.look(path)
@@ -135,8 +143,8 @@ class CloudSource:
             raise Changing from error
 
 
-def source_of(place: Place) -> Source:
-    return FolderSource(place.folder) if place.folder is not None else CloudSource(place)
+def source_of(place: Place, ours: Mapping[str, str] | None = None) -> Source:
+    return FolderSource(place.folder, ours) if place.folder is not None else CloudSource(place)
 
 
 def _item(path: str, status: os.stat_result) -> Item:

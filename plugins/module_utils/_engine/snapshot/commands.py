@@ -62,7 +62,7 @@ DATA = {
 }
 BACKUP = {"state", "version", "reread", "max_hours", "keep_days", "keep_count", "log_file"}
 INFO = {"max_age_hours", "result_file"}
-RESTORE = {"snapshot", "drill", "grantee", "keep_replaced", "replaced"}
+RESTORE = {"snapshot", "drill", "grantee", "keep_replaced", "replaced", "journal_dir"}
 
 Settings = Mapping[str, Any]
 
@@ -178,6 +178,7 @@ def restore_snapshot(settings: Settings, *, check: bool, say: progress.Say = pro
         jobs=int(_number(settings, "jobs", 2)),
         scratch_dir=settings.get("scratch_dir") or None,
         keep_replaced=bool(settings.get("keep_replaced", True)),
+        journal_dir=settings.get("journal_dir") or None,
     )
     if settings.get("state") == "cleaned":
         removed = restore.remove_replaced(target, list(settings.get("replaced") or []), check=check)
