@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import obstore.store
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema, sqlite
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError, SchemaError, SnapshotError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import journal, restore
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import (
+    journal,
+    layout,
+    prune,
+    restore,
+    verify,
+)
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.base import Store
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.cloud import Cloud, Place
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.folder import Folder
 from snapshots import Small
 
 STAMP = "20260101000000000"
@@ -226,3 +237,144 @@ def test_a_drill_leaves_a_restore_that_was_cut_off_to_the_next_restore(
         small.restore(drill=True)
     small.recover()
     assert small.state() == old
+
+
+BAD_KEYS = ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a/./b", "a/", "x\0y", "\ud800", "x" * 5000]
+
+
+def stores(tmp_path: Path) -> list[Store]:
+    return [Folder(str(tmp_path / "folder")), Cloud(Place("s3://bucket"), obstore.store.MemoryStore())]
+
+
+@pytest.mark.parametrize("key", BAD_KEYS)
+def test_no_store_takes_a_key_that_leaves_its_place(tmp_path: Path, key: str) -> None:
+    for store in stores(tmp_path):
+        for act in (
+            lambda store=store: store.put(key, b""),
+            lambda store=store: store.put_stream(key, iter([b""]), 0),
+            lambda store=store: list(store.read(key)),
+            lambda store=store: store.get(key, 10),
+            lambda store=store: store.read_part(key, 0, 1),
+            lambda store=store: store.look(key),
+            lambda store=store: store.delete(key),
+        ):
+            with pytest.raises(SnapshotError, match="cannot be the key of an object"):
+                act()
+        assert list(store.list("")) == []
+
+
+def test_no_store_gives_more_than_its_reader_expects(tmp_path: Path) -> None:
+    for store in stores(tmp_path):
+        store.put("a/b", bytes(5 << 20))
+        store.settle()
+        given = []
+        with pytest.raises(SnapshotError, match="more than the expected 1 bytes"):
+            for block in store.read("a/b", 1):
+                given.append(block)
+        assert given == []
+        assert len(store.get("a/b", 5 << 20)) == 5 << 20
+
+
+def test_a_folder_of_objects_follows_no_link_and_reads_no_pipe(tmp_path: Path) -> None:
+    store = Folder(str(tmp_path / "folder"))
+    store.put("a/b", b"content")
+    store.settle()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "victim").write_text("victim")
+    (store.root / "link").symlink_to(tmp_path / "outside")
+    (store.root / "a" / "file").symlink_to(tmp_path / "outside" / "victim")
+    os.mkfifo(store.root / "a" / "pipe")
+    for key in ("link/victim", "a/file", "a/pipe"):
+        assert store.look(key) is None
+        with pytest.raises(SnapshotError):
+            store.get(key, 10)
+    with pytest.raises(SnapshotError):
+        store.delete("link/victim")
+    with pytest.raises(SnapshotError):
+        store.put("link/new", b"x")
+        store.settle()
+    store.abandon()
+    assert [path.name for path in (tmp_path / "outside").iterdir()] == ["victim"]
+    assert [found.key for found in store.list("")] == ["a/b"]
+
+
+def test_a_pending_deletion_that_names_other_files_removes_none_of_them(small: Small) -> None:
+    victim = small.home / "victim"
+    victim.write_text("victim")
+    small.backup()
+    before = small.objects()
+    for named in (str(victim), "../victim", "manifests/x.json", "artifacts/ab/../../../victim", 5):
+        mark = Path(small.place.uri) / "marks" / "20200101T000000Z-0a1b2c3d"
+        mark.parent.mkdir(exist_ok=True)
+        mark.write_bytes(layout.zstd().ZstdCompressor().compress(json.dumps([named]).encode()))
+        os.utime(mark, (0, 0))
+        with pytest.raises(SnapshotError, match=r"is damaged, or no prune wrote it. Nothing was removed"):
+            prune.prune(small.store, name="small", keep_days=0, keep_count=1, max_seconds=60)
+        mark.unlink()
+        assert victim.exists() and small.objects() == before
+
+
+def signed(small: Small, change: Callable[[dict[str, Any]], None]) -> str:
+    """The newest snapshot's manifest, changed, under the name that it asks for."""
+    (path,) = (Path(small.place.uri) / "manifests").iterdir()
+    body = json.loads(path.read_text())
+    change(body)
+    text = json.dumps(body).encode()
+    path.unlink()
+    new = path.with_name(f"{path.name[:20]}-{hashlib.sha256(text).hexdigest()[:16]}.json")
+    new.write_bytes(text)
+    return new.stem
+
+
+def listed(small: Small, **values: Any) -> Callable[[dict[str, Any]], None]:
+    """Its list of artifacts has other values in every row."""
+
+    def change(body: dict[str, Any]) -> None:
+        rows = [{**row, **values} for row in layout.read_list(small.store, body["artifacts"]["list"])]
+        text = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        data = layout.zstd().ZstdCompressor().compress(text)
+        digest = hashlib.sha256(data).hexdigest()
+        body["artifacts"]["list"] = f"lists/{digest[:2]}/{digest}"
+        place = Path(small.place.uri) / body["artifacts"]["list"]
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(data)
+
+    return change
+
+
+CHANGES: dict[str, Callable[[Small], Callable[[dict[str, Any]], None]]] = {
+    "a NUL in a path": lambda small: listed(small, path="a\0b"),
+    "a number as path": lambda small: listed(small, path=5),
+    "no path": lambda small: listed(small, path=None),
+    "a path outside": lambda small: listed(small, path="../../evil"),
+    "an absolute path": lambda small: listed(small, path=str(small.home / "evil")),
+    "an object outside": lambda small: listed(small, object="artifacts/../../../evil"),
+    "another object": lambda small: listed(small, object=f"artifacts/ab/{'ab' * 32}"),
+    "a size as text": lambda small: listed(small, size="1"),
+    "a smaller size": lambda small: listed(small, size=1),
+    "a malformed fingerprint": lambda small: lambda body: body["secrets"].update({"flask-secret-key": "scrypt$$"}),
+    "no database": lambda small: lambda body: body["databases"].update({"tracking": None}),
+    "a file outside": lambda small: lambda body: body["databases"]["tracking"]["files"][0].update(path="../x"),
+    "a list outside": lambda small: lambda body: body["artifacts"].update(list="lists/../../x"),
+    "a time that cannot be": lambda small: lambda body: body.update(created="2026-13-01T00:00:00.000+00:00"),
+    "fewer artifacts": lambda small: lambda body: body["artifacts"].update(count=1),
+    "fewer bytes": lambda small: lambda body: body["databases"]["tracking"]["files"][0].update(size=10),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_manifest_that_no_backup_writes_is_one_sentence_for_everybody(small: Small, change: str) -> None:
+    small.backup()
+    snapshot = signed(small, CHANGES[change](small))
+    state = small.state()
+    for act in (lambda: small.restore(snapshot), lambda: small.restore(snapshot, drill=True)):
+        with pytest.raises(SnapshotError) as raised:
+            act()
+        assert "damaged" in str(raised.value) or "none that a backup writes" in str(raised.value)
+        assert "\n" not in str(raised.value)
+        assert (small.state(), small.litter()) == (state, [])
+    try:
+        problems = verify.verify(small.place, snapshot).problems
+    except SnapshotError as error:
+        problems = [str(error)]
+    assert problems

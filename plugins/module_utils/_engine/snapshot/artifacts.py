@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import SnapshotError
-from ..storage.base import BLOCK, Gone, Store
+from ..storage.base import BLOCK, Gone, Store, is_inside
 from ..storage.cloud import Place, connect
 from ..storage.folder import Folder
 from . import layout
@@ -130,7 +130,10 @@ class CloudSource:
 
     def items(self) -> Iterator[Item | LeftOut]:
         for found in self._store.list(""):
-            yield Item(found.key, found.size, found.etag, found.modified)
+            if is_inside(found.key):
+                yield Item(found.key, found.size, found.etag, found.modified)
+            else:
+                yield LeftOut(found.key, "no file can have such a name")
 
     def look(self, path: str) -> Item | None:
         found = self._store.look(path)
@@ -169,7 +172,7 @@ class Catalogue:
             self._database.execute(statement)
 
     def load_before(self, store: Store, list_key: str) -> None:
-        for row in layout.read_list(store, list_key):
+        for row in rows_of(store, list_key, None):
             values = (_bytes(row["path"]), row["size"], row.get("mark"), row["sha256"], object_of(row))
             self._database.execute("INSERT OR REPLACE INTO before VALUES (?, ?, ?, ?, ?)", values)
 
@@ -346,6 +349,46 @@ def checked(blocks: Iterator[bytes], size: int, sha256: str) -> Iterator[bytes]:
         raise Changing
     if held:
         yield held
+
+
+def rows_of(store: Store, list_key: str, count: int | None) -> Iterator[dict[str, Any]]:
+    """The rows of a list of artifacts, each one such as a backup writes.
+
+    :param count: how many there are.
+    :raises SnapshotError: another number, or a row that no backup writes.
+    """
+    seen = 0
+    for row in layout.read_list(store, list_key):
+        seen += 1
+        if count is not None and seen > count:
+            break
+        if not _is_row(row):
+            path = row.get("path") if isinstance(row, dict) else row
+            raise SnapshotError(
+                f"{list_key} in {store.where} is damaged: it names the artifact {str(path)[:200]!r} in a way that no "
+                f"backup does."
+            )
+        yield row
+    if count is not None and seen != count:
+        raise SnapshotError(
+            f"The list {list_key} in {store.where} has {'more' if seen > count else seen} artifacts, and its manifest "
+            f"{count}: one of both is damaged."
+        )
+
+
+def _is_row(row: Any) -> bool:
+    if not isinstance(row, dict) or not is_inside(row.get("path")):
+        return False
+    size, sha256, mark = row.get("size"), row.get("sha256"), row.get("mark")
+    return (
+        type(size) is int
+        and 0 <= size < 1 << 63
+        and isinstance(sha256, str)
+        and layout.is_key(layout.ARTIFACTS, layout.key(layout.ARTIFACTS, sha256))
+        and (mark is None or isinstance(mark, str))
+        and layout.is_key(layout.ARTIFACTS, object_of(row))
+        and layout.name(object_of(row)).partition(".")[0] == sha256
+    )
 
 
 def object_of(row: dict[str, Any]) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 from ..errors import SnapshotError
 from ..storage.base import Store
 from ..storage.cloud import Cloud, Place, connect
-from . import journal, layout
-from .artifacts import Changing, checked, object_of
+from . import journal
+from .artifacts import Changing, checked, object_of, rows_of
 
 
 class Bucket:
@@ -34,31 +34,29 @@ class Bucket:
         self._say = say
         self._present: dict[str, int] = {}
 
-    def check(self, store: Store, list_key: str) -> int:
+    def check(self, store: Store, list_key: str, count: int) -> int:
         """Read every object of the snapshot once, before the bucket is touched. Returns their number."""
-        count = 0
-        for row in _rows(store, list_key):
+        for row in rows_of(store, list_key, count):
             for _block in _proven(store, row):
                 pass
-            count += 1
         return count
 
-    def different(self, store: Store, list_key: str) -> dict[str, str]:
+    def different(self, store: Store, list_key: str, count: int) -> dict[str, str]:
         """Artifacts of the bucket that have to be replaced, with the SHA-256 of each."""
         self._present = {found.key: found.size for found in self._target.list("")}
         different = {}
-        for row in _rows(store, list_key):
+        for row in rows_of(store, list_key, count):
             path = row["path"]
             if path in self._present and (sha256 := self._hash(path)) != row["sha256"]:
                 different[path] = sha256
         return different
 
-    def fill(self, store: Store, list_key: str, different: Mapping[str, str]) -> None:
+    def fill(self, store: Store, list_key: str, count: int, different: Mapping[str, str]) -> None:
         """Add what is missing, replace what differs.
 
         :raises SnapshotError: it failed; M(undo) makes the bucket hold what it held for the live database.
         """
-        for row in _rows(store, list_key):
+        for row in rows_of(store, list_key, count):
             path = row["path"]
             if path in different:
                 self._target.copy(path, self._aside + path)
@@ -97,16 +95,9 @@ class Bucket:
         return digest.hexdigest()
 
 
-def _rows(store: Store, list_key: str) -> Iterator[dict[str, Any]]:
-    for row in layout.read_list(store, list_key):
-        if not journal.inside(row["path"]):
-            raise SnapshotError(f"The snapshot names the artifact '{row['path']}', which cannot be one: refused.")
-        yield row
-
-
 def _proven(store: Store, row: dict[str, Any]) -> Iterator[bytes]:
     try:
-        yield from checked(store.read(object_of(row)), row["size"], row["sha256"])
+        yield from checked(store.read(object_of(row), row["size"]), row["size"], row["sha256"])
     except Changing as error:
         raise SnapshotError(
             f"{object_of(row)} in {store.where} is damaged: the artifact {row['path']} is not what was backed up. The "

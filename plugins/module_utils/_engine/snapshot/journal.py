@@ -24,6 +24,7 @@ from pathlib import Path
 from ..connection import DatabaseUri
 from ..database import postgresql, sqlite
 from ..errors import SnapshotError
+from ..storage.base import is_inside
 from ..storage.durable import fsync
 
 FORMAT = "mlops.mlflow restore"
@@ -102,7 +103,7 @@ class Names:
         if what == ARTIFACTS and self.folder is not None:
             if not name:
                 return (self.folder, self.before(what)) if move == _ASIDE else (self.loaded(what), self.folder)
-            if "/" in name or "\0" in name or name in (".", ".."):
+            if "/" in name or not is_inside(name):
                 raise ValueError(f"the name '{name[:100]}'")
             inside = str(Path(self.folder) / name)
             if move == _ASIDE:
@@ -249,7 +250,7 @@ class Journal:
             for step in steps:
                 names.move(step)
             if not isinstance(replaced, dict) or not all(
-                isinstance(value, str) and inside(path) for path, value in replaced.items()
+                isinstance(value, str) and is_inside(path) for path, value in replaced.items()
             ):
                 raise ValueError("artifacts that cannot be")
         except (KeyError, TypeError, RecursionError, UnicodeDecodeError) as error:
@@ -260,11 +261,6 @@ class Journal:
 
 
 _HEAD = json.dumps({"format": FORMAT, "version": VERSION})[:-1] + ", "
-
-
-def inside(path: str) -> bool:
-    """Whether a relative path stays in its folder."""
-    return "\0" not in path and not any(part in ("", ".", "..") for part in path.split("/"))
 
 
 def loading(database: DatabaseUri, name: str) -> str | None:

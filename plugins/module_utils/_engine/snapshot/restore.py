@@ -23,7 +23,7 @@ from ..errors import BadInput, EngineError, MissingLibrary, SnapshotError
 from ..storage.base import Store
 from ..storage.cloud import Place, connect
 from ..storage.durable import fsync
-from . import artifacts, bucket_restore, chunks, fingerprint, journal, layout, manifest, swap
+from . import artifacts, bucket_restore, chunks, fingerprint, journal, manifest, swap
 from .backup import AUTH, TRACKING, scratch_folder
 from .manifest import Database, Manifest
 
@@ -375,13 +375,13 @@ class _Restore:
         """The moment in which the old becomes the new."""
         self._say("Putting the restored data in place")
         began = time.monotonic()
-        list_key = self._snapshot.artifacts.list if self._snapshot.artifacts else ""
-        different = self._bucket.different(self._store, list_key) if self._bucket else {}
+        known = self._snapshot.artifacts
+        different = self._bucket.different(self._store, known.list, known.count) if self._bucket and known else {}
         self._journal.write(journal.Note(self._names.stamp, self._steps, different))
         self._under_way = True
         try:
-            if self._bucket:
-                self._bucket.fill(self._store, list_key, different)
+            if self._bucket and known:
+                self._bucket.fill(self._store, known.list, known.count, different)
             swap.run(self._moves(databases=False), self._rename_databases)
         except swap.Unsettled:
             raise
@@ -460,7 +460,7 @@ class _Restore:
         file = known.files[0]
         _room(live.parent, file.size)
         with _named_disk(live.parent):
-            blocks = chunks.assemble(self._store, file.chunks)
+            blocks = chunks.assemble(self._store, file.chunks, file.size)
             chunks.write_file(new, blocks, file.size, f"the {what} database in the snapshot")
         sqlite.check(new)
         self._prove(what, known, sqlite.rows(new))
@@ -480,8 +480,8 @@ class _Restore:
             folder = scratch / "dump"
             folder.mkdir(mode=0o700)
             for file in known.files:
-                path = folder / _inside(file.path)
-                blocks = chunks.assemble(self._store, file.chunks)
+                path = folder / file.path
+                blocks = chunks.assemble(self._store, file.chunks, file.size)
                 what_file = f"{file.path} of the {what} database in the snapshot"
                 chunks.write_file(path, blocks, file.size, what_file, durable=False)
             self._scratch_databases.append((server, scratch_name))
@@ -520,7 +520,7 @@ class _Restore:
                 self._count(now)
         elif place.folder is None:
             self._bucket = bucket_restore.Bucket(place, self._names.stamp, self._say)
-            self._report.artifacts = self._bucket.check(self._store, known.list)
+            self._report.artifacts = self._bucket.check(self._store, known.list, known.count)
         else:
             self._load_folder(Path(place.folder), known.size, now)
         if self._report.artifacts != known.count:
@@ -546,7 +546,7 @@ class _Restore:
         _same_owner(new, like)
         with _named_disk(parent):
             for row in self._rows():
-                path = new / _inside(row["path"])
+                path = new / row["path"]
                 _make_folders(path.parent, like)
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 with os.fdopen(descriptor, "wb") as file:
@@ -581,7 +581,15 @@ class _Restore:
     def _rows(self) -> Iterator[dict[str, Any]]:
         if self._snapshot.artifacts is None:
             raise AssertionError("a snapshot without artifacts loads none")
-        yield from layout.read_list(self._store, self._snapshot.artifacts.list)
+        known, size = self._snapshot.artifacts, 0
+        for row in artifacts.rows_of(self._store, known.list, known.count):
+            size += row["size"]
+            if size > known.size:
+                raise SnapshotError(
+                    f"The artifacts of the snapshot have more than the {known.size} bytes that its manifest says: one "
+                    f"of both is damaged. The live data was not touched."
+                )
+            yield row
 
     def _content(self, row: dict[str, Any]) -> Iterator[bytes]:
         return proven(self._store, row)
@@ -590,7 +598,7 @@ class _Restore:
 def proven(store: Store, row: dict[str, Any]) -> Iterator[bytes]:
     """An artifact's content, held against its size and hash when the last block was read."""
     digest, size = hashlib.sha256(), 0
-    for block in store.read(artifacts.object_of(row)):
+    for block in store.read(artifacts.object_of(row), row["size"]):
         digest.update(block)
         size += len(block)
         yield block
@@ -601,19 +609,14 @@ def proven(store: Store, row: dict[str, Any]) -> Iterator[bytes]:
         )
 
 
-def _inside(path: str) -> str:
-    """A path of the snapshot, refused where it would leave its folder."""
-    if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
-        raise SnapshotError(f"The snapshot names the file '{path}', which would lie outside of its folder: refused.")
-    return path
-
-
 def _make_folders(folder: Path, like: Path) -> None:
-    if folder.is_dir():
-        return
-    _make_folders(folder.parent, like)
-    folder.mkdir(mode=0o700)
-    _same_owner(folder, like, mode=None)
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for path in reversed(missing):
+        path.mkdir(mode=0o700)
+        _same_owner(path, like, mode=None)
 
 
 def _same_owner(path: Path, like: Path, mode: int | None = -1) -> None:
