@@ -71,6 +71,13 @@ options:
       - Whether what was replaced stays beside the new, under the names in RV(replaced).
       - Without it V(true), or what the runner says.
     type: bool
+  journal_dir:
+    description:
+      - Folder on the host in which a restore without PostgreSQL notes what it moves, so that the next one can bring back what
+        was there should this one be cut off. Nobody but the user who restores (and root) may write there.
+      - By default C(/var/lib/mlops.mlflow/restore) for root, and C(mlops.mlflow/restore) in C($XDG_STATE_HOME) or
+        C(~/.local/state) for others. With PostgreSQL the note is a comment of the database that is loaded.
+    type: path
   log_file:
     description:
       - File on the host to which lines about the progress are appended.
@@ -227,6 +234,7 @@ def main() -> None:
             "databases_only": {"type": "bool", "default": False},
             "grantee": {"type": "str"},
             "keep_replaced": {"type": "bool"},
+            "journal_dir": {"type": "path"},
             "log_file": {"type": "path"},
         },
         required_together=SNAPSHOT_TOGETHER,

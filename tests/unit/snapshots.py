@@ -20,16 +20,16 @@ NAMES = ["0/a/model.pkl", "0/a/empty", "0/ü 日本/%20 #~.txt", "1/" + "deep/" 
 class Small:
     """Everything lies below C(home); C(destination) is a folder in it."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, rows: int = 20_000, size: int = 300_000) -> None:
         self.at(home)
         self.artifacts.mkdir(parents=True)
         with contextlib.closing(sqlite3.connect(self.database)) as connection, connection:
             connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
             connection.execute("INSERT INTO alembic_version VALUES ('abc123')")
             connection.execute("CREATE TABLE metrics (id INTEGER PRIMARY KEY, run TEXT, value REAL)")
-        self.add_rows(20_000)
+        self.add_rows(rows)
         for name in NAMES:
-            self.write(name, b"same" if "same" in name else b"" if "empty" in name else self.random.randbytes(300_000))
+            self.write(name, b"same" if "same" in name else b"" if "empty" in name else self.random.randbytes(size))
         self.settle()
 
     def at(self, home: Path) -> None:
@@ -83,9 +83,14 @@ class Small:
             self.place,
             wanted,
             self.target,
-            restore.Options(**options),
+            restore.Options(**{"journal_dir": str(self.home / "operator"), **options}),
             drill=drill,
         )
+
+    def recover(self) -> list[str]:
+        """What the next restore does first."""
+        options = restore.Options(journal_dir=str(self.home / "operator"))
+        return restore._recover(self.target, restore._journal(self.target, options))
 
     def state(self) -> tuple[str, dict[str, str]]:
         """All rows as one hash, and every artifact's hash."""

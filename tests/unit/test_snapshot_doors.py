@@ -29,6 +29,7 @@ def settings(small: Small, **more: Any) -> dict[str, Any]:
         "database_uri": f"sqlite:///{small.database}",
         "artifacts_uri": str(small.artifacts),
         "secrets": {"flask-secret-key": str(secret)},
+        "journal_dir": str(small.home / "operator"),
         **more,
     }
 

@@ -50,7 +50,9 @@ _DATA = frozenset(
 _SNAPSHOT = DESTINATION | _DATA | {"settings", "result_file"}
 _BACKUP = frozenset({"version", "reread", "max_hours", "keep_days", "keep_count", "prune", "low_priority", "state"})
 _BACKUP_INFO = frozenset({"snapshot", "verify", "sample_percent", "max_age_hours"})
-_RESTORE = frozenset({"snapshot", "drill", "grantee", "keep_replaced", "replaced", "databases_only", "state"})
+_RESTORE = frozenset(
+    {"snapshot", "drill", "grantee", "keep_replaced", "replaced", "databases_only", "journal_dir", "state"}
+)
 # What a file with settings may hold: it serves all of them.
 SETTINGS = (_SNAPSHOT | _BACKUP | _BACKUP_INFO | _RESTORE | {"log_file"}) - {"settings"}
 

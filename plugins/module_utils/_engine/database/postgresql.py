@@ -193,6 +193,28 @@ class Server:
             cursor.execute("SELECT datname FROM pg_database")
             return [row[0] for row in cursor.fetchall()]
 
+    def comments(self) -> dict[str, str]:
+        """The comments of databases."""
+        with schema.session(self._maintenance, self.password) as connection:
+            cursor = connection.cursor()
+            cursor.execute(
+                "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database "
+                "WHERE shobj_description(oid, 'pg_database') IS NOT NULL"
+            )
+            return dict(cursor.fetchall())
+
+    def comment(self, name: str, text: str | None) -> None:
+        """Comment a database. The comment stays with it when it is renamed, and goes with it when it is removed."""
+        names = schema.identifiers(self.database)
+        with schema.session(self._maintenance, self.password) as connection:
+            connection.autocommit = True
+            statement = names.SQL("COMMENT ON DATABASE {} IS {}")
+            try:
+                connection.cursor().execute(statement.format(names.Identifier(name), names.Literal(text)))
+            except Exception as error:
+                said = " ".join(str(error).split())
+                raise SnapshotError(f"The database {name} cannot be commented: {said[:300]}") from error
+
     def owned(self, name: str | None) -> bool:
         with schema.session(self._maintenance, self.password) as connection:
             cursor = connection.cursor()

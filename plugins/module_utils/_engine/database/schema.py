@@ -21,6 +21,7 @@ from typing import Any
 
 from ..connection import DatabaseUri
 from ..errors import BadInput, DatabaseMissing, DatabaseUnavailable, EngineError, MissingLibrary, SchemaError
+from . import sqlite
 
 # One number for every schema change of one database, so that two starters never migrate at once.
 _ADVISORY_LOCK = 0x6D6C666C6F77
@@ -254,10 +255,10 @@ def ensure(
 def _refuse_interrupted_restore(uri: str) -> None:
     """A killed restore may have moved the database away: an empty one in its place would hide it."""
     path = DatabaseUri.parse(uri).path
-    if path and os.path.exists(journal := os.path.join(os.path.dirname(path), ".mlops-restore.json")):
+    if path and (shown := sqlite.cut_off(path)):
         raise SchemaError(
-            f"A restore was interrupted while it put the database in place ({journal}). Run the restore again: it "
-            f"first brings back what was there."
+            f"A restore was interrupted while it put the database in place ({shown} is there). Run the restore again: "
+            f"it first brings back what was there."
         )
 
 

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,3 +84,28 @@ def reading(path: str | Path) -> Iterator[sqlite3.Connection]:
             yield connection
     except sqlite3.Error as error:
         raise SnapshotError(f"The SQLite database {path} cannot be read: {error}.") from error
+
+
+def restore_note(target: str, place: str | None = None) -> Path:
+    """Where a restore of this database (or folder) notes what it moves: one file per target."""
+    if place is None and os.geteuid() == 0:
+        place = "/var/lib/mlops.mlflow/restore"
+    elif place is None:
+        state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+        place = f"{state}/mlops.mlflow/restore"
+    if not os.path.isabs(place):
+        raise SnapshotError(f"The folder of the journal, {place}, must be an absolute path: give journal_dir.")
+    named = hashlib.sha256(os.fsencode(os.path.realpath(target))).hexdigest()
+    return Path(os.path.realpath(place)) / f"{named[:32]}.json"
+
+
+def cut_off(path: str) -> str | None:
+    """What shows that a restore of this database was cut off while it put it in place, if anything does."""
+    with contextlib.suppress(SnapshotError):
+        if os.path.lexists(note := restore_note(path)):
+            return str(note)
+    live = Path(path)
+    if live.exists() or not live.parent.is_dir():
+        return None
+    moved = re.compile(rf"{re.escape(live.name)}\.(before|restoring)-\d{{17}}")
+    return next((str(one) for one in sorted(live.parent.iterdir()) if moved.fullmatch(one.name)), None)

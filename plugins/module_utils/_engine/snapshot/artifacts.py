@@ -12,25 +12,25 @@ import stat
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import SnapshotError
-from ..storage.base import BLOCK, Gone, Store
+from ..storage.base import BLOCK, Gone, Store, is_inside
 from ..storage.cloud import Place, connect
 from ..storage.folder import Folder
 from . import layout
 
-# Folders at the root with such a name are a restore's own.
-OURS = ".mlops-"
 # Up to this size an artifact is held in memory, so that a bucket's is read once although its hash names the object.
 _SMALL = 4 << 20
 # A file that was changed so shortly before it was read may change again without another time stamp.
 _RACY_SECONDS = 2.0
 _ATTEMPTS = 3
+# A file system's own, at the root of a volume.
+LOST = b"lost+found"
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,14 @@ class Source(Protocol):
 
 
 class FolderSource:
-    def __init__(self, path: str) -> None:
+    """
+    :param ours: entries of the root that are not artifacts, with the reason; nobody else gives them such names.
+    """
+
+    def __init__(self, path: str, ours: Mapping[str, str] | None = None) -> None:
         self.uri = path
         self._root = os.fsencode(path)
+        self._ours = ours or {}
 
     def items(self) -> Iterator[Item | LeftOut]:
         if not os.path.isdir(self._root):
@@ -79,13 +84,17 @@ class FolderSource:
             except FileNotFoundError:
                 continue
             except OSError as error:
+                if folder == os.path.join(self._root, LOST):
+                    yield LeftOut(os.fsdecode(LOST), "the file system's own folder, which may not be read")
+                    continue
                 # What cannot be read cannot be left out silently: a backup without it would look whole.
                 raise SnapshotError(
                     f"The artifacts in {os.fsdecode(folder)} cannot be read: {error.strerror}."
                 ) from error
             for entry in entries:
                 path = os.fsdecode(os.path.relpath(entry.path, self._root))
-                if path.startswith(OURS):
+                if path in self._ours:
+                    yield LeftOut(path, self._ours[path])
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
@@ -121,8 +130,10 @@ class CloudSource:
 
     def items(self) -> Iterator[Item | LeftOut]:
         for found in self._store.list(""):
-            if not found.key.startswith(OURS):
+            if is_inside(found.key):
                 yield Item(found.key, found.size, found.etag, found.modified)
+            else:
+                yield LeftOut(found.key, "no file can have such a name")
 
     def look(self, path: str) -> Item | None:
         found = self._store.look(path)
@@ -135,8 +146,8 @@ class CloudSource:
             raise Changing from error
 
 
-def source_of(place: Place) -> Source:
-    return FolderSource(place.folder) if place.folder is not None else CloudSource(place)
+def source_of(place: Place, ours: Mapping[str, str] | None = None) -> Source:
+    return FolderSource(place.folder, ours) if place.folder is not None else CloudSource(place)
 
 
 def _item(path: str, status: os.stat_result) -> Item:
@@ -161,7 +172,7 @@ class Catalogue:
             self._database.execute(statement)
 
     def load_before(self, store: Store, list_key: str) -> None:
-        for row in layout.read_list(store, list_key):
+        for row in rows_of(store, list_key, None):
             values = (_bytes(row["path"]), row["size"], row.get("mark"), row["sha256"], object_of(row))
             self._database.execute("INSERT OR REPLACE INTO before VALUES (?, ?, ?, ?, ?)", values)
 
@@ -338,6 +349,46 @@ def checked(blocks: Iterator[bytes], size: int, sha256: str) -> Iterator[bytes]:
         raise Changing
     if held:
         yield held
+
+
+def rows_of(store: Store, list_key: str, count: int | None) -> Iterator[dict[str, Any]]:
+    """The rows of a list of artifacts, each one such as a backup writes.
+
+    :param count: how many there are.
+    :raises SnapshotError: another number, or a row that no backup writes.
+    """
+    seen = 0
+    for row in layout.read_list(store, list_key):
+        seen += 1
+        if count is not None and seen > count:
+            break
+        if not _is_row(row):
+            path = row.get("path") if isinstance(row, dict) else row
+            raise SnapshotError(
+                f"{list_key} in {store.where} is damaged: it names the artifact {str(path)[:200]!r} in a way that no "
+                f"backup does."
+            )
+        yield row
+    if count is not None and seen != count:
+        raise SnapshotError(
+            f"The list {list_key} in {store.where} has {'more' if seen > count else seen} artifacts, and its manifest "
+            f"{count}: one of both is damaged."
+        )
+
+
+def _is_row(row: Any) -> bool:
+    if not isinstance(row, dict) or not is_inside(row.get("path")):
+        return False
+    size, sha256, mark = row.get("size"), row.get("sha256"), row.get("mark")
+    return (
+        type(size) is int
+        and 0 <= size < 1 << 63
+        and isinstance(sha256, str)
+        and layout.is_key(layout.ARTIFACTS, layout.key(layout.ARTIFACTS, sha256))
+        and (mark is None or isinstance(mark, str))
+        and layout.is_key(layout.ARTIFACTS, object_of(row))
+        and layout.name(object_of(row)).partition(".")[0] == sha256
+    )
 
 
 def object_of(row: dict[str, Any]) -> str:

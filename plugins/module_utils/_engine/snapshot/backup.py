@@ -25,7 +25,7 @@ from ..errors import SnapshotError
 from ..storage.base import Store
 from ..storage.cloud import Place, connect
 from ..storage.folder import Folder
-from . import artifacts, chunks, fingerprint, layout, manifest, prune, throttle
+from . import artifacts, chunks, fingerprint, journal, layout, manifest, prune, throttle
 from .manifest import Database, DumpFile, Manifest
 
 TRACKING, AUTH = "tracking", "auth"
@@ -107,7 +107,7 @@ def create(source: Source, destination: Place, options: Options, say: progress.S
         new_bytes += keeper.new_bytes
         stored = None
         if source.artifacts:
-            stored, added = _artifacts(source.artifacts, store, scratch, condemned, before, left_out, options, say)
+            stored, added = _artifacts(source, store, scratch, condemned, before, left_out, options, say)
             new_bytes += added
         else:
             left_out.append({"what": "artifacts", "why": "this backup was not asked for them"})
@@ -147,7 +147,7 @@ def _newest(store: Store, source: Source) -> Manifest | None:
 
 
 def _artifacts(
-    place: Place,
+    wanted: Source,
     store: Store,
     scratch: Path,
     condemned: frozenset[str],
@@ -158,7 +158,9 @@ def _artifacts(
 ) -> tuple[manifest.Artifacts, int]:
     began = time.monotonic()
     say("Storing the artifacts")
-    source = artifacts.source_of(place)
+    if wanted.artifacts is None:
+        raise AssertionError("nobody asked for artifacts")
+    source = artifacts.source_of(wanted.artifacts, _ours(wanted))
     catalogue = artifacts.Catalogue(scratch)
     try:
         catalogue.load_present(store, condemned)
@@ -193,6 +195,21 @@ def _artifacts(
     )
     found = manifest.Artifacts(source.uri, totals.count, totals.size, list_key, round(seconds, 3))
     return found, totals.new_bytes + added
+
+
+def _ours(source: Source) -> dict[str, str]:
+    """What restores of this deployment hold in the root of a volume; whatever else lies there is an artifact."""
+    root = source.artifacts.folder if source.artifacts else None
+    names = os.listdir(root) if root is not None and os.path.ismount(root) else []
+    if not any(name.startswith(journal.HIDDEN) for name in names):
+        return {}
+    databases = {what: DatabaseUri.parse(uri) for what, uri in source.databases.items()}
+    stamps = journal.stamps(databases, source.password, maintenance="")
+    return {
+        f"{journal.HIDDEN}{act}-{stamp}": "what a restore put there or moved aside"
+        for stamp in stamps
+        for act in ("restoring", "before")
+    }
 
 
 def _still_there(store: Store, reused: set[str]) -> None:

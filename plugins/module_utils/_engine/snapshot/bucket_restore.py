@@ -9,83 +9,84 @@ know stays: the restored database does not name it. So at every moment the live 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..errors import SnapshotError
 from ..storage.base import Store
 from ..storage.cloud import Cloud, Place, connect
-from . import layout
-from .artifacts import OURS, Changing, checked, object_of
-
-_ASIDE = f"{OURS}before/"
+from . import journal
+from .artifacts import Changing, checked, object_of, rows_of
 
 
 class Bucket:
-    def __init__(self, store: Store, place: Place, list_key: str, stamp: str, say: Callable[[str], None]) -> None:
+    """
+    :param aside: a folder in the bucket for what is replaced. Clients can write there, so nothing there is believed
+        that is not, with its hash, in the journal.
+    """
+
+    def __init__(self, place: Place, stamp: str, say: Callable[[str], None]) -> None:
         target = connect(place)
         if not isinstance(target, Cloud):
             raise AssertionError("artifacts outside a bucket are exchanged elsewhere")
         self._target = target
-        self._store = store
-        self._list = list_key
-        self._aside = f"{_ASIDE}{stamp}/"
+        self._aside = f"{journal.HIDDEN}before/{stamp}/"
         self._say = say
-        self._changed: list[str] = []
-        self.notes: list[str] = []
+        self._present: dict[str, int] = {}
 
-    def check(self) -> int:
+    def check(self, store: Store, list_key: str, count: int) -> int:
         """Read every object of the snapshot once, before the bucket is touched. Returns their number."""
-        self._undo_earlier()
-        count = 0
-        for row in self._rows():
-            for _block in self._proven(row):
+        for row in rows_of(store, list_key, count):
+            for _block in _proven(store, row):
                 pass
-            count += 1
         return count
 
-    def fill(self) -> None:
+    def different(self, store: Store, list_key: str, count: int) -> dict[str, str]:
+        """Artifacts of the bucket that have to be replaced, with the SHA-256 of each."""
+        self._present = {found.key: found.size for found in self._target.list("")}
+        different = {}
+        for row in rows_of(store, list_key, count):
+            path = row["path"]
+            if path in self._present and (sha256 := self._hash(path)) != row["sha256"]:
+                different[path] = sha256
+        return different
+
+    def fill(self, store: Store, list_key: str, count: int, different: Mapping[str, str]) -> None:
         """Add what is missing, replace what differs.
 
-        :raises SnapshotError: it failed; the bucket holds for the live database what it held.
+        :raises SnapshotError: it failed; M(undo) makes the bucket hold what it held for the live database.
         """
-        present = {found.key: found.size for found in self._target.list("")}
-        try:
-            for row in self._rows():
-                path = row["path"]
-                if path in present:
-                    if present[path] == row["size"] and self._hash(path) == row["sha256"]:
-                        continue
-                    self._target.copy(path, self._aside + path)
-                    self._changed.append(path)
-                    # The library's put replaces: here that is meant, because the old one was copied.
-                self._target.put_stream(path, self._proven(row), row["size"])
-        except BaseException:
-            self.undo()
-            raise
-        if self._changed:
-            self._say(f"{len(self._changed)} artifacts that differed are kept under {self._aside}")
+        for row in rows_of(store, list_key, count):
+            path = row["path"]
+            if path in different:
+                self._target.copy(path, self._aside + path)
+            elif path in self._present:
+                continue
+            # The library's put replaces: here that is meant, because the old one was copied.
+            self._target.put_stream(path, _proven(store, row), row["size"])
+        if different:
+            self._say(f"{len(different)} artifacts that differed are kept under {self._aside}")
 
-    def undo(self) -> None:
-        for path in self._changed:
-            self._target.copy(self._aside + path, path)
-            self._target.delete(self._aside + path)
-        self._changed = []
+    def undo(self, different: Mapping[str, str]) -> int:
+        """Put back what was replaced. Returns how many were."""
+        back = 0
+        for path, sha256 in different.items():
+            key = self._aside + path
+            if self._target.look(key):
+                if self._hash(key) != sha256:
+                    raise SnapshotError(
+                        f"{key} in {self._target.where} is not what was there as {path} before an interrupted restore: "
+                        f"somebody wrote it since. Remove it, and restore again."
+                    )
+                self._target.copy(key, path)
+                self._target.delete(key)
+                back += 1
+        return back
 
-    def finish(self) -> None:
+    def finish(self, different: Mapping[str, str]) -> None:
         """Everything is in place: what differed is needed no more for going back."""
-        for path in self._changed:
+        for path in different:
             self._target.delete(self._aside + path)
-
-    def _undo_earlier(self) -> None:
-        """A restore that was killed left what it had replaced."""
-        left = [found.key for found in self._target.list(_ASIDE)]
-        for key in left:
-            path = key.removeprefix(_ASIDE).partition("/")[2]
-            self._target.copy(key, path)
-            self._target.delete(key)
-        if left:
-            self.notes.append(f"an earlier restore was interrupted; {len(left)} artifacts were put back first")
 
     def _hash(self, path: str) -> str:
         digest = hashlib.sha256()
@@ -93,17 +94,12 @@ class Bucket:
             digest.update(block)
         return digest.hexdigest()
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        for row in layout.read_list(self._store, self._list):
-            if any(part in ("", ".", "..") for part in row["path"].split("/")) or row["path"].startswith(OURS):
-                raise SnapshotError(f"The snapshot names the artifact '{row['path']}', which cannot be one: refused.")
-            yield row
 
-    def _proven(self, row: dict[str, Any]) -> Iterator[bytes]:
-        try:
-            yield from checked(self._store.read(object_of(row)), row["size"], row["sha256"])
-        except Changing as error:
-            raise SnapshotError(
-                f"{object_of(row)} in {self._store.where} is damaged: the artifact {row['path']} is not what was "
-                f"backed up. The live data was not touched."
-            ) from error
+def _proven(store: Store, row: dict[str, Any]) -> Iterator[bytes]:
+    try:
+        yield from checked(store.read(object_of(row), row["size"]), row["size"], row["sha256"])
+    except Changing as error:
+        raise SnapshotError(
+            f"{object_of(row)} in {store.where} is damaged: the artifact {row['path']} is not what was backed up. The "
+            f"live data was not touched."
+        ) from error

@@ -33,6 +33,8 @@ _LEVEL = 1
 # Chunks that one thread takes at once, and batches that may be under way.
 _BATCH = 16
 _LOCATION = struct.Struct("<IIII")
+# Bytes of a chunk that a reader takes: many times what is ever written.
+_LONGEST = 16 << 20
 
 
 class Chunks:
@@ -139,17 +141,21 @@ class Chunks:
             pack_key = layout.key(layout.PACKS, pack)
             if pack_key in condemned or pack_key not in packs:
                 continue
-            try:
-                text = layout.zstd().ZstdDecompressor().decompress(self._store.get(found.key), 1 << 28)
-                rows = [json.loads(line) for line in text.splitlines()]
-            except (layout.zstd().ZstdError, ValueError):
-                continue  # damaged: what it holds is stored again
-            if sum(row[2] for row in rows) != packs[pack_key]:
-                continue
             number = len(self._packs)
+            try:
+                text = layout.unpacked(self._store.get(found.key, layout.SMALL), layout.SMALL)
+                rows = [json.loads(line) for line in text.splitlines()]
+                if sum(length for _chunk, _offset, length, _size in rows) != packs[pack_key]:
+                    continue
+                places = {
+                    bytes.fromhex(chunk): _LOCATION.pack(number, offset, length, size)
+                    for chunk, offset, length, size in rows
+                }
+            except (SnapshotError, ValueError, TypeError, RecursionError, struct.error):
+                continue  # damaged: what it holds is stored again
             self._packs.append(pack)
-            for chunk, offset, length, size in rows:
-                self._known.setdefault(bytes.fromhex(chunk), _LOCATION.pack(number, offset, length, size))
+            for one, place in places.items():
+                self._known.setdefault(one, place)
         self._old_packs = len(self._packs)
 
 
@@ -179,21 +185,54 @@ class Growing:
         self._file.close()
 
 
-def assemble(store: Store, list_key: str) -> Iterator[bytes]:
+def rows_of(store: Store, list_key: str, size: int) -> Iterator[list[Any]]:
+    """The rows of a list of chunks, each one such as a backup writes.
+
+    :param size: of the file that they make.
+    :raises SnapshotError: they make another, or a row is none that a backup writes.
+    """
+    left = size
+    for row in layout.read_list(store, list_key):
+        if not _is_row(row):
+            raise SnapshotError(f"{list_key} in {store.where} is damaged: it holds a row that no backup writes.")
+        left -= row[4]
+        if left < 0:
+            break
+        yield row
+    if left:
+        raise SnapshotError(f"{list_key} in {store.where} is damaged: its chunks do not make {size} bytes.")
+
+
+def _is_row(row: Any) -> bool:
+    if not isinstance(row, list) or len(row) != 5 or not all(type(number) is int for number in row[2:]):
+        return False
+    chunk, pack, offset, length, size = row
+    return (
+        isinstance(chunk, str)
+        and isinstance(pack, str)
+        and layout.is_key(layout.PACKS, layout.key(layout.PACKS, pack))
+        and 0 <= offset < 1 << 40
+        and 0 < length <= _LONGEST
+        and 0 < size <= _LONGEST
+    )
+
+
+def assemble(store: Store, list_key: str, size: int) -> Iterator[bytes]:
     """A file's content again, chunk by chunk, each held against its hash.
 
+    :param size: of the whole file.
     :raises SnapshotError: a chunk is missing or is not what was stored.
     """
-    unpacker = layout.zstd().ZstdDecompressor()
+    unpacker = layout.unpacker()
     window: tuple[str, int, bytes] = ("", 0, b"")
-    for run in _runs(layout.read_list(store, list_key)):
+    for run in _runs(rows_of(store, list_key, size)):
         pack, start, end = run[0][1], run[0][2], run[-1][2] + run[-1][3]
         window = (pack, start, store.read_part(layout.key(layout.PACKS, pack), start, end - start))
         for chunk, _pack, offset, length, size in run:
             begin = offset - window[1]
             try:
-                data = unpacker.decompress(window[2][begin : begin + length], size)
-            except layout.zstd().ZstdError as error:
+                data = layout.unpacked(window[2][begin : begin + length], size, unpacker)
+            except ValueError as error:
                 raise _damaged(store, pack) from error
             if len(data) != size or hashlib.sha256(data).hexdigest() != chunk:
                 raise _damaged(store, pack)
@@ -223,6 +262,8 @@ def write_file(path: Path, blocks: Iterator[bytes], size: int, what: str, *, dur
     with os.fdopen(descriptor, "wb") as file:
         for block in blocks:
             written += len(block)
+            if written > size:
+                break
             file.write(block)
         if durable:
             file.flush()

@@ -146,6 +146,7 @@ def restore_snapshot(settings: Settings, *, check: bool, say: progress.Say = pro
         jobs=int(_number(settings, "jobs", 2)),
         scratch_dir=settings.get("scratch_dir") or None,
         keep_replaced=bool(settings.get("keep_replaced", True)),
+        journal_dir=settings.get("journal_dir") or None,
     )
     if settings.get("state") == "cleaned":
         removed = restore.remove_replaced(target, list(settings.get("replaced") or []), check=check)

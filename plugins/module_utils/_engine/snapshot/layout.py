@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,48 @@ MANIFESTS, ARTIFACTS, LISTS, PACKS, INDEXES, MARKS = (
     "indexes/",
     "marks/",
 )
+
+
+# What is read of a manifest, a mark or an index, and of one row of a list: each many times what is ever written.
+SMALL = 64 << 20
+LARGE = 256 << 20
+_ROW = 1 << 20
+# What a frame of zstd may ask for: the levels in use take 4 MiB at most.
+_WINDOW = 32 << 20
+_NAME = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{30}|\1[0-9a-f]{62})(\.[1-9][0-9]{0,8})?")
+
+
+def is_key(kind: str, object_key: object) -> bool:
+    """Whether an object of this kind can have that key."""
+    return (
+        isinstance(object_key, str)
+        and object_key.startswith(kind)
+        and _NAME.fullmatch(object_key, len(kind)) is not None
+    )
+
+
+def unpacker() -> Any:
+    """What unpacks objects, within bounded memory."""
+    return zstd().ZstdDecompressor(max_window_size=_WINDOW)
+
+
+def unpacked(data: bytes, limit: int, by: Any = None) -> bytes:
+    """What was compressed, where it is not more than this.
+
+    :param by: an C(unpacker) that is used again.
+    :raises ValueError: it is no such thing.
+    """
+    found, left = [], limit + 1
+    try:
+        with (by or unpacker()).stream_reader(io.BytesIO(data)) as reader:
+            while left and (block := reader.read(min(left, BLOCK))):
+                found.append(block)
+                left -= len(block)
+    except zstd().ZstdError as error:
+        raise ValueError("it is not compressed as it should be") from error
+    if not left:
+        raise ValueError("it is too big")
+    return b"".join(found)
 
 
 def key(kind: str, name: str) -> str:
@@ -81,7 +124,7 @@ class ListWriter:
 
 
 def read_list(store: Store, list_key: str) -> Iterator[Any]:
-    """The rows of a list.
+    """The rows of a list. Who reads them knows how many there may be, and stops.
 
     :raises SnapshotError: it is not there, or not what its name says; found when the last row was read.
     """
@@ -108,11 +151,12 @@ def read_list(store: Store, list_key: str) -> Iterator[Any]:
     blocks = Blocks()
     damaged = SnapshotError(f"{list_key} in {store.where} is damaged: its content does not match its name.")
     try:
-        for line in io.BufferedReader(zstd().ZstdDecompressor().stream_reader(blocks, read_across_frames=True), BLOCK):
+        lines = io.BufferedReader(unpacker().stream_reader(blocks, read_across_frames=True), BLOCK)
+        while line := lines.readline(_ROW):
             yield json.loads(line)
         while blocks.readinto(bytearray(BLOCK)):
             pass
-    except (zstd().ZstdError, ValueError) as error:
+    except (zstd().ZstdError, ValueError, RecursionError) as error:
         raise damaged from error
     if digest.hexdigest() != name(list_key).partition(".")[0]:
         raise damaged

@@ -7,17 +7,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Set
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import BadInput, SnapshotError
-from ..storage.base import Gone, Store
+from ..storage.base import Gone, Store, is_inside
 from . import layout
 
 FORMAT = "mlops.mlflow snapshot"
 VERSION = 1
+# So many of what is not in a snapshot are named.
+_LEFT_OUT = 10_000
 _ID = re.compile(r"(\d{8}T\d{6}\.\d{3}Z)-([0-9a-f]{16})")
 
 
@@ -133,6 +135,8 @@ def write(store: Store, manifest: Manifest) -> Manifest:
     """Make the snapshot exist. Everything that it names must be in the store for good."""
     body = asdict(manifest)
     del body["id"]
+    if (more := len(manifest.left_out) - _LEFT_OUT) > 0:
+        body["left_out"] = [*manifest.left_out[:_LEFT_OUT], {"what": f"{more} more", "why": "they are too many"}]
     text = json.dumps({"format": FORMAT, "version": VERSION, **body}, indent=1, sort_keys=True).encode()
     # 2026-11-21T15:37:46.123+00:00 without what a file's name had better not have; ids sort by time.
     when = manifest.created.replace("-", "").replace(":", "").partition("+")[0]
@@ -172,7 +176,7 @@ def load(store: Store, snapshot: str) -> Manifest:
     """
     manifest_key = f"{layout.MANIFESTS}{snapshot}.json"
     try:
-        return parse(snapshot, store.get(manifest_key), store.where)
+        return parse(snapshot, store.get(manifest_key, layout.SMALL), store.where)
     except Gone as error:
         raise BadInput(f"There is no snapshot '{snapshot}' in {store.where}.") from error
 
@@ -185,22 +189,92 @@ def parse(snapshot: str, text: bytes, where: str) -> Manifest:
             f"The manifest of the snapshot {snapshot} in {where} is damaged or was changed: it does not match its "
             f"name. Use another snapshot."
         )
-    body = json.loads(text)
-    if body.get("format") != FORMAT:
-        raise SnapshotError(f"{snapshot} in {where} is no manifest of a snapshot.")
-    if body.get("version") != VERSION:
+    try:
+        body = json.loads(text)
+        if not isinstance(body, dict) or body.get("format") != FORMAT:
+            raise SnapshotError(f"{snapshot} in {where} is no manifest of a snapshot.")
+        if body.get("version") != VERSION:
+            raise SnapshotError(
+                f"The snapshot {snapshot} has format version {str(body.get('version'))[:20]}, and this collection "
+                f"reads version {VERSION}: use the collection that wrote it, or a newer one."
+            )
+        return Manifest(**_values(Manifest, {**body, "id": snapshot}, {"format", "version"}))
+    except (ValueError, TypeError, RecursionError) as error:
         raise SnapshotError(
-            f"The snapshot {snapshot} has format version {body.get('version')}, and this collection reads version "
-            f"{VERSION}: use the collection that wrote it, or a newer one."
-        )
-    return Manifest(
-        **{name: body[name] for name in ("name", "created", "finished", "mlflow_version", "left_out", "secrets")},
-        new_bytes=body["new_bytes"],
-        databases={what: _database(value) for what, value in body["databases"].items()},
-        artifacts=Artifacts(**body["artifacts"]) if body["artifacts"] else None,
-        id=snapshot,
-    )
+            f"The manifest of the snapshot {snapshot} in {where} is none that a backup writes: {str(error)[:200]}. Use "
+            f"another snapshot."
+        ) from error
 
 
-def _database(value: Mapping[str, Any]) -> Database:
-    return Database(**{**value, "files": [DumpFile(**file) for file in value["files"]]})
+def _values(kind: type, body: Any, known: Set[str] = frozenset()) -> dict[str, Any]:
+    """The fields of one of the classes here, each checked.
+
+    :raises ValueError: what a backup does not write; the field is named.
+    """
+    names = {one.name for one in fields(kind)}
+    if not isinstance(body, dict) or set(body) - set(known) != names:
+        raise ValueError(f"it is no {kind.__name__.lower()}")
+    return {name: _value(name, body[name]) for name in names}
+
+
+def _value(name: str, value: Any) -> Any:
+    try:
+        if name == "databases":
+            if set(value) - {"tracking", "auth"}:
+                raise ValueError
+            return {what: Database(**_values(Database, one)) for what, one in value.items()}
+        if name == "files":
+            files = [DumpFile(**_values(DumpFile, one)) for one in value]
+            if not files or len({file.path for file in files}) != len(files):
+                raise ValueError
+            return files
+        if name == "artifacts":
+            return Artifacts(**_values(Artifacts, value)) if value else None
+    except (TypeError, AttributeError, ValueError) as error:
+        raise ValueError(str(error) or f"its {name} cannot be") from error
+    if not _CHECKS[name](value):
+        raise ValueError(f"its {name} cannot be {str(value)[:60]!r}")
+    return value
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+def _is_time(value: Any) -> bool:
+    return _is_text(value) and _TIME.fullmatch(value) is not None and datetime.fromisoformat(value) is not None
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(_is_text(one) for one in value.values())
+
+
+_TIME = re.compile(r"(19[789]|2\d\d)\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
+_PRINT = re.compile(r"scrypt\$[0-9a-f]{32}\$[0-9a-f]{64}")
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "id": _is_text,
+    "name": _is_text,
+    "uri": _is_text,
+    "created": _is_time,
+    "finished": _is_time,
+    "taken": _is_time,
+    "mlflow_version": lambda value: value is None or _is_text(value),
+    "revision": lambda value: value is None or _is_text(value),
+    "kind": lambda value: value in ("sqlite", "postgresql"),
+    "server_version": lambda value: _is_text(value) and re.match(r"\d{1,4}\b", value) is not None,
+    "left_out": lambda value: isinstance(value, list) and all(_is_texts(one) for one in value),
+    "secrets": lambda value: _is_texts(value) and all(_PRINT.fullmatch(one) for one in value.values()),
+    "rows": lambda value: isinstance(value, dict) and all(_is_number(one) for one in value.values()),
+    "seconds": lambda value: type(value) in (int, float) and 0 <= value < 1 << 40,
+    "count": _is_number,
+    "size": _is_number,
+    "new_bytes": _is_number,
+    # A dump is a flat folder.
+    "path": lambda value: is_inside(value) and "/" not in value,
+    "chunks": lambda value: layout.is_key(layout.LISTS, value),
+    "list": lambda value: layout.is_key(layout.LISTS, value),
+}

@@ -10,6 +10,7 @@ rely on what is marked. So no lock is needed, and a writer never waits.
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from dataclasses import dataclass
@@ -19,10 +20,12 @@ from .. import progress
 from ..errors import BadInput, SnapshotError
 from ..storage.base import Gone, Store
 from ..storage.folder import Folder
-from . import layout, manifest
-from .artifacts import object_of
+from . import chunks, layout, manifest
+from .artifacts import object_of, rows_of
 from .manifest import Manifest
 
+# So many objects are named by one mark.
+_MARKED = 500_000
 # Clocks of different machines may differ by so much.
 _SKEW_SECONDS = 600.0
 
@@ -71,6 +74,7 @@ def prune(
         raise BadInput("keep_count must be at least 1: the last snapshot is never pruned.")
     snapshots = [manifest.load(store, snapshot) for snapshot in manifest.ids(store)]  # a damaged one stops everything
     ours = [snapshot for snapshot in snapshots if name is None or snapshot.name == name]
+    condemned(store)  # and so does a mark that nobody wrote
     limit = time.time() - keep_days * 86400
     old = [snapshot for snapshot in ours[keep_count:] if snapshot.age_from < limit]
     kept = [snapshot for snapshot in snapshots if snapshot not in old]
@@ -86,7 +90,7 @@ def _sweep(store: Store, max_seconds: float, kept: list[Manifest], check: bool, 
     """Remove what an earlier run marked long enough ago and what no snapshot needs now."""
     due = []
     for mark in list(store.list(layout.MARKS)):
-        written = datetime.strptime(layout.name(mark.key)[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+        written = _written(store, mark.key)
         if max(written, mark.modified) + max_seconds + _SKEW_SECONDS <= time.time():
             due.append(mark.key)
     if not due:
@@ -119,14 +123,17 @@ def _mark(store: Store, max_seconds: float, kept: list[Manifest], check: bool) -
         found.key
         for kind in (layout.INDEXES, layout.PACKS, layout.LISTS, layout.ARTIFACTS)
         for found in store.list(kind)
-        if found.key not in needed and found.key not in already and found.modified < limit
+        if layout.is_key(kind, found.key)
+        and found.key not in needed
+        and found.key not in already
+        and found.modified < limit
     ]
     if not check:
-        if unneeded:
-            text = layout.zstd().ZstdCompressor().compress(json.dumps(unneeded).encode())
+        for start in range(0, len(unneeded), _MARKED):
+            text = layout.zstd().ZstdCompressor().compress(json.dumps(unneeded[start : start + _MARKED]).encode())
             now = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%SZ")
             store.put(f"{layout.MARKS}{now}-{uuid.uuid4().hex[:8]}", text)
-            store.settle()
+        store.settle()
         if isinstance(store, Folder):
             store.clean(limit)
     return len(unneeded)
@@ -143,20 +150,42 @@ def _needed(store: Store, snapshots: list[Manifest]) -> set[str]:
                 if file.chunks in seen:
                     continue
                 seen.add(file.chunks)
-                for row in layout.read_list(store, file.chunks):
+                for row in chunks.rows_of(store, file.chunks, file.size):
                     needed.add(layout.key(layout.PACKS, row[1]))
                     needed.add(layout.key(layout.INDEXES, row[1]))
         if snapshot.artifacts:
             needed.add(snapshot.artifacts.list)
             if snapshot.artifacts.list not in seen:
                 seen.add(snapshot.artifacts.list)
-                needed.update(object_of(row) for row in layout.read_list(store, snapshot.artifacts.list))
+                rows = rows_of(store, snapshot.artifacts.list, snapshot.artifacts.count)
+                needed.update(object_of(row) for row in rows)
     return needed
 
 
-def _read(store: Store, mark_key: str) -> list[str]:
+def _written(store: Store, mark_key: str) -> float:
+    """When a mark was written, as its name says."""
     try:
-        found: list[str] = json.loads(layout.zstd().ZstdDecompressor().decompress(store.get(mark_key), 1 << 30))
-        return found
-    except (layout.zstd().ZstdError, ValueError) as error:
-        raise SnapshotError(f"{mark_key} in {store.where} is damaged: remove it, then prune again.") from error
+        if not re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{8}", layout.name(mark_key)):
+            raise ValueError
+        return datetime.strptime(layout.name(mark_key)[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise _damaged(store, mark_key) from error
+
+
+def _read(store: Store, mark_key: str) -> list[str]:
+    """What a mark names, all of it objects that prune may remove."""
+    _written(store, mark_key)
+    try:
+        found = json.loads(layout.unpacked(store.get(mark_key, layout.LARGE), layout.LARGE))
+    except (ValueError, RecursionError) as error:
+        raise _damaged(store, mark_key) from error
+    kinds = (layout.INDEXES, layout.PACKS, layout.LISTS, layout.ARTIFACTS)
+    if not isinstance(found, list) or not all(any(layout.is_key(kind, one) for kind in kinds) for one in found):
+        raise _damaged(store, mark_key)
+    return found
+
+
+def _damaged(store: Store, mark_key: str) -> SnapshotError:
+    return SnapshotError(
+        f"{mark_key} in {store.where} is damaged, or no prune wrote it. Nothing was removed. Remove it, then try again."
+    )

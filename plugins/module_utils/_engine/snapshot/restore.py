@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -22,7 +23,7 @@ from ..errors import BadInput, EngineError, MissingLibrary, SnapshotError
 from ..storage.base import Store
 from ..storage.cloud import Place, connect
 from ..storage.durable import fsync
-from . import artifacts, bucket_restore, chunks, fingerprint, layout, manifest, swap
+from . import artifacts, bucket_restore, chunks, fingerprint, journal, manifest, swap
 from .backup import AUTH, TRACKING, scratch_folder
 from .manifest import Database, Manifest
 
@@ -46,6 +47,7 @@ class Options:
     jobs: int = 2
     scratch_dir: str | None = None
     keep_replaced: bool = True
+    journal_dir: str | None = None
 
 
 @dataclass
@@ -82,6 +84,8 @@ def check(destination: Place, wanted: str, target: Target, options: Options, *, 
     store = connect(destination, create=False)
     snapshot = manifest.find(store, wanted)
     report = Report(snapshot, fingerprint.compare(snapshot.secrets, dict(target.secrets)))
+    if not drill:
+        _journal(target, options).require()
     wants = {what for what in target.databases if target.databases[what]}
     if missing := sorted(wants - set(snapshot.databases)):
         raise BadInput(f"The snapshot {snapshot.id} does not hold the database: {', '.join(missing)}.")
@@ -112,19 +116,17 @@ def run(
 
     :raises EngineError: it failed; what was live still is.
     """
-    journal = None if drill else _journal(target)
-    recovered = swap.recover(journal, lambda name: _exists_anywhere(target, name))
-    _remove_leftovers(target, drill=drill)
+    note = _journal(target, options)
+    recovered = [] if drill else _recover(target, note)
+    _remove_leftovers(target, note, drill=drill)
     report = check(destination, wanted, target, options, drill=drill)
-    if recovered:
-        report.notes.append(recovered)
+    report.notes += recovered
     store = connect(destination, create=False)
-    stamp = _stamp(time.time())
-    work = _Restore(store, report, target, options, stamp, say, drill=drill)
+    work = _Restore(store, report, target, options, note, _stamp(time.time()), say, drill=drill)
     try:
         work.load()
         if not drill:
-            work.exchange(journal)
+            work.exchange()
     finally:
         work.clean()
     if not drill and not options.keep_replaced:
@@ -140,15 +142,15 @@ def remove_replaced(target: Target, names: list[str], *, check: bool = False) ->
     """
     places: dict[str, postgresql.Server | None] = {}
     if target.artifacts and target.artifacts.folder is not None:
-        root = Path(target.artifacts.folder)
-        places[f"{root}[.]before-"] = places[f"{root}/{artifacts.OURS}before-"] = None
+        root = re.escape(str(Path(target.artifacts.folder)))
+        places[f"{root}[.]before-"] = places[f"{root}/{re.escape(journal.HIDDEN)}before-"] = None
     for uri in filter(None, target.databases.values()):
         database = DatabaseUri.parse(uri)
         if database.path is not None:
-            places[f"{database.path}[.]before-"] = None
+            places[f"{re.escape(database.path)}[.]before-"] = None
         else:
             prefix = postgresql.beside(database, "before_" + "0" * 17)[:-17]
-            places[prefix] = postgresql.Server(database, target.password)
+            places[re.escape(prefix)] = postgresql.Server(database, target.password)
     found = {}
     for name in names:
         matching = [place for place in places if re.fullmatch(rf"{place}\d{{17}}(-wal|-shm|-journal)?", name)]
@@ -159,10 +161,8 @@ def remove_replaced(target: Target, names: list[str], *, check: bool = False) ->
     for name in () if check else there:
         if server := found[name]:
             server.drop(name)
-        elif os.path.isdir(name):
-            shutil.rmtree(name)
         else:
-            os.unlink(name)
+            _discard(Path(name))
     return there
 
 
@@ -230,51 +230,95 @@ def _check_revision(what: str, known: Database, report: Report) -> None:
         )
 
 
-def _exists_anywhere(target: Target, name: str) -> bool:
-    uri = DatabaseUri.parse(target.databases[TRACKING])
-    return postgresql.Server(uri, target.password).exists(name)
+def _journal(target: Target, options: Options) -> journal.Journal:
+    databases = {what: DatabaseUri.parse(uri) for what, uri in target.databases.items() if uri}
+    return journal.Journal(databases, _folder(target), target.password, options.journal_dir)
 
 
-def _remove_leftovers(target: Target, *, drill: bool) -> None:
+def _folder(target: Target) -> str | None:
+    place = target.artifacts
+    return str(Path(place.folder)) if place and place.folder is not None else None
+
+
+def _recover(target: Target, note: journal.Journal) -> list[str]:
+    """Finish what a killed restore began: undone, unless it had done everything. Returns what was found, for people."""
+    said = []
+    for found in note.read():
+        names, steps = note.names(found.note.stamp), found.note.steps
+        renames = [names.move(step) for step in steps if not names.is_database(step)]
+        replaced = found.note.replaced
+        bucket = None
+        if replaced:
+            if target.artifacts is None or target.artifacts.folder is not None:
+                raise SnapshotError(
+                    "An earlier restore was interrupted that also replaced artifacts in a bucket, and this one names "
+                    "no bucket. Nothing was changed. Restore to the same target as then."
+                )
+            bucket = bucket_restore.Bucket(target.artifacts, found.note.stamp, progress.silent)
+        if found.done or (renames and len(renames) == len(steps) and swap.made(renames)):
+            if bucket:
+                bucket.finish(replaced)
+            said.append("an earlier restore was interrupted after it had put everything in place")
+            continue
+        swap.undo(renames)
+        back = bucket.undo(replaced) if bucket else 0
+        note.settle(found)
+        if back:
+            said.append(f"an earlier restore was interrupted; {back} artifacts were put back first")
+        said.append(
+            "an earlier restore was interrupted while it put the data in place; that was undone"
+            if steps or replaced
+            else "an earlier restore was interrupted before it changed anything"
+        )
+    return said
+
+
+def _remove_leftovers(target: Target, note: journal.Journal, *, drill: bool) -> None:
     """What killed restores and drills left beside the live data. Another restore of the same target must not run."""
     yesterday = _stamp(time.time() - 86400)
 
     def superfluous(name: str, live: str, separator: str) -> bool:
         match = re.fullmatch(rf"{re.escape(live)}{separator}(restoring|drill)[-_](\d{{17}})", name)
-        return bool(match) and ((match[1] == "restoring" and not drill) or match[2] < yesterday)  # type: ignore[index]
+        # A restore that was cut off is the next restore's business.
+        return match is not None and (not drill if match[1] == "restoring" else match[2] < yesterday)
 
-    live_paths = [Path(target.artifacts.folder)] if target.artifacts and target.artifacts.folder is not None else []
-    for uri in filter(None, target.databases.values()):
-        database = DatabaseUri.parse(uri)
-        if database.path is not None:
-            live_paths.append(Path(database.path))
-            continue
-        server = postgresql.Server(database, target.password)
-        for name in server.names():
-            if superfluous(name, postgresql.beside(database, "restoring_" + "0" * 17)[: -len("_restoring_") - 17], "_"):
-                server.drop(name)
-    for live in live_paths:
-        inside = live if os.path.ismount(live) else live.parent
-        prefix, separator = (artifacts.OURS, "") if inside == live else (live.name, "[.]")
-        for path in inside.iterdir() if inside.is_dir() else ():
-            if superfluous(path.name, prefix, separator):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    databases = [DatabaseUri.parse(uri) for uri in target.databases.values() if uri]
+    folder = _folder(target)
+    if folder and not drill and os.path.ismount(folder):
+        # Clients can give any name there: only the stamps of restores that the databases or the journal show are ours.
+        ours = journal.stamps({str(one.uri): one for one in databases}, target.password)
+        for stamp in ours | {found.note.stamp for found in note.read()}:
+            names = note.names(stamp)
+            _discard(names.hidden("restoring"))
+            with contextlib.suppress(OSError):
+                names.hidden("before").rmdir()  # only where nothing is in it
+    for live in [Path(one.path) for one in databases if one.path is not None] + ([Path(folder)] if folder else []):
+        for path in live.parent.iterdir() if live.parent.is_dir() and not os.path.ismount(live) else ():
+            if superfluous(path.name, live.name, "[.]"):
+                _discard(path)
+    # At last, because their names and comments say what the others are.
+    for database in databases:
+        if database.path is None:
+            server = postgresql.Server(database, target.password)
+            prefix = postgresql.beside(database, "restoring_" + "0" * 17)[: -len("_restoring_") - 17]
+            for name in server.names():
+                if superfluous(name, prefix, "_"):
+                    server.drop(name)
+    if not drill:
+        note.clear()
+
+
+def _discard(path: Path) -> None:
+    """Remove a file, link or folder; nothing behind a link."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _stamp(seconds: float) -> str:
     """A time as part of a name, exact to the millisecond."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y%m%d%H%M%S%f")[:17]
-
-
-def _journal(target: Target) -> Path | None:
-    """Where the renames are written down: beside the SQLite database, or beside the artifacts."""
-    for uri in filter(None, target.databases.values()):
-        if path := DatabaseUri.parse(uri).path:
-            return Path(path).parent / swap.JOURNAL
-    if target.artifacts and target.artifacts.folder is not None:
-        root = Path(target.artifacts.folder)
-        return (root if os.path.ismount(root) else root.parent) / swap.JOURNAL
-    return None
 
 
 class _Restore:
@@ -286,6 +330,7 @@ class _Restore:
         report: Report,
         target: Target,
         options: Options,
+        note: journal.Journal,
         stamp: str,
         say: progress.Say,
         *,
@@ -296,12 +341,13 @@ class _Restore:
         self._snapshot = report.snapshot
         self._target = target
         self._options = options
-        self._stamp = stamp
+        self._journal = note
+        self._names = note.names(stamp)
         self._say = say
         self._drill = drill
         self._act = "drill" if drill else "restoring"
-        self._renames: list[tuple[str, str]] = []
-        self._pairs: list[tuple[str, str]] = []
+        self._steps: list[journal.Step] = []
+        self._under_way = False  # what is beside the live data may be the only copy of it
         self._files: list[Path] = []  # beside the live ones, removed at the end wherever they still are
         self._scratch_databases: list[tuple[postgresql.Server, str]] = []
         self._server: postgresql.Server | None = None
@@ -309,6 +355,8 @@ class _Restore:
         self._empty: Path | None = None  # where what is live would go, and is not yet
 
     def load(self) -> None:
+        if not self._drill:
+            self._journal.begin(journal.Note(self._names.stamp))
         for what, uri in self._target.databases.items():
             if not uri:
                 continue
@@ -323,35 +371,43 @@ class _Restore:
             self._load_artifacts()
             self._report.seconds["artifacts"] = round(time.monotonic() - began, 3)
 
-    def exchange(self, journal: Path | None) -> None:
+    def exchange(self) -> None:
         """The moment in which the old becomes the new."""
         self._say("Putting the restored data in place")
-        proof = next((new for _old, new in self._pairs if new.endswith(f"_before_{self._stamp}")), None)
         began = time.monotonic()
-        if self._bucket:
-            self._bucket.fill()
+        known = self._snapshot.artifacts
+        different = self._bucket.different(self._store, known.list, known.count) if self._bucket and known else {}
+        self._journal.write(journal.Note(self._names.stamp, self._steps, different))
+        self._under_way = True
         try:
-            swap.run(journal, swap.Plan(self._renames, self._pairs, proof or self._only_new()), self._rename_databases)
-        except BaseException:
-            if self._bucket:
-                self._bucket.undo()
+            if self._bucket and known:
+                self._bucket.fill(self._store, known.list, known.count, different)
+            swap.run(self._moves(databases=False), self._rename_databases)
+        except swap.Unsettled:
             raise
+        except Exception:
+            if self._bucket:
+                self._bucket.undo(different)
+            # Before anything is removed: what is not there any more must not be taken for a step that was made.
+            self._journal.write(journal.Note(self._names.stamp))
+            self._under_way = False
+            raise
+        self._under_way = False
         self._scratch_databases = []
         if self._bucket:
-            self._bucket.finish()
+            self._bucket.finish(different)
         self._report.seconds["exchange"] = round(time.monotonic() - began, 3)
 
-    def _only_new(self) -> str | None:
-        """Where no database was there before, the restored one's own name is the proof."""
-        return self._pairs[-1][1] if self._pairs else None
+    def _moves(self, *, databases: bool) -> list[tuple[str, str]]:
+        return [self._names.move(step) for step in self._steps if self._names.is_database(step) == databases]
 
     def clean(self) -> None:
         """Remove what was put beside the live data and did not take its place."""
+        if self._under_way:
+            return  # the next restore brings back what was live
         for path in self._files:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                _discard(path)
         if self._empty and self._empty.is_dir() and not any(self._empty.iterdir()):
             self._empty.rmdir()
         for server, name in self._scratch_databases:
@@ -359,11 +415,28 @@ class _Restore:
                 server.drop(name)
             except EngineError as error:
                 self._report.notes.append(f"the database {name} could not be removed: {error}")
+        if not self._drill:
+            try:
+                self._journal.clear()
+            except EngineError as error:
+                self._report.notes.append(f"the journal could not be removed: {error}")
 
-    def _rename_databases(self, pairs: list[tuple[str, str]]) -> None:
-        if self._server is None:
-            raise AssertionError("only PostgreSQL has databases to rename")
-        self._server.rename(pairs)
+    def _rename_databases(self) -> None:
+        moves = self._moves(databases=True)
+        if self._server is None or not moves:
+            return
+        try:
+            self._server.rename(moves)
+        except EngineError as failed:
+            try:
+                there = self._server.exists(moves[-1][0])
+            except EngineError as error:
+                raise swap.Unsettled(
+                    f"The database went away while it was exchanged, and whether that happened is not known. Restore "
+                    f"again when it answers: that first finishes or undoes this one. ({failed})"
+                ) from error
+            if there:
+                raise
 
     def _prove(self, what: str, known: Database, found: dict[str, int]) -> None:
         self._report.rows[what] = found
@@ -382,37 +455,33 @@ class _Restore:
         live = Path(str(database.path))
         if not live.parent.is_dir():
             raise SnapshotError(f"The folder {live.parent} of the {what} database does not exist: deploy first.")
-        new = live.with_name(f"{live.name}.{self._act}-{self._stamp}")
+        new = Path(self._names.loaded(what, self._act))
         self._files.append(new)
         file = known.files[0]
         _room(live.parent, file.size)
         with _named_disk(live.parent):
-            blocks = chunks.assemble(self._store, file.chunks)
+            blocks = chunks.assemble(self._store, file.chunks, file.size)
             chunks.write_file(new, blocks, file.size, f"the {what} database in the snapshot")
         sqlite.check(new)
         self._prove(what, known, sqlite.rows(new))
         _same_owner(new, live if live.exists() else live.parent)
         if self._drill:
             return
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            old = f"{live}{suffix}"
-            if os.path.exists(old):
-                aside = f"{live}.before-{self._stamp}{suffix}"
-                self._renames.append((old, aside))
-                self._report.replaced.append(aside)
-        self._renames.append((str(new), str(live)))
+        for end in journal.sqlite_files(str(live)):
+            self._move(journal.aside(what, end), show=True)
+        self._move(journal.put_in(what))
 
     def _load_postgresql(self, what: str, known: Database, database: DatabaseUri) -> None:
         tools = postgresql.Tools.find(self._options.pg_bindir)
         server = self._server = postgresql.Server(database, self._target.password)
-        scratch_name = postgresql.beside(database, f"{self._act}_{self._stamp}")
+        scratch_name = self._names.loaded(what, self._act)
         with scratch_folder(None, self._options.scratch_dir) as scratch:
             _room(scratch, known.size)
             folder = scratch / "dump"
             folder.mkdir(mode=0o700)
             for file in known.files:
-                path = folder / _inside(file.path)
-                blocks = chunks.assemble(self._store, file.chunks)
+                path = folder / file.path
+                blocks = chunks.assemble(self._store, file.chunks, file.size)
                 what_file = f"{file.path} of the {what} database in the snapshot"
                 chunks.write_file(path, blocks, file.size, what_file, durable=False)
             self._scratch_databases.append((server, scratch_name))
@@ -428,12 +497,15 @@ class _Restore:
             schema.grant(beside.uri, self._target.password, self._target.grantee)
         if self._drill:
             return
-        live = str(database.database)
-        if server.exists(live):
-            aside = postgresql.beside(database, f"before_{self._stamp}")
-            self._pairs.append((live, aside))
-            self._report.replaced.append(aside)
-        self._pairs.append((scratch_name, live))
+        if server.exists(database.database):
+            self._move(journal.aside(what), show=True)
+        self._move(journal.put_in(what))
+
+    def _move(self, step: journal.Step, *, show: bool = False) -> None:
+        """A move of the exchange. C(show): whoever asked is told where it lies afterwards."""
+        self._steps.append(step)
+        if show:
+            self._report.replaced.append(self._names.move(step)[1])
 
     def _load_artifacts(self) -> None:
         if self._snapshot.artifacts is None:
@@ -447,9 +519,8 @@ class _Restore:
                     pass
                 self._count(now)
         elif place.folder is None:
-            self._bucket = bucket_restore.Bucket(self._store, place, known.list, self._stamp, self._say)
-            self._report.artifacts = self._bucket.check()
-            self._report.notes += self._bucket.notes
+            self._bucket = bucket_restore.Bucket(place, self._names.stamp, self._say)
+            self._report.artifacts = self._bucket.check(self._store, known.list, known.count)
         else:
             self._load_folder(Path(place.folder), known.size, now)
         if self._report.artifacts != known.count:
@@ -467,16 +538,15 @@ class _Restore:
         parent = live if mounted else live.parent
         if not parent.is_dir():
             raise SnapshotError(f"The folder {parent} of the artifacts does not exist: deploy first.")
-        hidden = artifacts.OURS if mounted else f"{live.name}."
-        new, aside = parent / f"{hidden}restoring-{self._stamp}", parent / f"{hidden}before-{self._stamp}"
+        new = self._names.hidden("restoring") if mounted else Path(self._names.loaded(journal.ARTIFACTS))
         _room(parent, size)
-        self._files.append(new)
         like = live if live.is_dir() else parent
         new.mkdir(mode=0o700)
+        self._files.append(new)
         _same_owner(new, like)
         with _named_disk(parent):
             for row in self._rows():
-                path = new / _inside(row["path"])
+                path = new / row["path"]
                 _make_folders(path.parent, like)
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 with os.fdopen(descriptor, "wb") as file:
@@ -487,24 +557,39 @@ class _Restore:
             _sync(new)
         if not mounted:
             if live.exists():
-                self._renames.append((str(live), str(aside)))
-                self._report.replaced.append(str(aside))
-            self._renames.append((str(new), str(live)))
+                self._move(journal.aside(journal.ARTIFACTS), show=True)
+            self._move(journal.put_in(journal.ARTIFACTS))
             return
+        aside = self._names.hidden("before")
         aside.mkdir(mode=0o700)
         self._empty = aside
         self._report.replaced.append(str(aside))
-        self._renames += [
-            (str(path), str(aside / path.name))
-            for path in sorted(live.iterdir())
-            if not path.name.startswith((artifacts.OURS, "lost+found"))
-        ]
-        self._renames += [(str(path), str(live / path.name)) for path in sorted(new.iterdir())]
+        stay = {aside.name, new.name} | {
+            path.name for stamp in self._stamps() for path in [self._journal.names(stamp).hidden("before")]
+        }
+        for path in sorted(live.iterdir()):
+            lost = path.name == os.fsdecode(artifacts.LOST) and not os.access(path, os.W_OK)
+            if path.name not in stay and not lost:
+                self._move(journal.aside(journal.ARTIFACTS, path.name))
+        for path in sorted(new.iterdir()):
+            self._move(journal.put_in(journal.ARTIFACTS, path.name))
+
+    def _stamps(self) -> frozenset[str]:
+        databases = {what: DatabaseUri.parse(uri) for what, uri in self._target.databases.items() if uri}
+        return journal.stamps(databases, self._target.password)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         if self._snapshot.artifacts is None:
             raise AssertionError("a snapshot without artifacts loads none")
-        yield from layout.read_list(self._store, self._snapshot.artifacts.list)
+        known, size = self._snapshot.artifacts, 0
+        for row in artifacts.rows_of(self._store, known.list, known.count):
+            size += row["size"]
+            if size > known.size:
+                raise SnapshotError(
+                    f"The artifacts of the snapshot have more than the {known.size} bytes that its manifest says: one "
+                    f"of both is damaged. The live data was not touched."
+                )
+            yield row
 
     def _content(self, row: dict[str, Any]) -> Iterator[bytes]:
         return proven(self._store, row)
@@ -513,7 +598,7 @@ class _Restore:
 def proven(store: Store, row: dict[str, Any]) -> Iterator[bytes]:
     """An artifact's content, held against its size and hash when the last block was read."""
     digest, size = hashlib.sha256(), 0
-    for block in store.read(artifacts.object_of(row)):
+    for block in store.read(artifacts.object_of(row), row["size"]):
         digest.update(block)
         size += len(block)
         yield block
@@ -524,19 +609,14 @@ def proven(store: Store, row: dict[str, Any]) -> Iterator[bytes]:
         )
 
 
-def _inside(path: str) -> str:
-    """A path of the snapshot, refused where it would leave its folder."""
-    if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
-        raise SnapshotError(f"The snapshot names the file '{path}', which would lie outside of its folder: refused.")
-    return path
-
-
 def _make_folders(folder: Path, like: Path) -> None:
-    if folder.is_dir():
-        return
-    _make_folders(folder.parent, like)
-    folder.mkdir(mode=0o700)
-    _same_owner(folder, like, mode=None)
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for path in reversed(missing):
+        path.mkdir(mode=0o700)
+        _same_owner(path, like, mode=None)
 
 
 def _same_owner(path: Path, like: Path, mode: int | None = -1) -> None:

@@ -72,7 +72,7 @@ class Cloud(Store):
         self._store = store
         self._library = _obstore()
 
-    def put(self, key: str, data: bytes) -> bool:
+    def _put(self, key: str, data: bytes) -> bool:
         try:
             self._library.put(self._store, key, data, mode="create", use_multipart=False)
         except self._library.exceptions.AlreadyExistsError:
@@ -81,7 +81,7 @@ class Cloud(Store):
             raise self._refused(error, "write", key) from error
         return True
 
-    def put_stream(self, key: str, blocks: Iterable[bytes], size: int) -> None:
+    def _put_stream(self, key: str, blocks: Iterable[bytes], size: int) -> None:
         part = max(_PART, -(-size // _PARTS))
         with _Feeder(blocks) as feeder:
             try:
@@ -91,7 +91,7 @@ class Cloud(Store):
                     raise feeder.failure from error
                 raise self._refused(error, "write", key) from error
 
-    def read(self, key: str) -> Iterator[bytes]:
+    def _read(self, key: str) -> Iterator[bytes]:
         try:
             for block in self._library.get(self._store, key).stream(min_chunk_size=1 << 20):
                 yield bytes(block)
@@ -100,7 +100,7 @@ class Cloud(Store):
         except Exception as error:
             raise self._refused(error, "read", key) from error
 
-    def read_part(self, key: str, offset: int, length: int) -> bytes:
+    def _read_part(self, key: str, offset: int, length: int) -> bytes:
         try:
             return bytes(self._library.get_range(self._store, key, start=offset, length=length))
         except FileNotFoundError as error:
@@ -108,7 +108,7 @@ class Cloud(Store):
         except Exception as error:
             raise self._refused(error, "read", key) from error
 
-    def look(self, key: str) -> Found | None:
+    def _look(self, key: str) -> Found | None:
         try:
             return _found(self._library.head(self._store, key))
         except FileNotFoundError:
@@ -124,7 +124,7 @@ class Cloud(Store):
         except Exception as error:
             raise self._refused(error, "list", prefix or "everything") from error
 
-    def delete(self, key: str) -> None:
+    def _delete(self, key: str) -> None:
         try:
             self._library.delete(self._store, key)
         except FileNotFoundError:
@@ -134,6 +134,7 @@ class Cloud(Store):
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object within the store."""
+        source, target = self._checked(source), self._checked(target)
         try:
             self._library.copy(self._store, source, target)
         except Exception as error:

@@ -7,10 +7,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 from ..errors import SnapshotError
 from .base import BLOCK, Found, Gone, Store
@@ -45,15 +47,17 @@ class Folder(Store):
             self._make(self.root / _INCOMING)
         elif not self.root.is_dir():
             raise SnapshotError(f"The folder {path} does not exist: nothing was ever backed up there.")
+        if (self.root / _INCOMING).is_symlink():
+            raise SnapshotError(f"{_INCOMING} in {path} cannot be used: it is a link.")
 
-    def put(self, key: str, data: bytes) -> bool:
+    def _put(self, key: str, data: bytes) -> bool:
         if self.look(key):
             return False
         incoming = self._write([data])
         self._enqueue(key, incoming, len(data))
         return True
 
-    def put_stream(self, key: str, blocks: Iterable[bytes], size: int) -> None:
+    def _put_stream(self, key: str, blocks: Iterable[bytes], size: int) -> None:
         self._enqueue(key, self._write(blocks), size)
 
     def put_hashed(self, blocks: Iterable[bytes], key_of: Callable[[], str]) -> tuple[str, int]:
@@ -67,38 +71,31 @@ class Folder(Store):
         self._enqueue(key, incoming, size)
         return key, size
 
-    def read(self, key: str) -> Iterator[bytes]:
-        try:
-            with self._path(key).open("rb") as file:
-                while block := file.read(BLOCK):
-                    yield block
-        except FileNotFoundError as error:
-            raise Gone(f"{key} is not in {self.where}.") from error
-        except OSError as error:
-            raise self._refused(error, key) from error
+    def _read(self, key: str) -> Iterator[bytes]:
+        with self._open(key) as file:
+            while block := self._reading(file.read, key, BLOCK):
+                yield block
 
-    def read_part(self, key: str, offset: int, length: int) -> bytes:
-        try:
-            with self._path(key).open("rb") as file:
-                file.seek(offset)
-                return file.read(length)
-        except FileNotFoundError as error:
-            raise Gone(f"{key} is not in {self.where}.") from error
-        except OSError as error:
-            raise self._refused(error, key) from error
+    def _read_part(self, key: str, offset: int, length: int) -> bytes:
+        with self._open(key) as file:
+            self._reading(file.seek, key, offset)
+            return self._reading(file.read, key, length)
 
-    def look(self, key: str) -> Found | None:
+    def _look(self, key: str) -> Found | None:
         try:
-            status = self._path(key).stat()
+            with self._parent(key) as (folder, name):
+                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise self._refused(error, key) from error
-        return Found(key, status.st_size, status.st_mtime)
+        return Found(key, status.st_size, status.st_mtime) if stat.S_ISREG(status.st_mode) else None
 
     def list(self, prefix: str) -> Iterator[Found]:
         self._commit()
         waiting = [self.root / prefix] if prefix else [self.root]
+        if prefix and waiting[0].is_symlink():
+            return
         while waiting:
             folder = waiting.pop()
             try:
@@ -115,11 +112,16 @@ class Folder(Store):
                     continue
                 with contextlib.suppress(FileNotFoundError):  # removed meanwhile
                     status = entry.stat(follow_symlinks=False)
+                    if not stat.S_ISREG(status.st_mode):
+                        continue  # nothing of ours
                     yield Found(key, status.st_size, status.st_mtime)
 
-    def delete(self, key: str) -> None:
+    def _delete(self, key: str) -> None:
         try:
-            self._path(key).unlink(missing_ok=True)
+            with self._parent(key) as (folder, name):
+                os.unlink(name, dir_fd=folder)
+        except FileNotFoundError:
+            return
         except OSError as error:
             raise self._refused(error, key) from error
 
@@ -139,10 +141,10 @@ class Folder(Store):
         freed = 0
         for path in sorted((self.root / _INCOMING).rglob("*"), reverse=True):
             with contextlib.suppress(OSError):  # removed meanwhile, or a folder that is not empty
-                status = path.stat()
+                status = path.lstat()
                 if status.st_mtime >= older_than:
                     continue
-                if path.is_dir():
+                if stat.S_ISDIR(status.st_mode):
                     path.rmdir()
                 else:
                     path.unlink()
@@ -154,9 +156,57 @@ class Folder(Store):
         """A folder on the same disk for what is not an object yet."""
         return self.root / _INCOMING
 
-    def _path(self, key: str) -> Path:
+    @contextlib.contextmanager
+    def _parent(self, key: str) -> Iterator[tuple[int, str]]:
+        """The folder of an object, held open, and the object's name in it. No link is followed below the root.
+
+        :raises OSError: there is no such folder.
+        """
         with self._lock:
-            return self._pending.get(key) or self.root / key
+            pending = self._pending.get(key)
+        with self._walk(pending.parent, [pending.name]) if pending else self._walk(self.root, key.split("/")) as found:
+            yield found
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _walk(root: Path, parts: Sequence[str], *, create: bool = False) -> Iterator[tuple[int, str]]:
+        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for part in parts[:-1]:
+                if create:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(part, 0o700, dir_fd=folder)
+                        if os.geteuid() == 0:
+                            status = os.fstat(folder)
+                            os.chown(part, status.st_uid, status.st_gid, dir_fd=folder, follow_symlinks=False)
+                        os.fsync(folder)
+                inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+                os.close(folder)
+                folder = inner
+            yield folder, parts[-1]
+        finally:
+            os.close(folder)
+
+    @contextlib.contextmanager
+    def _open(self, key: str) -> Iterator[IO[bytes]]:
+        try:
+            with self._parent(key) as (folder, name):
+                # Not blocking: what lies there may be a pipe that nobody writes into.
+                descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise Gone(f"{key} is not in {self.where}.") from error
+        except OSError as error:
+            raise self._refused(error, key) from error
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise SnapshotError(f"{key} in {self.where} cannot be used: it is no file.")
+            yield file
+
+    def _reading(self, act: Callable[[int], Any], key: str, number: int) -> Any:
+        try:
+            return act(number)
+        except OSError as error:
+            raise self._refused(error, key) from error
 
     def _write(self, blocks: Iterable[bytes]) -> Path:
         path = self.root / _INCOMING / uuid.uuid4().hex
@@ -192,16 +242,14 @@ class Folder(Store):
                 for incoming in self._pending.values():
                     fsync(incoming)
                 for key, incoming in self._pending.items():
-                    final = self.root / key
-                    if final.parent not in folders:
-                        self._make(final.parent)
-                        folders.add(final.parent)
+                    folders.add((self.root / key).parent)
                     # A link, because a rename would replace; somebody else may have been first with the same content.
-                    with contextlib.suppress(FileExistsError):
-                        os.link(incoming, final)
+                    place = self._walk(self.root, key.split("/"), create=True)
+                    with place as (folder, name), contextlib.suppress(FileExistsError):
+                        os.link(incoming, name, dst_dir_fd=folder)
                     incoming.unlink()
-                for folder in folders:
-                    fsync(folder)
+                for written in folders:
+                    fsync(written)
             except OSError as error:
                 raise self._refused(error, str(error.filename)) from error
             self._pending.clear()
