@@ -20,6 +20,8 @@ TARGET = [
     "version",
     "data_dir",
     "system_user",
+    "system_user_existing",
+    "data_existing",
     "remove_data",
     "cluster",
     "image",
