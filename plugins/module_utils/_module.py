@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
 import pwd
+import signal
 import sys
 import tempfile
 import traceback
@@ -107,9 +110,15 @@ def _as_user(module: AnsibleModule, action: Callable[[AnsibleModule], dict[str, 
         answer: dict[str, Any]
         try:
             _become(account)
+            _end_with_parent()
             answer = {"result": action(module)}
         except EngineError as error:
             answer = {"refused": str(error), "trace": traceback.format_exc()}
+        except PermissionError as error:
+            answer = {
+                "refused": f"{user} may not use {error.filename}: {error.strerror}.",
+                "trace": traceback.format_exc(),
+            }
         except SystemExit:
             sys.stdout.flush()
             os._exit(_SAID)  # fail_json has said it all, on the standard output that both share
@@ -145,3 +154,9 @@ def _become(account: pwd.struct_passwd) -> None:
     os.environ.pop("TMPDIR", None)
     tempfile.tempdir = None
     os.chdir("/")
+
+
+def _end_with_parent() -> None:
+    """Who kills the module, as a timeout does, ends what it does. The change of user would forget it (Linux)."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)

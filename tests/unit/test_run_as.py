@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils import _module
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
+from processes import has_ended, until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can take another user's rights")
 USER = pwd.getpwnam("nobody")
@@ -77,6 +79,12 @@ def test_an_error_is_the_same_sentence_and_a_secret_is_masked(tmp_path: Path) ->
     assert found == {"failed": "There is nothing to do."} and module.no_log_values == {"s3cret"}
 
 
+def test_what_the_user_may_not_do_is_said_with_the_path(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    found, _ = ended(lambda _module: {"made": os.mkdir(tmp_path / "beside")})  # type: ignore[func-returns-value]
+    assert found["failed"] == f"nobody may not use {tmp_path}/beside: Permission denied."
+
+
 def test_a_user_who_is_not_there_is_named() -> None:
     found, _ = ended(lambda _module: {}, run_as="nobody-of-that-name")
     assert "There is no user nobody-of-that-name" in found["failed"]
@@ -93,3 +101,23 @@ def test_what_is_killed_or_broken_is_no_success() -> None:
     for action, said in ((be_killed, "was ended"), (break_down, "by nobody")):
         with pytest.raises(RuntimeError, match=said):
             _module.run(Module(), action)
+
+
+def test_who_kills_the_module_ends_what_it_does() -> None:
+    reading, writing = os.pipe()
+
+    def work(_module: Any) -> dict[str, Any]:
+        os.write(writing, str(os.getpid()).encode())
+        time.sleep(60)
+        return {}
+
+    module = os.fork()
+    if module == 0:
+        _module.run(Module(), work)
+        os._exit(0)
+    child = int(os.read(reading, 20))
+    os.kill(module, signal.SIGKILL)
+    os.waitpid(module, 0)
+    until(lambda: has_ended(child), "what the module did goes on without it", seconds=10)
+    os.close(reading)
+    os.close(writing)
