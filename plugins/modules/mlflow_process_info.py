@@ -59,12 +59,16 @@ options:
     type: list
     elements: str
     default: []
-  checksums:
+  imports:
     description:
-      - Files whose SHA-256 is wanted.
-    type: list
-    elements: path
-    default: []
+      - Interpreters of environments, each with a library that the server's user must be able to import with it.
+    type: dict
+    default: {}
+  user:
+    description:
+      - User that runs the server, where it is not the one that Ansible is.
+    type: str
+    default: ''
   supervision:
     description:
       - What supervises the server. V(auto) takes systemd where the host runs it and the user is root.
@@ -98,7 +102,7 @@ systemd:
   type: bool
   sample: false
 installed:
-  description: Whether all of O(expects) are there.
+  description: Whether all of O(expects) are there, and nothing is RV(broken).
   returned: success
   type: bool
   sample: true
@@ -137,11 +141,12 @@ out_of_reach:
   returned: success
   type: dict
   sample: {"db.example.com:5432": "Connection refused"}
-checksums:
-  description: SHA-256 of each of O(checksums); empty for a file that cannot be read.
+broken:
+  description: Environments of O(imports) that are there, and that the server's user cannot use.
   returned: success
-  type: dict
-  sample: {"/var/lib/mlflow/server/launch.json": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}
+  type: list
+  elements: str
+  sample: [/var/lib/mlflow/server/tools]
 socket_too_long:
   description: Whether the path of supervisor's socket would be longer than a Unix socket allows.
   returned: success
@@ -180,7 +185,8 @@ def main() -> None:
             "expects": {"type": "list", "elements": "path", "default": []},
             "directories": {"type": "list", "elements": "path", "default": []},
             "endpoints": {"type": "list", "elements": "str", "default": []},
-            "checksums": {"type": "list", "elements": "path", "default": []},
+            "imports": {"type": "dict", "default": {}},
+            "user": {"type": "str", "default": ""},
             "supervision": {"type": "str", "choices": ["auto", "systemd", "supervisor"], "default": "auto"},
         },
         supports_check_mode=True,

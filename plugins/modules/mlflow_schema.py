@@ -17,6 +17,7 @@ description:
 requirements:
   - mlflow and the database driver (set C(ansible_python_interpreter) to the server's own interpreter)
 extends_documentation_fragment:
+  - mlops.mlflow.run_as
   - mlops.mlflow.attributes
 attributes:
   check_mode:
@@ -103,7 +104,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import run, secret_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import RUN_AS_ARGS, run, secret_of
 
 
 def ensure(module: AnsibleModule) -> dict[str, Any]:
@@ -124,6 +125,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **RUN_AS_ARGS,
             "uri": {"type": "str", "required": True},
             "password_file": {"type": "path", "no_log": False},
             "grantee": {"type": "str"},

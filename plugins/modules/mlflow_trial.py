@@ -16,6 +16,7 @@ description:
 requirements:
   - mlflow (set C(ansible_python_interpreter) to the server's own interpreter)
 extends_documentation_fragment:
+  - mlops.mlflow.run_as
   - mlops.mlflow.attributes
 attributes:
   check_mode:
@@ -45,10 +46,6 @@ options:
   version:
     description:
       - Version that the server must have.
-    type: str
-  user:
-    description:
-      - User that runs the server. Ansible must be root then.
     type: str
   username:
     description:
@@ -114,7 +111,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health, trial
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import run, secret_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import RUN_AS_ARGS, run, secret_of
 
 
 def attempt(module: AnsibleModule) -> dict[str, Any]:
@@ -136,7 +133,6 @@ def attempt(module: AnsibleModule) -> dict[str, Any]:
         server,
         wanted,
         seconds=params["wait_timeout"],
-        user=params["user"],
         smoke_test=params["smoke_test"],
     )
     return {"changed": False, **tried}
@@ -145,11 +141,11 @@ def attempt(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **RUN_AS_ARGS,
             "launch": {"type": "dict", "required": True},
             "starter": {"type": "path", "required": True},
             "url": {"type": "str", "default": "http://127.0.0.1:5000"},
             "version": {"type": "str"},
-            "user": {"type": "str"},
             "username": {"type": "str"},
             "password_file": {"type": "path", "no_log": False},
             "database_uri": {"type": "str"},

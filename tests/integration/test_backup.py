@@ -308,7 +308,7 @@ def test_the_schedule_runs_the_same_backup_and_a_second_deployment_changes_nothi
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert protocol.result_of(done.stdout)["snapshot"]["databases"].keys() == {"tracking", "auth"}
-    assert json.loads((folder / "last-backup.json").read_text())["failed_run"] is False
+    assert json.loads((folder / "run" / "last-backup.json").read_text())["failed_run"] is False
     assert "Stored" in done.stderr
     (deployment.data / "database" / "auth.db").rename(deployment.data / "gone")  # so that the next one fails
     try:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,3 +82,25 @@ def test_it_says_which_version_is_deployed_and_with_which_python(tmp_path: Path)
     (tmp_path / "launch.json").write_text(json.dumps({"argv": [str(python), "-m", "uvicorn"]}))
     found = inspect.gather(str(tmp_path))
     assert (found.deployed, found.interpreter) == ("3.12.0", str(python))
+
+
+@pytest.mark.parametrize("why", ["modes", "a Python that is gone", "no such library"])
+def test_an_environment_that_the_servers_user_cannot_use_is_broken_and_not_installed(tmp_path: Path, why: str) -> None:
+    environment = Path(tempfile.mkdtemp(prefix="mlops-env-")) if why == "modes" else tmp_path / "environment"
+    (environment / "bin").mkdir(parents=True)
+    python, stamp = environment / "bin" / "python", environment / ".complete"
+    python.symlink_to("/nowhere/python" if why == "a Python that is gone" else sys.executable)
+    stamp.touch()
+    library = "no_such_library" if why == "no such library" else "json"
+    # As an umask of 077 leaves it. Whoever is not root is its owner here, and may use it.
+    user = "nobody" if why == "modes" else ""
+    found = inspect.gather(str(tmp_path), expects=[str(stamp)], imports={str(python): library}, user=user)
+    broken = why != "modes" or os.geteuid() == 0
+    assert (found.broken, found.installed) == ([str(environment)] if broken else [], not broken)
+    if why == "modes":
+        shutil.rmtree(environment)
+
+
+def test_an_environment_that_works_or_is_still_to_be_made_is_not_broken(tmp_path: Path) -> None:
+    imports = {sys.executable: "json", str(tmp_path / "environment" / "bin" / "python"): "json"}
+    assert inspect.gather(str(tmp_path), imports=imports).broken == []

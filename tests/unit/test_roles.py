@@ -20,6 +20,8 @@ TARGET = [
     "version",
     "data_dir",
     "system_user",
+    "system_user_existing",
+    "data_existing",
     "remove_data",
     "cluster",
     "image",
@@ -142,3 +144,39 @@ def strings(value: Any) -> list[str]:
     if isinstance(value, list):
         return [text for one in value for text in strings(one)]
     return [value] if isinstance(value, str) else []
+
+
+def tasks_of(value: Any) -> list[dict[str, Any]]:
+    """Every task of a file, also of its blocks."""
+    found = []
+    for task in value or []:
+        found.append(task)
+        for part in ("block", "rescue", "always"):
+            found += tasks_of(task.get(part))
+    return found
+
+
+def test_what_is_written_to_a_host_has_its_mode_stated_and_an_owner_is_given_to_files_only(role: Path) -> None:
+    """The umask of the host decides nothing, and no folder below a user's is given away through a link."""
+    others = ("compose", "kubernetes")
+    for path in sorted((role / "tasks").rglob("*.yml")):
+        for task in () if path.parent.name in others or role.name.startswith(others) else tasks_of(load(path)):
+            where = f"{path.relative_to(ROOT)}: {task.get('name')}"
+            for module in ("copy", "template"):
+                if written := task.get(f"ansible.builtin.{module}"):
+                    assert written.get("mode", "preserve") != "preserve", where
+            folder = task.get("ansible.builtin.file") or {}
+            if folder.get("state") == "directory":
+                assert "mode" in folder, where
+                assert "owner" not in folder or (folder["owner"] == "root" and folder.get("follow") is False), where
+
+
+def test_one_task_writes_what_the_server_is_started_with() -> None:
+    writers = [
+        f"{path.name}: {task['name']}"
+        for path in sorted((ROOT / "roles/mlflow_server/tasks").rglob("*.yml"))
+        for task in tasks_of(load(path))
+        for module in ("copy", "template", "file")
+        if "_mlflow_server_launch_file" in str((task.get(f"ansible.builtin.{module}") or {}).get("dest"))
+    ]
+    assert writers == ["launch.yml: Write what the server is started with"]

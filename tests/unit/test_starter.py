@@ -74,6 +74,20 @@ def test_it_becomes_the_server_in_a_group_of_its_own(start: Callable[..., Starte
     assert seen["group"] != os.getpgrp()
 
 
+def test_its_group_is_noted_where_the_servers_user_may_write(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    code = "import os, time; print(os.getpgrp(), flush=True); time.sleep(300)"
+    launch = {"env": {}, "secrets": {}, "argv": [sys.executable, "-c", code]}
+    (tmp_path / "launch.json").write_text(json.dumps(launch))
+    command = [sys.executable, starter.__file__, str(tmp_path / "launch.json"), str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        group = process.stdout.readline().strip()
+        os.killpg(process.pid, signal.SIGKILL)
+    assert (tmp_path / "run" / "launch.group").read_text() == group == str(process.pid)
+    assert not (tmp_path / "launch.group").exists()
+
+
 def test_secrets_come_from_their_files_and_random_ones_differ_each_time(
     start: Callable[..., Started], tmp_path: Path
 ) -> None:

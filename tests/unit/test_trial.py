@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, ServerError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import ServerError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import trial
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.health import Wanted
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import starter
-from intents import AUTH, computed, option
+from intents import computed, option
 from processes import has_ended, until
 
 STARTER = str(Path(starter.__file__))
@@ -53,9 +53,3 @@ def test_a_server_that_never_answers_is_ended_with_all_that_it_started(tmp_path:
         trial.run(launch_of(code), STARTER, SERVER, Wanted("live"), seconds=2)
     # What was killed needs a processor once more to end, and the machine may be busy.
     until(lambda: has_ended(int(child.read_text())), "what the server had started was left behind", seconds=10)
-
-
-def test_a_user_who_does_not_exist_is_named() -> None:
-    started = computed(auth=AUTH).as_dict()
-    with pytest.raises(BadInput, match="no user nobody-of-that-name"):
-        trial.run(started, STARTER, SERVER, Wanted("live"), user="nobody-of-that-name")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -30,6 +31,9 @@ class Deployment:
         self.home = self.data / "server"
         self.home.mkdir()
         (self.home / "tools").symlink_to(environments.tools)
+        # As the role would have noted it.
+        made = {str(self.data): "made", str(self.home): "made"}
+        (self.data / ".mlops-mlflow.json").write_text(json.dumps({"folders": made}))
         self.interpreter = getattr(environments, flavor) / "bin" / "python"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -64,7 +68,7 @@ class Deployment:
     @property
     def group(self) -> int:
         """Process group of the running server, which is the process that supervisor watches."""
-        return int((self.home / "launch.group").read_text())
+        return int((self.home / "run" / "launch.group").read_text())
 
     def server(self, **credentials: Any) -> Server:
         return Server(self.url, timeout=20.0, **credentials)
@@ -86,7 +90,7 @@ class Deployment:
 
     def remove(self) -> None:
         """Without the playbook, because it must also work after the playbook failed."""
-        for file, send in (("supervisord.pid", os.kill), ("launch.group", os.killpg)):
+        for file, send in (("supervisord.pid", os.kill), ("run/launch.group", os.killpg)):
             try:
                 number = int((self.home / file).read_text())
                 send(number, signal.SIGKILL)

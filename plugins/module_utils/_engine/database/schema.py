@@ -508,12 +508,8 @@ def _migrating(uri: str, password: str | None) -> Iterator[None]:
     """Hold the one lock of all schema changes. SQLite: its own locking serves, because one host uses one file."""
     database = DatabaseUri.parse(uri)
     if database.path is not None:
-        folder = Path(database.path).parent
-        folder.mkdir(parents=True, exist_ok=True)
+        Path(database.path).parent.mkdir(parents=True, exist_ok=True)
         yield
-        # Ansible may be root where the server is not: the file belongs to whom its folder belongs.
-        if os.geteuid() == 0 and os.path.exists(database.path):
-            os.chown(database.path, folder.stat().st_uid, folder.stat().st_gid)
         return
     with _postgresql(database, password) as connection:
         cursor = connection.cursor()

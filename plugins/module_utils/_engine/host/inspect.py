@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import socket
@@ -27,6 +26,7 @@ class State:
 
     C(port) is C(free), C(ours) or C(taken); C(program) is supervisor's or systemd's word for the server's state,
     C(absent) where nothing supervises it; C(unwritable) and C(out_of_reach) map what cannot be used to the reason;
+    C(broken) are environments that are there and cannot be used by the server's user;
     C(deployed) is the version of MLflow that the launch file starts, C(interpreter) what it is started with; both empty
     where there is none.
     """
@@ -43,7 +43,7 @@ class State:
     unwritable: dict[str, str] = field(default_factory=dict)
     # Not "unreachable": Ansible takes a result with that key for a host that is.
     out_of_reach: dict[str, str] = field(default_factory=dict)
-    checksums: dict[str, str] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
     socket_too_long: bool = False
     deployed: str = ""
     interpreter: str = ""
@@ -60,7 +60,8 @@ def gather(
     expects: list[str] | None = None,
     directories: list[str] | None = None,
     endpoints: list[str] | None = None,
-    checksums: list[str] | None = None,
+    imports: dict[str, str] | None = None,
+    user: str = "",
     supervision: str = "auto",
 ) -> State:
     """Look at one deployment.
@@ -69,18 +70,20 @@ def gather(
     :param expects: files that must all be there for C(installed).
     :param directories: folders that must be writable, or creatable.
     :param endpoints: HOST:PORT of services that the server will need.
-    :param checksums: files whose SHA-256 is wanted.
+    :param imports: interpreters of environments, each with a library that it must be able to import.
+    :param user: who runs the server, where it is not the user who looks. Only its own attempt shows what it may run.
     :param supervision: C(systemd), C(supervisor), or C(auto) to take what the host runs.
     """
     folder = Path(directory)
     program, pid, use_systemd = supervised(directory, name, supervision)
     log = folder / "server.log"
     interpreter = interpreter_of(directory)
+    broken = [python for python, library in (imports or {}).items() if _is_broken(python, library, user)]
     return State(
         python="{}.{}.{}".format(*sys.version_info[:3]),
         python_supported=SUPPORTED_PYTHON[0] <= sys.version_info[:2] <= SUPPORTED_PYTHON[1],
         systemd=_has_systemd(),
-        installed=bool(expects) and all(os.path.exists(path) for path in expects or []),
+        installed=bool(expects) and not broken and all(os.path.exists(path) for path in expects or []),
         port=_port(folder, host, port, running=program in ("RUNNING", "STARTING", "active", "activating")),
         program=program,
         supervised=program not in ("absent", "unreachable"),
@@ -88,7 +91,7 @@ def gather(
         log=str(log) if log.exists() and not use_systemd else None,
         unwritable={path: reason for path in directories or [] if (reason := _unwritable(path))},
         out_of_reach={place: reason for place in endpoints or [] if (reason := _out_of_reach(place))},
-        checksums={path: _sha256(path) for path in checksums or []},
+        broken=[str(Path(python).parents[1]) for python in broken],
         socket_too_long=len(str(folder / "supervisor.sock")) > _SOCKET_LIMIT,
         deployed=_deployed(interpreter),
         interpreter=interpreter,
@@ -197,12 +200,26 @@ def _out_of_reach(endpoint: str) -> str | None:
     return None
 
 
-def _sha256(path: str) -> str:
-    """Empty for a file that cannot be read."""
+def _is_broken(python: str, library: str, user: str) -> bool:
+    """Whether an environment is there, but of no use to the user: its modes, a Python that is gone, half installed."""
+    import pwd
+
+    if not os.path.lexists(Path(python).parents[1]):
+        return False
+    identity: dict[str, Any] = {}
+    if user and os.geteuid() == 0:
+        try:
+            account = pwd.getpwnam(user)
+        except KeyError:
+            return False  # nobody has tried it yet
+        identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        tried = subprocess.run(
+            [python, "-I", "-c", f"import {library}"], capture_output=True, check=False, cwd="/", env={}, **identity
+        )
     except OSError:
-        return ""
+        return True
+    return tried.returncode != 0
 
 
 def _user() -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -22,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadInput, ServerError
+from ..errors import ServerError
 from ..http import Server
 from . import health, smoke
 
@@ -38,22 +37,19 @@ def run(
     wanted: health.Wanted,
     *,
     seconds: float = 120.0,
-    user: str | None = None,
     smoke_test: bool = True,
 ) -> dict[str, Any]:
     """Start it, climb the ladder of health, do a smoke run, end it: what the module C(mlflow_trial) returns.
 
     :param launch: as of a launch file. Its job runner is not started.
     :param server: how it is asked; the address is the trial's own.
-    :param user: who runs it, where we are root and it should not.
     :raises ServerError: it did not become healthy, or the smoke run failed; the end of its log is in the message.
     """
-    account = _account(user) if user else None
     port = _free_port()
     scheme, path = server.url.partition("://")[0], "/".join(server.url.split("/")[3:])
     asked = replace(server, url=f"{scheme}://{_ADDRESS}:{port}/{path}".rstrip("/"))
     began = time.monotonic()
-    with _folder(account) as folder, _started(moved(launch, port), starter, folder, account) as process:
+    with _folder() as folder, _started(moved(launch, port), starter, folder) as process:
         try:
             report = health.wait(asked, wanted, seconds, 0.2, ended=lambda: process.poll() is not None)
             if not report.healthy:
@@ -75,32 +71,19 @@ def moved(launch: Mapping[str, Any], port: int) -> dict[str, Any]:
     return {**launch, "argv": argv, "jobs": None}
 
 
-def _account(user: str) -> pwd.struct_passwd:
-    try:
-        return pwd.getpwnam(user)
-    except KeyError:
-        raise BadInput(f"There is no user {user}, who is to run the server.") from None
-
-
 @contextlib.contextmanager
-def _folder(account: pwd.struct_passwd | None) -> Iterator[Path]:
+def _folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="mlops-trial-"))
     try:
-        if account:
-            os.chown(folder, account.pw_uid, account.pw_gid)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _started(
-    launch: Mapping[str, Any], starter: str, folder: Path, account: pwd.struct_passwd | None
-) -> Iterator[subprocess.Popen[bytes]]:
+def _started(launch: Mapping[str, Any], starter: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     file = folder / "launch.json"
     file.write_text(json.dumps(launch))
-    file.chmod(0o644)  # the folder is closed to others, and no secret is in it
-    identity: dict[str, Any] = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [launch["argv"][0], starter, str(file)],
@@ -109,7 +92,6 @@ def _started(
             stderr=subprocess.STDOUT,
             cwd=folder,
             start_new_session=True,
-            **identity,
         )
     try:
         yield process

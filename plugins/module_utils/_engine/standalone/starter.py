@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Starter: becomes the MLflow server that a launch file describes.
 
-Supervisor, systemd and containers all run C(starter.py LAUNCH.json). It ends what an earlier start left behind,
-reads the secrets, starts the job runner where there is one, and replaces itself with the server, so that the
-supervisor watches the server itself. It is copied to hosts as one file: standard library only, no import of the
-engine.
+Supervisor, systemd and containers all run C(starter.py LAUNCH.json [FOLDER]). It ends what an earlier start left
+behind, reads the secrets, starts the job runner where there is one, and replaces itself with the server, so that the
+supervisor watches the server itself. The process group is noted in FOLDER, which the server's user may write, or
+beside the launch. It is copied to hosts as one file: standard library only, no import of the engine.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from typing import Any, NoReturn
 _GRACE_SECONDS = 5.0
 
 
-def start(launch_file: Path) -> NoReturn:
+def start(launch_file: Path, folder: Path | None = None) -> NoReturn:
     """Replace this process with the server.
 
     :raises SystemExit: a secret cannot be read, or the port belongs to somebody else; the message says which.
     """
     launch = json.loads(launch_file.read_text())
-    group_file = launch_file.with_suffix(".group")
+    group_file = (folder or launch_file.parent) / "launch.group"
     _end_previous(group_file, launch["argv"][0])
     _refuse_taken_port(launch["argv"])
     # Only what launch says: a MLFLOW_TRACKING_URI of the person who deployed would send the server to itself.
@@ -40,7 +40,7 @@ def start(launch_file: Path) -> NoReturn:
     # A group of our own, so that everything the server starts can be found and ended together.
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
-    if os.access(launch_file.parent, os.W_OK):  # in a container nothing outlives the first process
+    if os.access(group_file.parent, os.W_OK):  # in a container nothing outlives the first process
         group_file.write_text(str(os.getpgrp()))
     if jobs := launch.get("jobs"):
         os.makedirs(env["_MLFLOW_HUEY_STORAGE_PATH"], mode=0o700, exist_ok=True)
@@ -133,6 +133,6 @@ def _empty(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        raise SystemExit("usage: starter.py LAUNCH.json")
-    start(Path(sys.argv[1]))
+    if len(sys.argv) not in (2, 3):
+        raise SystemExit("usage: starter.py LAUNCH.json [FOLDER]")
+    start(*map(Path, sys.argv[1:]))
