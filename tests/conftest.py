@@ -9,6 +9,10 @@ import pytest
 from support.environments import Environments
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write tests/unit/golden anew instead of comparing")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "soak" in (config.getoption("markexpr") or ""):
         return
