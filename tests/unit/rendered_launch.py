@@ -79,9 +79,9 @@ def render(folder: Path) -> None:
     hosts = {}
     for platform, (target, files) in PLATFORMS.items():
         shipped = yaml.safe_load((REPOSITORY / "inventories" / target / "group_vars/mlflow.yml").read_text())
-        own = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "files": files}
+        own: dict[str, Any] = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         # Enough for the profile full, which opens most.
-        own |= {"mlflow_database_max_connections": 1200}
+        own |= {"mlflow_database_max_connections": 1200, "files": files}
         hosts[platform] = shipped | own
     (folder / "hosts.json").write_text(json.dumps({"mlflow": {"hosts": hosts}}))
     (folder / "play.yml").write_text(json.dumps([play]))
