@@ -23,6 +23,8 @@ _VICTIM = """
 import os, signal, sys
 sys.path[:0] = [{dev!r}, {tests!r}]
 from snapshots import Small
+
+pytestmark = pytest.mark.heart
 small = Small.__new__(Small)
 small.at(__import__("pathlib").Path({home!r}))
 CHANGES = {{"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "sqlite3.connect"}}

@@ -14,6 +14,8 @@ QUESTION = """
 import sys
 from mlflow.store.artifact import artifact_repo as base
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+pytestmark = pytest.mark.heart
 store = get_artifact_repository(sys.argv[1])
 print(sorted(name for name in vars(base) if name.endswith("Mixin") and isinstance(store, getattr(base, name))))
 """

@@ -32,6 +32,8 @@ QUESTIONS = """
 import importlib, json, os, sys, mlflow
 from alembic.script import ScriptDirectory
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema
+
+pytestmark = pytest.mark.heart
 home = os.path.dirname(mlflow.__file__)
 print(json.dumps({
     "version": mlflow.__version__,
