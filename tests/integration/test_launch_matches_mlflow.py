@@ -15,6 +15,8 @@ from intents import AUTH, POSTGRESQL, computed
 from support.environments import Environments, pinned_version
 from support.playbooks import REPOSITORY
 
+pytestmark = pytest.mark.heart
+
 # Not MLflow's: what libpq and the Prometheus client read.
 OTHERS = {"MLOPS_MLFLOW_PROXIED", "PGPASSWORD", "prometheus_multiproc_dir"}
 
@@ -32,8 +34,6 @@ QUESTIONS = """
 import importlib, json, os, sys, mlflow
 from alembic.script import ScriptDirectory
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema
-
-pytestmark = pytest.mark.heart
 home = os.path.dirname(mlflow.__file__)
 print(json.dumps({
     "version": mlflow.__version__,

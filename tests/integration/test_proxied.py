@@ -9,13 +9,13 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import artifact_proxy
 from support.environments import Environments
 
+pytestmark = pytest.mark.heart
+
 # What the server asks its store before it tells clients to transfer artifacts themselves.
 QUESTION = """
 import sys
 from mlflow.store.artifact import artifact_repo as base
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-pytestmark = pytest.mark.heart
 store = get_artifact_repository(sys.argv[1])
 print(sorted(name for name in vars(base) if name.endswith("Mixin") and isinstance(store, getattr(base, name))))
 """

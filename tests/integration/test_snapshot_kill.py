@@ -15,6 +15,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import manifest, verify
 from snapshots import Small
 
+pytestmark = pytest.mark.heart
+
 POINTS = 24
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -23,8 +25,6 @@ _VICTIM = """
 import os, signal, sys
 sys.path[:0] = [{dev!r}, {tests!r}]
 from snapshots import Small
-
-pytestmark = pytest.mark.heart
 small = Small.__new__(Small)
 small.at(__import__("pathlib").Path({home!r}))
 CHANGES = {{"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "sqlite3.connect"}}
