@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
