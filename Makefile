@@ -7,7 +7,7 @@ RUN := . $(VENV)/bin/activate &&
 VARS ?=
 EXTRA := $(foreach var,$(VARS),-e '$(var)')
 
-.PHONY: help deploy destroy health status test test-host test-cluster test-compose test-walk soak lint lock bench bench-backup bench-cluster clean cluster-up cluster-down
+.PHONY: help deploy destroy health status check test test-all test-host test-cluster test-compose test-walk soak lint lock bench bench-backup bench-cluster clean cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -24,17 +24,23 @@ health: $(VENV)/run ## check the server in depth
 status: $(VENV)/run ## what runs, where, and what it holds
 	@$(RUN) ansible-playbook -i $(INVENTORY) playbooks/status.yml $(EXTRA)
 
-test: $(VENV)/dev ## every check that needs neither root nor Docker nor Kubernetes
+check: $(VENV)/dev ## while you work (2 min): ruff, mypy, lint of the YAML that changed, unit tests
+	@$(RUN) tests/run lint_changed unit
+
+test: $(VENV)/dev ## every check that needs neither root nor Docker nor Kubernetes, of the integration tests the heart (10 min)
 	@$(RUN) tests/run
 
+test-all: $(VENV)/dev ## the same with all of the integration tests; ended and started again, it goes on (half an hour)
+	@$(RUN) tests/run lint unit docs sanity build reuse molecule upgrade integration
+
 test-host: $(VENV)/dev ## a host of its own over SSH, killed and rebooted (Linux, root, systemd-nspawn)
-	@$(RUN) tests/run host
+	@$(RUN) tests/run host_scenario
 
 test-cluster: $(VENV)/dev ## the target kubernetes on a real Kubernetes (Linux, root, Go; the first time 15 min more)
-	@$(RUN) tests/run cluster
+	@$(RUN) tests/run kubernetes_scenario cluster
 
 test-compose: $(VENV)/dev ## the compose targets on a real Docker Engine (Linux, root, Go; the first time 5 min more)
-	@$(RUN) tests/run walk compose
+	@$(RUN) tests/run compose_scenario compose_zones_scenario compose
 
 test-walk: $(VENV)/dev ## of these only the walk over local, compose_single_az and compose_multi_az: build/walk/walk.html
 	@$(RUN) tests/run walk
@@ -48,8 +54,8 @@ cluster-up: ## a real Kubernetes for tests, built from Go modules (Linux, root, 
 cluster-down: ## end it and take away everything it made
 	@python3 tests/cluster/cluster.py down
 
-lint: $(VENV)/dev ## the checks that take seconds
-	@$(RUN) tests/run lint unit
+lint: $(VENV)/dev ## ruff, mypy, yamllint, ansible-lint of everything
+	@$(RUN) tests/run lint
 
 bench: $(VENV)/dev ## measure the profiles beside plain `mlflow server`
 	@$(RUN) python benchmarks/server.py

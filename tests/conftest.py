@@ -1,12 +1,24 @@
-"""What all tests share: the marker of the long variants, the end of the time they have, and the pinned MLflow."""
+"""What all tests share: the marker of the long variants, how a run that was ended goes on, and the pinned MLflow."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-import time
+import subprocess
 
 import pytest
 from support.environments import Environments
+from support.playbooks import REPOSITORY
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write tests/unit/golden anew instead of comparing")
+    parser.addoption("--resume", action="store_true", help="leave out what passed since a file was last changed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("resume"):
+        config.pluginmanager.register(Resumed(), "resumed")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -18,12 +30,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(not_asked)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup() -> None:
-    """CI ends at a fixed time: what would begin after TESTS_UNTIL (seconds since 1970) is named as not run."""
-    until = os.environ.get("TESTS_UNTIL")
-    if until and time.time() > float(until):
-        pytest.skip("NOT RUN: the time of the tests is over")
+class Resumed:
+    """Writes down what passed, and leaves it out when the same tests are run again with the same files."""
+
+    def __init__(self) -> None:
+        listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        names = subprocess.run(listed, cwd=REPOSITORY, capture_output=True, check=True).stdout.split(b"\0")
+        state = hashlib.sha256()
+        for file in (REPOSITORY / os.fsdecode(name) for name in sorted(names) if name):
+            state.update(file.read_bytes() if file.is_file() and not file.is_symlink() else b"")
+        self.file = REPOSITORY / "build" / "passed" / state.hexdigest()[:16]
+
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        passed = set(self.file.read_text().splitlines()) if self.file.exists() else set()
+        left_out = [item for item in items if item.nodeid in passed]
+        if left_out:
+            items[:] = [item for item in items if item.nodeid not in passed]
+            config.hook.pytest_deselected(items=left_out)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        # Each process of xdist reports to the one that started it, which writes.
+        if report.when == "call" and report.passed and "PYTEST_XDIST_WORKER" not in os.environ:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with self.file.open("a") as file:
+                file.write(report.nodeid + "\n")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.cluster
 
 @pytest.fixture(scope="module")
 def deployments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, rendered.Deployment]:
-    return rendered.render(tmp_path_factory.mktemp("rendered"))
+    folder = tmp_path_factory.mktemp("rendered")
+    rendered.render(folder)
+    return rendered.read(folder)
 
 
 @pytest.fixture(scope="module")

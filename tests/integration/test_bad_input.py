@@ -15,6 +15,8 @@ from support.deployments import Deployment
 from support.playbooks import REPOSITORY, PlayResult, run_playbook
 from support.ports import free_port
 
+pytestmark = pytest.mark.heart
+
 PASSWORD = "s3cr3t-p4ssword"
 POSTGRESQL: dict[str, Any] = {"mlflow_database_type": "external_postgresql"}
 

@@ -17,6 +17,8 @@ from support.ports import listeners
 from support.postgresql import OWNER_PASSWORD, SERVER_PASSWORD
 from support.servers import API
 
+pytestmark = pytest.mark.heart
+
 SECRETS = (ADMIN_PASSWORD, OWNER_PASSWORD, SERVER_PASSWORD)
 SEARCH = {"max_results": 1}
 

@@ -8,6 +8,8 @@ import pytest
 from support.deployments import Deployment
 from support.ports import listeners
 
+pytestmark = pytest.mark.heart
+
 
 @pytest.fixture
 def artifacts_replaced_by_a_file(laptop: Deployment) -> Iterator[None]:

@@ -14,6 +14,8 @@ from support.playbooks import run_module
 from support.postgresql import PostgreSQL
 from support.servers import PATIENCE, RunningServer
 
+pytestmark = pytest.mark.heart
+
 
 @pytest.fixture(autouse=True)
 def healthy_before_and_after(light_server: RunningServer) -> Iterator[None]:

@@ -145,6 +145,7 @@ def full(environments: Environments, databases: Databases, postgresql: PostgreSQ
         deployment.remove()
 
 
+@pytest.mark.heart
 def test_light_survives_the_kill_of_its_process(laptop: Deployment, record_property: Any) -> None:
     assert listeners(laptop.port) == {laptop.group}, "light is one process"
     before = laptop.group

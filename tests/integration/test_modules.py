@@ -13,6 +13,8 @@ from support.ports import free_port
 from support.postgresql import PostgreSQL
 from support.servers import API, RunningServer, create_run
 
+pytestmark = pytest.mark.heart
+
 READY = ["process", "version", "capabilities", "database_read"]
 DEEP = [*READY, "database_write", "artifacts"]
 

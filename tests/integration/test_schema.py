@@ -122,6 +122,7 @@ def refusals(databases: Databases, postgresql: PostgreSQL) -> PlayResult:
     return run
 
 
+@pytest.mark.heart
 @pytest.mark.parametrize(
     ("case", "words"),
     [

@@ -15,6 +15,7 @@ from support.playbooks import REPOSITORY, run_playbook
 
 Object = dict[str, Any]
 COMPONENT = "app.kubernetes.io/component"
+SUMMARIES = "summaries.json"
 
 # Secrets that a deployment finds or generates: none is rendered. (Secret, key)
 OF_DATABASE = {("mlflow-database", "password"), ("mlflow-database", "owner-password")}
@@ -240,7 +241,7 @@ class Deployment:
         return int(workload["spec"]["replicas"])
 
 
-def render(folder: Path) -> dict[str, Deployment]:
+def render(folder: Path) -> None:
     """Render every case, all in one run of Ansible beside the shipped inventory."""
     hosts = {
         name: {
@@ -259,6 +260,12 @@ def render(folder: Path) -> dict[str, Deployment]:
     run = run_playbook(REPOSITORY / "playbooks/kubernetes.yml", inventory)
     assert run.code == 0, f"rendering failed: {run.message or run.output[-3000:]}"
     summaries = [str(result.get("msg", "")) for name, result in run.results if name.startswith("Say where MLflow is")]
+    (folder / SUMMARIES).write_text(json.dumps(summaries))
+
+
+def read(folder: Path) -> dict[str, Deployment]:
+    """What C(render) wrote there."""
+    summaries = json.loads((folder / SUMMARIES).read_text())
     return {
         name: Deployment(
             name,

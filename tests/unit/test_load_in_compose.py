@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import distributed
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.compose import InCompose
 from load_results import entry, raw
-from support.playbooks import REPOSITORY, PlayResult, run_play
+from support.playbooks import REPOSITORY, run_playbook
 
 RUN = "mlops-load-abc123"
 URL = "http://mlflow-front:5000"
@@ -89,8 +90,21 @@ def test_a_containers_streams_are_read_as_one(monkeypatch: pytest.MonkeyPatch, t
     assert inspect.log("any") == ["said", "complained", "said again"]
 
 
-def rendered(**wishes: Any) -> PlayResult:
-    """What the role would start, beside a deployment with users and two zones."""
+OTHERS: dict[str, tuple[dict[str, Any], str, bool]] = {
+    "front": ({"mlflow_server_replicas": 2}, "http://mlflow-front:5000", False),
+    "one server": ({"mlflow_server_replicas": 1, "mlflow_zones": {}}, "http://mlflow-server-1:5000", False),
+    "HTTPS": (
+        {"mlflow_server_tls_certificate": "/c", "mlflow_server_tls_key": "/k", "mlflow_server_static_prefix": "/m"},
+        "https://mlflow-front:5000/m",
+        False,
+    ),
+    "another way": ({"locust_url": "https://mlflow.example.com"}, "https://mlflow.example.com", True),
+}
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Project and target that the role would start, beside deployments with users and two zones."""
     roles = [
         {"ansible.builtin.include_role": {"name": f"mlops.mlflow.{role}", "tasks_from": "connection", "public": True}}
         for role in ("mlflow_database", "mlflow_artifact_store", "mlflow_server", "locust")
@@ -98,8 +112,13 @@ def rendered(**wishes: Any) -> PlayResult:
     # Outside the role its templates are not found by their names.
     template = f"lookup('ansible.builtin.template', '{REPOSITORY}/roles/locust/templates/compose.yaml.j2')"
     compose = f"{{{{ {template} | mlops.mlflow.compose(_locust_compose_common) }}}}"
-    show = {"name": "Show", "ansible.builtin.debug": {"msg": [compose, "{{ _locust_plan.plan }}"]}}
+    show = {
+        "name": "Show",
+        "ansible.builtin.debug": {"msg": ["{{ inventory_hostname }}", compose, "{{ _locust_plan.plan }}"]},
+    }
     deployed = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
         "mlflow_platform": "compose",
         "mlflow_data_dir": "/data",
         "mlflow_image": "any",
@@ -109,17 +128,23 @@ def rendered(**wishes: Any) -> PlayResult:
         "mlflow_zones": {"a": "", "b": ""},
         "mlflow_load_test_allowed": True,
     }
-    return run_play([*roles, show], variables=deployed | wishes).succeeded()
+    hosts = {"workers": deployed | {"locust_workers": "3"}}
+    hosts |= {name: deployed | wishes for name, (wishes, _url, _validated) in OTHERS.items()}
+    folder = tmp_path_factory.mktemp("load")
+    (folder / "play.yml").write_text(json.dumps([{"hosts": "mlflow", "gather_facts": False, "tasks": [*roles, show]}]))
+    (folder / "hosts.json").write_text(json.dumps({"mlflow": {"hosts": hosts}}))
+    run = run_playbook(folder / "play.yml", folder / "hosts.json").succeeded()
+    found = {}
+    for host, project, plan in (result["msg"] for name, result in run.results if name == "Show"):
+        (target,) = (json.loads(plan) if isinstance(plan, str) else plan)["targets"]
+        found[host] = yaml.safe_load(project), target
+    return found
 
 
-def project_and_target(**wishes: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    project, plan = rendered(**wishes).of("Show")["msg"]
-    (target,) = (json.loads(plan) if isinstance(plan, str) else plan)["targets"]
-    return yaml.safe_load(project), target
-
-
-def test_master_and_workers_are_a_project_of_their_own_without_rights_and_secrets() -> None:
-    project, target = project_and_target(locust_workers="3")
+def test_master_and_workers_are_a_project_of_their_own_without_rights_and_secrets(
+    started: dict[str, tuple[dict[str, Any], dict[str, Any]]],
+) -> None:
+    project, target = started["workers"]
     assert project["name"] == "mlflow-load" and list(project["networks"]) == ["mlflow-a", "mlflow-b"]
     services = project["services"]
     assert list(services) == ["load-master", "load-worker-1", "load-worker-2", "load-worker-3"]
@@ -134,22 +159,9 @@ def test_master_and_workers_are_a_project_of_their_own_without_rights_and_secret
     assert target["password_file"] == "/run/secrets/MLFLOW_TRACKING_PASSWORD"
 
 
-@pytest.mark.parametrize(
-    ("wishes", "url", "validated"),
-    [
-        ({"mlflow_server_replicas": 2}, "http://mlflow-front:5000", False),
-        ({"mlflow_server_replicas": 1, "mlflow_zones": {}}, "http://mlflow-server-1:5000", False),
-        (
-            {"mlflow_server_tls_certificate": "/c", "mlflow_server_tls_key": "/k", "mlflow_server_static_prefix": "/m"},
-            "https://mlflow-front:5000/m",
-            False,
-        ),
-        ({"locust_url": "https://mlflow.example.com"}, "https://mlflow.example.com", True),
-    ],
-    ids=["front", "one server", "HTTPS", "another way"],
-)
+@pytest.mark.parametrize("name", OTHERS)
 def test_the_server_is_loaded_through_the_front_where_there_is_one(
-    wishes: dict[str, Any], url: str, validated: bool
+    name: str, started: dict[str, tuple[dict[str, Any], dict[str, Any]]]
 ) -> None:
-    _project, target = project_and_target(**wishes)
-    assert (target["url"], target["validate_certs"]) == (url, validated)
+    _project, target = started[name]
+    assert (target["url"], target["validate_certs"]) == OTHERS[name][1:]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.requirements import quantity
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
-from rendered import CASES, COMPONENT, Deployment, Object, Pod, leaves, render, template_of
+from rendered import CASES, COMPONENT, Deployment, Object, Pod, leaves, template_of
 
 API_VERSIONS = {
     "Cluster": "postgresql.cnpg.io/v1",
@@ -39,11 +39,6 @@ API_VERSIONS = {
 MEASURED_MEMORY = {"light": 221, "throughput": 241, "full": 1563}
 DNS_LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|(ACCESS|API|PRIVATE)_KEY", re.IGNORECASE)
-
-
-@pytest.fixture(scope="session")
-def deployments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Deployment]:
-    return render(tmp_path_factory.mktemp("rendered"))
 
 
 @pytest.fixture(params=CASES)

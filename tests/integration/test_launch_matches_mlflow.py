@@ -15,6 +15,8 @@ from intents import AUTH, POSTGRESQL, computed
 from support.environments import Environments, pinned_version
 from support.playbooks import REPOSITORY
 
+pytestmark = pytest.mark.heart
+
 # Not MLflow's: what libpq and the Prometheus client read.
 OTHERS = {"MLOPS_MLFLOW_PROXIED", "PGPASSWORD", "prometheus_multiproc_dir"}
 

@@ -15,6 +15,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import manifest, verify
 from snapshots import Small
 
+pytestmark = pytest.mark.heart
+
 POINTS = 24
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
