@@ -34,7 +34,7 @@ from lib.servers import Databases, Server, ours
 from lib.table import Bar
 from lib.work import Work
 
-sys.path.insert(0, str(environment.ROOT / "tests" / "integration"))
+sys.path.insert(0, str(environment.ROOT / "tests"))
 from support.s3 import ACCESS_KEY, S3, SECRET_KEY
 
 _ALONE, _BACKED_UP = "left alone", "backed up"

@@ -6,9 +6,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from testcluster import build, lifecycle, preflight, processes, target_images
-from testcluster.shell import Failure, say, tail
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support.testbed import build, lifecycle, preflight, processes, target_images
+from support.testbed.shell import Failure, say, tail
 
 
 def main() -> int:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from k8s.client import RealClient
-from k8s.deployment import Deployment
-from k8s.kubectl import Kubectl
 from support.environments import Environments
+from support.kubernetes.client import RealClient
+from support.kubernetes.deployment import Deployment
+from support.kubernetes.kubectl import Kubectl
 
 MARKERS = {
     "cluster_itself": "starts, kills and ends the test cluster; needs root and minutes",

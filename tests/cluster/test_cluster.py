@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from testcluster import images, lifecycle, processes, settings
+from support.testbed import images, lifecycle, processes, settings
 
 pytestmark = pytest.mark.cluster_itself
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from k8s.deployment import Deployment
-from k8s.snapshots import WEIGHTS, ask, what_was_deleted_after_a_backup_is_there_again_after_the_restore
+from support.kubernetes.deployment import Deployment
+from support.kubernetes.snapshots import WEIGHTS, ask, what_was_deleted_after_a_backup_is_there_again_after_the_restore
 
 pytestmark = pytest.mark.cluster
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from k8s import roles
-from k8s.deployment import Deployment
-from k8s.kubectl import Kubectl
+from support.kubernetes import roles
+from support.kubernetes.deployment import Deployment
+from support.kubernetes.kubectl import Kubectl
 from support.ports import free_port
 
 pytestmark = pytest.mark.cluster

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from k8s import first_starts
-from k8s.amounts import amounts
-from k8s.deployment import Deployment
-from k8s.kubectl import restarts
+from support.kubernetes import first_starts
+from support.kubernetes.amounts import amounts
+from support.kubernetes.deployment import Deployment
+from support.kubernetes.kubectl import restarts
 
 pytestmark = pytest.mark.cluster
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from k8s.deployment import Deployment
-from k8s.kubectl import name
+from support.kubernetes.deployment import Deployment
+from support.kubernetes.kubectl import name
 
 pytestmark = pytest.mark.cluster
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from k8s.deployment import Deployment, changed_objects
-from k8s.kubectl import name
+from support.kubernetes.deployment import Deployment, changed_objects
+from support.kubernetes.kubectl import name
 
 pytestmark = pytest.mark.cluster
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import rendered
-from k8s import schemas
-from k8s.kubectl import Kubectl
+from support.kubernetes import schemas
+from support.kubernetes.kubectl import Kubectl
+from support.rendered import manifests as rendered
 
 pytestmark = pytest.mark.cluster
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from k8s import load, processes
-from k8s.client import RealClient
-from k8s.deployment import Deployment, changed_objects
-from k8s.kubectl import eventually, is_ready, name, restarts
+from support.kubernetes import load, processes
+from support.kubernetes.client import RealClient
+from support.kubernetes.deployment import Deployment, changed_objects
+from support.kubernetes.kubectl import eventually, is_ready, name, restarts
 
 pytestmark = pytest.mark.cluster
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from k8s import processes
-from k8s.amounts import amounts
-from k8s.client import RealClient
-from k8s.deployment import Deployment
-from k8s.kubectl import Kubectl, eventually, is_ready, name, restarts
-from k8s.load import Load, under_load
+from support.kubernetes import processes
+from support.kubernetes.amounts import amounts
+from support.kubernetes.client import RealClient
+from support.kubernetes.deployment import Deployment
+from support.kubernetes.kubectl import Kubectl, eventually, is_ready, name, restarts
+from support.kubernetes.load import Load, under_load
 
 pytestmark = pytest.mark.cluster
 

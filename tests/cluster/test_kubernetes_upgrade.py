@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from k8s.deployment import Deployment
-from k8s.upgrades import ASK_VERSION, OLD, says_what_it_will_do_goes_back_when_it_fails_and_then_succeeds
 from support.environments import pinned_version
+from support.kubernetes.deployment import Deployment
+from support.kubernetes.upgrades import ASK_VERSION, OLD, says_what_it_will_do_goes_back_when_it_fails_and_then_succeeds
 
 pytestmark = pytest.mark.cluster
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from k8s.deployment import Deployment
+from support.kubernetes.deployment import Deployment
 
 pytestmark = pytest.mark.cluster
 

@@ -13,14 +13,12 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-for folder in (HERE, HERE.parent / "cluster", HERE.parent / "integration"):
-    sys.path.append(str(folder))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from compose_target.deployment import Deployment  # noqa: E402
-from compose_target.engine import docker, inspect, is_healthy, kill_all  # noqa: E402
-from k8s import load  # noqa: E402
-from k8s.kubectl import eventually  # noqa: E402
+from support.compose.deployment import Deployment
+from support.compose.engine import docker, inspect, is_healthy, kill_all
+from support.kubernetes import load
+from support.kubernetes.kubectl import eventually
 
 NAME, IMAGE = "mlflow-nginx", "mlops-test.local/nginx:test"
 THREADS = 6

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from support.compose.deployment import Deployment
 from support.environments import Environments
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "cluster"))  # load, real client
-
-from compose_target.deployment import Deployment
-from k8s.client import RealClient
+from support.kubernetes.client import RealClient
 
 
 def pytest_configure(config: pytest.Config) -> None:

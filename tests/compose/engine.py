@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["MLOPS_TEST_BED"] = "compose"
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import programs
-from testcluster import images, leftovers, preflight, processes, settings, target_images
-from testcluster.processes import Process
-from testcluster.shell import Failure, run, say, wait_for
+from support.testbed import images, leftovers, preflight, processes, settings, target_images
+from support.testbed.processes import Process
+from support.testbed.shell import Failure, run, say, wait_for
 
 NAME = "dockerd"
 NETNS = "mlops-mlflow-compose"

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from testcluster import build, settings
-from testcluster.shell import Failure, run, run_long, say
+from support.testbed import build, settings
+from support.testbed.shell import Failure, run, run_long, say
 
 # Debian 13 has the version 2 as a package; the engine of Debian 12 works with it.
 COMPOSE_PACKAGE = "docker-compose"

@@ -6,9 +6,9 @@ import base64
 from collections.abc import Callable, Iterator
 
 import pytest
-from compose_target.deployment import Deployment
-from compose_target.engine import docker
-from k8s.snapshots import what_was_deleted_after_a_backup_is_there_again_after_the_restore
+from support.compose.deployment import Deployment
+from support.compose.engine import docker
+from support.kubernetes.snapshots import what_was_deleted_after_a_backup_is_there_again_after_the_restore
 
 pytestmark = pytest.mark.compose
 

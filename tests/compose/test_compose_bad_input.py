@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compose_target.deployment import Deployment
-from compose_target.engine import docker, everything
+from support.compose.deployment import Deployment
+from support.compose.engine import docker, everything
 
 pytestmark = pytest.mark.compose
 

@@ -7,10 +7,10 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from compose_target.deployment import Deployment
-from compose_target.engine import docker, everything
-from k8s.client import RealClient
-from k8s.kubectl import eventually
+from support.compose.deployment import Deployment
+from support.compose.engine import docker, everything
+from support.kubernetes.client import RealClient
+from support.kubernetes.kubectl import eventually
 
 pytestmark = pytest.mark.compose
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import ServerError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client, Server
-from compose_target.deployment import Deployment
-from k8s.client import RealClient
 from support.certificates import Authority
+from support.compose.deployment import Deployment
 from support.environments import pinned_version
+from support.kubernetes.client import RealClient
 
 pytestmark = pytest.mark.compose
 

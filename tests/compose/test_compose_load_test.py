@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from compose_target.deployment import Deployment
-from compose_target.engine import everything, inspect
-from k8s.kubectl import eventually
+from support.compose.deployment import Deployment
+from support.compose.engine import everything, inspect
+from support.kubernetes.kubectl import eventually
 
 pytestmark = pytest.mark.compose
 

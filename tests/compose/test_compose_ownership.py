@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from compose_target.deployment import Deployment
-from compose_target.engine import docker, everything, inspect
+from support.compose.deployment import Deployment
+from support.compose.engine import docker, everything, inspect
 
 pytestmark = pytest.mark.compose
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from compose_target.deployment import Deployment
-from compose_target.engine import docker, everything, inspect
-from k8s.client import RealClient
+from support.compose.deployment import Deployment
+from support.compose.engine import docker, everything, inspect
 from support.environments import pinned_version
+from support.kubernetes.client import RealClient
 
 pytestmark = pytest.mark.compose
 

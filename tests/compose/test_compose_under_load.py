@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
-from compose_target.deployment import Deployment
-from compose_target.engine import docker, inspect, is_healthy, kill_all
-from k8s.amounts import amounts
-from k8s.client import RealClient
-from k8s.kubectl import eventually
-from k8s.load import Failure, Load, under_load
+from support.compose.deployment import Deployment
+from support.compose.engine import docker, inspect, is_healthy, kill_all
+from support.kubernetes.amounts import amounts
+from support.kubernetes.client import RealClient
+from support.kubernetes.kubectl import eventually
+from support.kubernetes.load import Failure, Load, under_load
 
 pytestmark = pytest.mark.compose
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from compose_target.deployment import Deployment
-from compose_target.engine import docker
-from k8s.upgrades import ASK_VERSION, OLD, says_what_it_will_do_goes_back_when_it_fails_and_then_succeeds
+from support.compose.deployment import Deployment
+from support.compose.engine import docker
+from support.kubernetes.upgrades import ASK_VERSION, OLD, says_what_it_will_do_goes_back_when_it_fails_and_then_succeeds
 
 pytestmark = pytest.mark.compose
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import wheels
 import yaml
-from compose_target.deployment import SMALL, Deployment
-from compose_target.engine import everything
+from support.compose.deployment import SMALL, Deployment
+from support.compose.engine import everything
 from support.playbooks import REPOSITORY, PlayResult, run_playbook
 
 pytestmark = pytest.mark.compose

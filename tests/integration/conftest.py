@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from support.databases import Databases
-from support.deployments import Deployment
 from support.environments import Environments
+from support.host.deployment import Deployment
 from support.postgresql import PostgreSQL
 from support.servers import RunningServer
 

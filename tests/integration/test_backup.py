@@ -16,15 +16,15 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import ServerError
 from support.databases import ADMIN, ADMIN_PASSWORD, Databases
-from support.deployments import Deployment
 from support.environments import Environments
 from support.files import hashes, sqlite_rows
+from support.host.deployment import Deployment
 from support.playbooks import run_module
 from support.postgresql import OWNER, OWNER_PASSWORD, SERVER_PASSWORD, PostgreSQL
 from support.s3 import ACCESS_KEY, S3, SECRET_KEY, running
 from support.servers import API, create_run
 
-FILL = Path(__file__).parent / "support" / "fill.py"
+FILL = Path(__file__).parents[1] / "support" / "fill.py"
 # Experiments, runs, metrics of each run, bytes of the one big artifact.
 SMALL, WHOLE = (50, 60, 200, 20 << 20), (50, 5000, 100, 200 << 20)
 USER, USER_PASSWORD = "dana", "dana's % pässword"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.deployments import Deployment
+from support.host.deployment import Deployment
 from support.playbooks import REPOSITORY, PlayResult, run_playbook
 from support.ports import free_port
 

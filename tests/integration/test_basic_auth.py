@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import ServerError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health
 from support.databases import ADMIN, ADMIN_PASSWORD
-from support.deployments import Deployment
+from support.host.deployment import Deployment
 from support.ports import listeners
 from support.postgresql import OWNER_PASSWORD, SERVER_PASSWORD
 from support.servers import API

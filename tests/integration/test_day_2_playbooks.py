@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.deployments import Deployment
+from support.host.deployment import Deployment
 from support.ports import listeners
 
 pytestmark = pytest.mark.heart

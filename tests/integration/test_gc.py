@@ -15,9 +15,9 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
 from support.databases import ADMIN, ADMIN_PASSWORD, Databases
-from support.deployments import Deployment
 from support.environments import Environments
 from support.files import hashes, sqlite_rows
+from support.host.deployment import Deployment
 from support.playbooks import PlayResult, run_module
 from support.postgresql import OWNER_PASSWORD, SERVER_PASSWORD, PostgreSQL
 from support.s3 import ACCESS_KEY, S3, SECRET_KEY, running

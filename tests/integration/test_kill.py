@@ -16,8 +16,8 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import ServerError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client
 from support.databases import ADMIN, ADMIN_PASSWORD, Databases
-from support.deployments import Deployment
 from support.environments import Environments
+from support.host.deployment import Deployment
 from support.ports import listeners, working_in
 from support.postgresql import PostgreSQL
 from support.servers import API, PATIENCE, create_run, metric_history

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import launch
-from intents import AUTH, POSTGRESQL, computed
 from support.environments import Environments, pinned_version
+from support.intents import AUTH, POSTGRESQL, computed
 from support.playbooks import REPOSITORY
 
 pytestmark = pytest.mark.heart

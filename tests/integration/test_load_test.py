@@ -14,7 +14,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import r
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.plan import Target, Wanted
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.targets import clean_up
 from support import locust
-from support.deployments import Deployment
+from support.host.deployment import Deployment
 from support.playbooks import PlayResult, run_module, run_play
 from support.ports import free_port
 from support.postgresql import PostgreSQL

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import SchemaError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import manifest, verify
-from snapshots import Small
+from support.snapshots import Small
 
 pytestmark = pytest.mark.heart
 
@@ -24,7 +24,7 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 _VICTIM = """
 import os, signal, sys
 sys.path[:0] = [{dev!r}, {tests!r}]
-from snapshots import Small
+from support.snapshots import Small
 small = Small.__new__(Small)
 small.at(__import__("pathlib").Path({home!r}))
 CHANGES = {{"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "sqlite3.connect"}}
@@ -42,7 +42,7 @@ print(-left[0])
 
 def run(act: str, home: Path, point: int) -> subprocess.CompletedProcess[str]:
     script = _VICTIM.format(
-        dev=str(_REPOSITORY / ".dev"), tests=str(_REPOSITORY / "tests/unit"), home=str(home), point=point, act=act
+        dev=str(_REPOSITORY / ".dev"), tests=str(_REPOSITORY / "tests"), home=str(home), point=point, act=act
     )
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
 

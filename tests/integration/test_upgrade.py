@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import ServerError
 from support.databases import ADMIN_PASSWORD, Databases
-from support.deployments import Deployment
 from support.environments import Environments, pinned_version
+from support.host.deployment import Deployment
 from support.playbooks import PlayResult
 from support.postgresql import OWNER, OWNER_PASSWORD, SERVER, SERVER_PASSWORD, PostgreSQL
 from support.servers import API, create_run
 
-FILL = Path(__file__).parent / "support" / "fill.py"
+FILL = Path(__file__).parents[1] / "support" / "fill.py"
 SAME_SCHEMA = "3.17.1"
 USER, USER_PASSWORD = "dana", "dana's % pässword"
 SIZE = ("4", "30", "200", "1000000")  # experiments, runs, metrics of each, bytes of the big artifact

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import rendered as manifests
-import rendered_compose
-import rendered_launch
 from support.cache import alone
 from support.playbooks import REPOSITORY
+from support.rendered import compose as rendered_compose
+from support.rendered import launch as rendered_launch
+from support.rendered import manifests
 
 CACHE = REPOSITORY / ".cache" / "rendered"
 Once = Callable[[Callable[[Path], None]], Path]

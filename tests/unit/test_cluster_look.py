@@ -11,7 +11,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine import protoc
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import inspect, runner, secrets
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import Cluster, ClusterError
-from fake_cluster import (
+from support.fake_cluster import (
     NAMESPACE,
     Api,
     ApiException,

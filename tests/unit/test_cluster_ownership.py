@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import ownership
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import Cluster, ClusterError
-from fake_cluster import NAMESPACE, Api, ApiException, Object
+from support.fake_cluster import NAMESPACE, Api, ApiException, Object
 
 PLACES = {
     "ConfigMap": f"{NAMESPACE}/configmaps",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import client, pods, rollout
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import Cluster, ClusterError
-from fake_cluster import (
+from support.fake_cluster import (
     NAMESPACE,
     Api,
     Object,

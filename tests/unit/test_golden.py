@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import json
 import re
@@ -15,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import rendered_compose
-import rendered_launch
 import yaml
-from rendered import CASES, Deployment
-from rendered_compose import Rendered
+from support.documentation import documented
 from support.playbooks import REPOSITORY
+from support.rendered import compose as rendered_compose
+from support.rendered import launch as rendered_launch
+from support.rendered.compose import Rendered
+from support.rendered.manifests import CASES, Deployment
 
 GOLDEN = Path(__file__).parent / "golden"
 MODULES = sorted((REPOSITORY / "plugins" / "modules").glob("*.py"))
@@ -105,14 +105,7 @@ def test_compose_files(case: str, rendered: dict[str, Rendered], hold: Callable[
 
 
 def test_keys_that_modules_return(hold: Callable[[str, Any], None]) -> None:
-    hold("return_keys", {module.stem: _keys(_documentation(module, "RETURN")) for module in MODULES})
-
-
-def _documentation(module: Path, name: str) -> dict[str, Any]:
-    for node in ast.parse(module.read_text()).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
-            return dict(yaml.safe_load(ast.literal_eval(node.value)))
-    raise AssertionError(f"{module.name} documents no {name}")
+    hold("return_keys", {module.stem: _keys(documented(module)) for module in MODULES})
 
 
 def _keys(documented: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.health import Check, NotTried, Report, Wanted
-from loopback import Answer, Handler, serve, status
+from support.loopback import Answer, Handler, serve, status
 
 GOOD, BAD = Check("good", True, 0.1, "fine"), Check("bad", False, 0.2, "broken")
 

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import http
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, ServerError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client, Server
-from loopback import Handler, Loopback, answer_then_hang_up, hang_up, serve, status
+from support.loopback import Handler, Loopback, answer_then_hang_up, hang_up, serve, status
 
 
 @pytest.fixture(autouse=True)

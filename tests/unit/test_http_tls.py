@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, ServerError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client, Server
-from loopback import Loopback, serve
 from support.certificates import Authority
+from support.loopback import Loopback, serve
 
 
 @pytest.fixture(scope="module")

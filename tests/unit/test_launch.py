@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import launch
-from intents import AUTH, BUCKET, POSTGRESQL, SQLITE, computed, option
+from support.intents import AUTH, BUCKET, POSTGRESQL, SQLITE, computed, option
 
 
 def test_light_is_one_uvicorn_process_without_jobs() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import launch
-from intents import AUTH, POSTGRESQL, SQLITE, computed, pool
+from support.intents import AUTH, POSTGRESQL, SQLITE, computed, pool
 
 
 @pytest.mark.parametrize(("profile", "threads"), [("light", 40), ("throughput", 2), ("full", 40)])

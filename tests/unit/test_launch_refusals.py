@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
-from intents import AUTH, POSTGRESQL, computed
+from support.intents import AUTH, POSTGRESQL, computed
 
 CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"profile": "fast"}, ["mlflow_server_profile", "'fast'", "light, throughput, full"]),

@@ -12,8 +12,8 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import ClusterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import distributed, kubernetes
-from fake_cluster import NAMESPACE, Api, Executing, container, ended, job, pod
-from load_results import entry, raw
+from support.fake_cluster import NAMESPACE, Api, Executing, container, ended, job, pod
+from support.load_results import entry, raw
 
 RUN = "mlops-load-abc123"
 JOB = "/apis/batch/v1/namespaces/team-a/jobs/mlflow-load-abc123-master"

@@ -16,7 +16,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose impor
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import distributed
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.compose import InCompose
-from load_results import entry, raw
+from support.load_results import entry, raw
 from support.playbooks import REPOSITORY, run_playbook
 
 RUN = "mlops-load-abc123"

@@ -14,7 +14,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import S
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import charts, report, run
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.plan import Target, Wanted
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.targets import Cleaned
-from load_results import entry, raw
+from support.load_results import entry, raw
 
 HOSTILE = "<script>alert('\"&')</script>\x00\x1b[31m"
 VOID = {"meta", "line", "polyline", "polygon", "circle", "i", "br"}

@@ -10,7 +10,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import S
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import operations, outcome, run, verdict
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.plan import Target, Wanted
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.targets import Cleaned, clean_up
-from load_results import entry, moment, raw
+from support.load_results import entry, moment, raw
 
 TARGET = Target("one", Server("http://127.0.0.1:5000"), allowed=True)
 ELSEWHERE = Target("far", Server("http://mlflow.example.com:5000"), allowed=True)

@@ -17,8 +17,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine import operat
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError, NotDeployed
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.host.runner import HostRunner
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.progress import silent
-from loopback import serve, status
-from processes import has_ended, until
+from support.loopback import serve, status
+from support.processes import has_ended, until
 
 REPOSITORY = Path(__file__).parents[2]
 ENGINE = "from ansible_collections.mlops.mlflow.plugins.module_utils._engine.cli import main; raise SystemExit(main())"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from rendered_compose import CASES, NFS, TARGETS, Rendered
 from support.playbooks import REPOSITORY, run_play
+from support.rendered.compose import CASES, NFS, TARGETS, Rendered
 
 
 @pytest.fixture(params=CASES)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.requirements import quantity
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
-from rendered import CASES, COMPONENT, Deployment, Object, Pod, leaves, template_of
+from support.rendered.manifests import CASES, COMPONENT, Deployment, Object, Pod, leaves, template_of
 
 API_VERSIONS = {
     "Cluster": "postgresql.cnpg.io/v1",

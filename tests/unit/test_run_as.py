@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils import _module
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
-from processes import has_ended, until
+from support.processes import has_ended, until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can take another user's rights")
 USER = pwd.getpwnam("nobody")

@@ -30,7 +30,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot impo
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.cloud import Place, connect
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.folder import Folder
-from snapshots import NAMES, Small
+from support.snapshots import NAMES, Small
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cli, protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
-from snapshots import Small
+from support.documentation import RESERVED, documented
 from support.playbooks import REPOSITORY
-from test_modules_return import RESERVED, documented
+from support.snapshots import Small
 
 
 @pytest.fixture

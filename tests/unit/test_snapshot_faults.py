@@ -15,7 +15,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import manifest, verify
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage import folder
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.cloud import Place
-from snapshots import Small
+from support.snapshots import Small
 
 
 @pytest.fixture

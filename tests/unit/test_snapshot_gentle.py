@@ -13,7 +13,7 @@ from itertools import count
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import throttle
-from processes import has_ended, state, until
+from support.processes import has_ended, state, until
 
 BUSY, IDLE = [100, 0, 0, 0, 0, 0, 0, 0], [0, 50, 0, 30, 20, 0, 0, 0]
 

@@ -18,8 +18,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database impo
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands, journal, prune, restore
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage import durable, folder
-from snapshot_mutations import Mutation
-from snapshots import Small
+from support.snapshot_mutations import Mutation
+from support.snapshots import Small
 
 # Beyond what the process has already; a bomb is four times that.
 MEMORY = 768 << 20

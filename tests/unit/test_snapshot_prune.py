@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, SnapshotError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import layout, manifest, verify
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import prune as marks
-from snapshots import NAMES, Small
+from support.snapshots import NAMES, Small
 
 HOUR = 3600.0
 

@@ -23,7 +23,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot impo
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.base import Store
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.cloud import Cloud, Place
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.folder import Folder
-from snapshots import Small
+from support.snapshots import Small
 
 STAMP = "20260101000000000"
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import starter
-from processes import has_ended, until
+from support.processes import has_ended, until
 
 # The server of these tests writes its environment and then waits, with a child that outlives it.
 SERVER = """

@@ -13,8 +13,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import S
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import trial
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.health import Wanted
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import starter
-from intents import computed, option
-from processes import has_ended, until
+from support.intents import computed, option
+from support.processes import has_ended, until
 
 STARTER = str(Path(starter.__file__))
 SERVER = Server("https://mlflow.example.com:5000/mlflow", validate_certs=False)

@@ -25,7 +25,7 @@ PORTS = (API_PORT, 2379, 2380, 10250, 10248, 10249, 10256, 10257, 10259)
 BUILD_CGROUP = "mlops-mlflow-test-builds"
 CGROUPS = ("kubepods", BUILD_CGROUP)
 
-HERE = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).resolve().parents[2] / "cluster"
 COMMAND = "python tests/cluster/cluster.py"
 GO_SOURCES = HERE / "go"
 ADDONS = HERE / "addons"

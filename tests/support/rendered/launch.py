@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.launch import PROFILES
+
 from support.playbooks import REPOSITORY, run_playbook
 
 VARIATIONS: dict[str, dict[str, Any]] = {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[2]
 _LOCAL_HOST = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .kubectl import Kubectl
 
-_SOURCES = Path(__file__).resolve().parent.parent / "schemas"
+_SOURCES = Path(__file__).resolve().parents[2] / "cluster" / "schemas"
 # Where each module keeps the definitions that roles use.
 _DEFINITIONS = {
     "github.com/cloudnative-pg/cloudnative-pg": (
@@ -41,8 +41,8 @@ def installed(cluster: Kubectl) -> Iterator[None]:
             if "NotFound" in cluster("get", "--filename", str(file), check=False):
                 cluster("create", "--filename", str(file))
                 added.append(str(file))
-        for file in map(str, files()):
-            cluster("wait", "--for=condition=Established", "--timeout=60s", "--filename", file)
+        for file in files():
+            cluster("wait", "--for=condition=Established", "--timeout=60s", "--filename", str(file))
         yield
     finally:
         for name in added:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from k8s.kubectl import eventually
+from support.kubernetes.kubectl import eventually
 from support.playbooks import REPOSITORY, PlayResult, run_playbook, screen_of
 
 from .engine import docker, inspect, is_healthy

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testcluster import settings
+
+from support.testbed import settings
 
 from .kubectl import Kubectl
 

@@ -15,10 +15,10 @@ from typing import Any
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client, Server
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health
 
-from .environments import Environments
-from .playbooks import REPOSITORY, PlayResult, run_playbook
-from .ports import free_port
-from .servers import PATIENCE
+from support.environments import Environments
+from support.playbooks import REPOSITORY, PlayResult, run_playbook
+from support.ports import free_port
+from support.servers import PATIENCE
 
 
 class Deployment:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from support.playbooks import REPOSITORY, run_playbook
 
 Object = dict[str, Any]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from support.environments import pinned_version
-from testcluster.target_images import MLFLOW, OLD_MLFLOW, OLD_VERSION
+from support.testbed.target_images import MLFLOW, OLD_MLFLOW, OLD_VERSION
 
 from .load import under_load
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from testcluster import settings
+from support.testbed import settings
 
 Seen = TypeVar("Seen")
 SERVER, DATABASE, STORE = "server", "database", "artifact-store"

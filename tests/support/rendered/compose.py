@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from support.playbooks import REPOSITORY, run_playbook
 
 TARGETS = ("compose_local", "compose_single_az", "compose_multi_az", "compose_multi_az_nfs")

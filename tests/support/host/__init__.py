@@ -1,0 +1,1 @@
+"""The target local, deployed with its playbook."""

@@ -1,0 +1,1 @@
+"""What the roles render without a target."""
