@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import wheels
 import yaml
-from support.compose.deployment import SMALL, Deployment
+from support.compose.deployment import Deployment
 from support.compose.engine import everything
 from support.playbooks import REPOSITORY, PlayResult, run_playbook
 
@@ -46,7 +46,7 @@ def walk(make: Callable[..., Deployment]) -> Iterator[Walk]:
     make("compose_local", "mlflow-benchmark")  # whatever it leaves is removed at the end
     # Not pytest's folder: supervisor's socket needs a short path.
     top = Path(tempfile.mkdtemp(prefix="mlops-"))
-    install, small = wheels.variables(), yaml.safe_load(SMALL.read_text())
+    install, small = wheels.variables(), yaml.safe_load(Deployment.small.read_text())
     broken = {"name": "broken", "inventory": _inventory("compose_local"), "playbook": "compose_local.yml",
               "variables": {"mlflow_image": "mlops-test.local/nothing:none"}}  # fmt: skip
     targets = [{"name": name, "inventory": _inventory(name)} for name in GOOD]

@@ -2,74 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from support import deployment
 from support.kubernetes.kubectl import eventually
-from support.playbooks import REPOSITORY, PlayResult, run_playbook, screen_of
+from support.playbooks import REPOSITORY
 
 from .engine import docker, inspect, is_healthy
 
-SMALL = REPOSITORY / "tests" / "compose" / "small.yml"
-ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 
+class Deployment(deployment.Deployment):
+    """C(host), C(address): as load and real client reach it."""
 
-class Deployment:
-    """C(variables) are those of every playbook run on it. C(host), C(address): as load and real client reach it."""
-
+    small = REPOSITORY / "tests" / "compose" / "small.yml"
     host, address = "localhost", "127.0.0.1"
 
     def __init__(self, target: str, name: str, folder: Path, **variables: Any) -> None:
-        self.target, self.name, self.folder = target, name, folder
         own = {
             "mlflow_name": name,
             "mlflow_data_dir": str(folder),
             "mlflow_docker_host": os.environ["TEST_DOCKER_HOST"],
         }
-        self.variables: dict[str, Any] = {**own, **variables}
-        self.first: PlayResult | None = None
-
-    @property
-    def inventory(self) -> Path:
-        return REPOSITORY / "inventories" / self.target
+        super().__init__(target, {**own, **variables})
+        self.name, self.folder = name, folder
 
     @property
     def port(self) -> int:
         return int(self.variables.get("mlflow_server_port", 5000))
-
-    def deploy(self, *options: str, **variables: Any) -> PlayResult:
-        result = self.play(self.target, *options, **variables)
-        self.first = self.first or result
-        return result
-
-    def destroy(self, **variables: Any) -> PlayResult:
-        return self.play("destroy", mlflow_destroy=True, **variables)
-
-    def play(self, playbook: str, *options: str, **variables: Any) -> PlayResult:
-        path = REPOSITORY / "playbooks" / f"{playbook}.yml"
-        return run_playbook(path, self.inventory, {**self.variables, **variables}, f"-e@{SMALL}", *options)
-
-    def begin(self, playbook: str, **variables: Any) -> subprocess.Popen[bytes]:
-        """A playbook that goes on meanwhile, in a process group of its own."""
-        command = [ANSIBLE_PLAYBOOK, "-i", str(self.inventory), f"-e@{SMALL}"]
-        return subprocess.Popen(
-            [*command, "-e", json.dumps(self.variables | variables), f"playbooks/{playbook}.yml"],
-            cwd=REPOSITORY,
-            env={**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    def screen(self, folder: Path, *options: str, **variables: Any) -> str:
-        """All that a user sees of a deployment."""
-        playbook = REPOSITORY / "playbooks" / f"{self.target}.yml"
-        return screen_of(playbook, self.inventory, self.variables | variables, folder, f"-e@{SMALL}", *options)
 
     def containers(self, component: str = "") -> list[str]:
         flags = [f"--filter=label=mlops.mlflow.deployment={self.name}"]

@@ -15,13 +15,13 @@ from typing import Any
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client, Server
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health
 
+from support import deployment
 from support.environments import Environments
-from support.playbooks import REPOSITORY, PlayResult, run_playbook
 from support.ports import free_port
 from support.servers import PATIENCE
 
 
-class Deployment:
+class Deployment(deployment.Deployment):
     """Only the installation is not the role's own: its folder comes from the cache."""
 
     def __init__(self, environments: Environments, profile: str, **variables: Any) -> None:
@@ -38,28 +38,14 @@ class Deployment:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         wanted = environments.variables(flavor)
-        self.variables: dict[str, Any] = {
+        own = {
             "mlflow_data_dir": str(self.data),
             "mlflow_server_port": str(self.port),
             "mlflow_server_profile": profile,
             "mlflow_server_supervision": "supervisor",
             "_mlflow_server_environment": wanted["_mlflow_server_environment"],
-            **variables,
         }
-        self.output = ""  # all that Ansible printed
-
-    def deploy(self, *options: str, **variables: Any) -> PlayResult:
-        return self.play("local", *options, **variables)
-
-    def play(self, playbook: str, *options: str, **variables: Any) -> PlayResult:
-        result = run_playbook(
-            REPOSITORY / "playbooks" / f"{playbook}.yml",
-            REPOSITORY / "inventories" / "local",
-            {**self.variables, **variables},
-            *options,
-        )
-        self.output += result.output
-        return result
+        super().__init__("local", own | variables)
 
     def password(self) -> str:
         """The administrator's password, where the role generated it."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 from typing import Any
 
-from support.playbooks import REPOSITORY, PlayResult, run_playbook, screen_of
+from support import deployment
+from support.playbooks import REPOSITORY, PlayResult
 
 from .kubectl import DATABASE, SERVER, Kubectl, eventually, is_ready, name
 
-INVENTORY = REPOSITORY / "inventories" / "kubernetes"
-SMALL = REPOSITORY / "tests" / "cluster" / "small.yml"
 # Several deployments are up at once, on two cores: they ask for little, and may use what is free.
 _LITTLE = {
     "mlflow_server_resources": {
@@ -25,44 +23,18 @@ _LITTLE = {
 }
 
 
-class Deployment:
-    """One namespace; C(variables) are those of every playbook run on it, C(first) is what the first deploy said."""
+class Deployment(deployment.Deployment):
+    """One namespace."""
 
+    small = REPOSITORY / "tests" / "cluster" / "small.yml"
     port = 5000
 
     def __init__(self, cluster: Kubectl, namespace: str, **variables: Any) -> None:
         assert namespace.startswith("t-"), "namespaces of tests begin with t-"
+        where = {"kubeconfig": str(cluster.kubeconfig), "context": cluster.context}
+        super().__init__("kubernetes", {"mlflow_cluster": where, "mlflow_namespace": namespace, **_LITTLE, **variables})
         self.namespace = namespace
         self.kubectl = cluster.within(namespace)
-        self.first: PlayResult | None = None
-        self.variables: dict[str, Any] = {
-            "mlflow_cluster": {"kubeconfig": str(cluster.kubeconfig), "context": cluster.context},
-            "mlflow_namespace": namespace,
-            **_LITTLE,
-            **variables,
-        }
-
-    def deploy(self, *options: str, **variables: Any) -> PlayResult:
-        result = self.play("kubernetes", *options, **variables)
-        self.first = self.first or result
-        return result
-
-    def destroy(self, *options: str, **variables: Any) -> PlayResult:
-        return self.play("destroy", *options, mlflow_destroy=True, **variables)
-
-    def play(self, playbook: str, *options: str, **variables: Any) -> PlayResult:
-        return run_playbook(
-            REPOSITORY / "playbooks" / f"{playbook}.yml",
-            INVENTORY,
-            {**self.variables, **variables},
-            f"-e@{SMALL}",
-            *options,
-        )
-
-    def screen(self, folder: Path, *options: str, **variables: Any) -> str:
-        """All that a user sees of a deployment."""
-        playbook = REPOSITORY / "playbooks" / "kubernetes.yml"
-        return screen_of(playbook, INVENTORY, self.variables | variables, folder, f"-e@{SMALL}", *options)
 
     @property
     def host(self) -> str:

@@ -1,0 +1,67 @@
+"""A deployment under test: a target, deployed and operated with the playbooks as a user does it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from .playbooks import REPOSITORY, PlayResult, run_playbook, screen_of
+
+ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
+
+
+class Deployment:
+    """What is the same on every platform; each adds how it looks at what runs.
+
+    C(variables) are those of every playbook run on it and win over the file C(small), which says what fits on a small
+    machine. C(first) is what the first deploy said, C(output) all that Ansible printed.
+    """
+
+    small: Path | None = None
+
+    def __init__(self, target: str, variables: dict[str, Any]) -> None:
+        self.target, self.variables = target, variables
+        self.first: PlayResult | None = None
+        self.output = ""
+
+    @property
+    def inventory(self) -> Path:
+        return REPOSITORY / "inventories" / self.target
+
+    def deploy(self, *options: str, **variables: Any) -> PlayResult:
+        result = self.play(self.target, *options, **variables)
+        self.first = self.first or result
+        return result
+
+    def destroy(self, *options: str, **variables: Any) -> PlayResult:
+        return self.play("destroy", *options, mlflow_destroy=True, **variables)
+
+    def play(self, playbook: str, *options: str, **variables: Any) -> PlayResult:
+        path = REPOSITORY / "playbooks" / f"{playbook}.yml"
+        result = run_playbook(path, self.inventory, {**self.variables, **variables}, *self._small(), *options)
+        self.output += result.output
+        return result
+
+    def begin(self, playbook: str, **variables: Any) -> subprocess.Popen[bytes]:
+        """A playbook that goes on meanwhile, in a process group of its own."""
+        command = [ANSIBLE_PLAYBOOK, "-i", str(self.inventory), *self._small()]
+        return subprocess.Popen(
+            [*command, "-e", json.dumps(self.variables | variables), f"playbooks/{playbook}.yml"],
+            cwd=REPOSITORY,
+            env={**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def screen(self, folder: Path, *options: str, **variables: Any) -> str:
+        """All that a user sees of a deployment."""
+        playbook = REPOSITORY / "playbooks" / f"{self.target}.yml"
+        return screen_of(playbook, self.inventory, self.variables | variables, folder, *self._small(), *options)
+
+    def _small(self) -> list[str]:
+        return [f"-e@{self.small}"] if self.small else []
