@@ -173,14 +173,13 @@ class Folder(Store):
         folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
         try:
             for part in parts[:-1]:
-                if create:
-                    with contextlib.suppress(FileExistsError):
-                        os.mkdir(part, 0o700, dir_fd=folder)
-                        if os.geteuid() == 0:
-                            status = os.fstat(folder)
-                            os.chown(part, status.st_uid, status.st_gid, dir_fd=folder, follow_symlinks=False)
-                        os.fsync(folder)
-                inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+                try:
+                    inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+                except FileNotFoundError:
+                    if not create:
+                        raise
+                    _make(folder, part)
+                    inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
                 os.close(folder)
                 folder = inner
             yield folder, parts[-1]
@@ -279,3 +278,13 @@ class Folder(Store):
 def _owner(folder: Path) -> tuple[int, int]:
     status = folder.stat()
     return status.st_uid, status.st_gid
+
+
+def _make(folder: int, name: str) -> None:
+    """A folder in an open one, of the same owner, on the disk."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o700, dir_fd=folder)
+        if os.geteuid() == 0:
+            status = os.fstat(folder)
+            os.chown(name, status.st_uid, status.st_gid, dir_fd=folder, follow_symlinks=False)
+        os.fsync(folder)
