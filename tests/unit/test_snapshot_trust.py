@@ -284,7 +284,8 @@ def test_a_folder_of_objects_follows_no_link_and_reads_no_pipe(tmp_path: Path) -
     (store.root / "link").symlink_to(tmp_path / "outside")
     (store.root / "a" / "file").symlink_to(tmp_path / "outside" / "victim")
     os.mkfifo(store.root / "a" / "pipe")
-    for key in ("link/victim", "a/file", "a/pipe"):
+    (store.root / "a" / "folder").mkdir()
+    for key in ("link/victim", "a/file", "a/pipe", "a/folder"):
         assert store.look(key) is None
         with pytest.raises(SnapshotError):
             store.get(key, 10)

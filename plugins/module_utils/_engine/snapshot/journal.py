@@ -99,22 +99,22 @@ class Names:
         """
         what, move, name = step
         if move not in (_ASIDE, _IN):
-            raise ValueError(f"the move '{move}'")
+            raise ValueError(f"the move {move[:100]!r}")
         if what == ARTIFACTS and self.folder is not None:
             if not name:
                 return (self.folder, self.before(what)) if move == _ASIDE else (self.loaded(what), self.folder)
             if "/" in name or not is_inside(name):
-                raise ValueError(f"the name '{name[:100]}'")
+                raise ValueError(f"the name {name[:100]!r}")
             inside = str(Path(self.folder) / name)
             if move == _ASIDE:
                 return inside, str(self.hidden("before") / name)
             return str(self.hidden("restoring") / name), inside
         database = self.databases.get(what)
         if database is None:
-            raise ValueError(f"'{what[:100]}', which this target does not have")
+            raise ValueError(f"{what[:100]!r}, which this target does not have")
         live = database.path or str(database.database)
         if name and (database.path is None or move == _IN or name not in _SQLITE_FILES):
-            raise ValueError(f"the name '{name[:100]}'")
+            raise ValueError(f"the name {name[:100]!r}")
         return (live + name, self.before(what) + name) if move == _ASIDE else (self.loaded(what), live)
 
     def is_database(self, step: Step) -> bool:

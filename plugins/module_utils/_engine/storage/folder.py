@@ -196,9 +196,10 @@ class Folder(Store):
             raise Gone(f"{key} is not in {self.where}.") from error
         except OSError as error:
             raise self._refused(error, key) from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise SnapshotError(f"{key} in {self.where} cannot be used: it is no file.")
         with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise SnapshotError(f"{key} in {self.where} cannot be used: it is no file.")
             yield file
 
     def _reading(self, act: Callable[[int], Any], key: str, number: int) -> Any:
