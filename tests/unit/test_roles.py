@@ -114,6 +114,13 @@ def test_galaxy_dependencies_and_requirements_agree() -> None:
     assert listed == load(ROOT / "galaxy.yml")["dependencies"]
 
 
+def test_the_collection_depends_on_what_something_of_it_uses() -> None:
+    shipped = [path for folder in ("roles", "playbooks", "plugins") for path in (ROOT / folder).rglob("*.[pyj]*")]
+    text = "".join(path.read_text() for path in shipped if path.suffix in (".py", ".yml", ".j2"))
+    used = set(re.findall(r"\b((?:amazon|azure|community)\.[a-z]+|kubernetes\.core)\.[a-z]", text))
+    assert used == set(load(ROOT / "galaxy.yml")["dependencies"])
+
+
 # Modules of several groups have one fragment for them.
 BOTH = {"mlflow": ["operations"], "operations": ["snapshot"]}
 
