@@ -40,6 +40,8 @@ def documented(value: Any) -> Any:
     """What an argument spec says, whose defaults must have their type: mlflow_x | default(false) is false there."""
     if isinstance(value, list):
         return [documented(item) for item in value]
+    if str(value).startswith("{{ not "):
+        return None  # it follows another variable, which the description names
     found = TYPED.fullmatch(str(value))
     return yaml.safe_load(found[1]) if found else value
 

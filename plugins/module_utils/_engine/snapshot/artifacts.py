@@ -381,7 +381,8 @@ def _is_row(row: Any) -> bool:
         return False
     size, sha256, mark = row.get("size"), row.get("sha256"), row.get("mark")
     return (
-        type(size) is int
+        isinstance(size, int)
+        and not isinstance(size, bool)
         and 0 <= size < 1 << 63
         and isinstance(sha256, str)
         and layout.is_key(layout.ARTIFACTS, layout.key(layout.ARTIFACTS, sha256))

@@ -240,7 +240,9 @@ class Journal:
             stamp = body["stamp"]
             if not isinstance(stamp, str) or not STAMP.fullmatch(stamp):
                 raise ValueError("no time stamp")
-            steps = [(what, move, name) for what, move, name in body["steps"]]
+            steps = [tuple(step) for step in body["steps"]]
+            if not all(len(step) == 3 for step in steps):
+                raise ValueError("a step without its three words")
             replaced = body["replaced"]
             if not all(isinstance(word, str) for step in steps for word in step):
                 raise TypeError

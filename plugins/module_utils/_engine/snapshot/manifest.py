@@ -242,7 +242,8 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 1 << 63
+    # A truth value is no number here, though Python counts it among them.
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
 
 
 def _is_time(value: Any) -> bool:
