@@ -206,8 +206,10 @@ def check(module: AnsibleModule) -> dict[str, Any]:
         # Nothing of the deployment can be asked: the platform may show why.
         report = health.Report(params["level"], [health.Check("process", False, 0.0, str(error))])
     if deployment and report.level != "live":
-        report.run("workload", deployment.workload)
-        report.run("published", deployment.published)
+        # Where the server itself is not well, waiting for the platform would only take longer.
+        patience = params["wait_timeout"] if params["wait"] and report.healthy else 0.0
+        report.run("workload", deployment.workload, patience)
+        report.run("published", deployment.published, patience)
     result = {"changed": False, **report.as_dict()}
     if params["fail_when_unhealthy"] and not report.healthy:
         where = params["url"] or (params["runner"] or {}).get("name") or DEFAULT_URL

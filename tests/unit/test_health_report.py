@@ -67,6 +67,18 @@ def test_a_level_of_which_a_check_could_not_be_tried_is_not_claimed(untried: str
     assert Report.of(report.as_dict()) == report
 
 
+def test_a_check_that_is_waited_for_is_tried_until_it_holds() -> None:
+    states = iter(["STARTING", "STARTING"])
+    report = Report("ready", [GOOD])
+
+    def settled() -> str:
+        if state := next(states, ""):
+            raise EngineError(state)
+        return "RUNNING"
+
+    assert report.run("workload", settled, 5) and report.checks[-1].message == "RUNNING"
+
+
 def test_what_the_platform_shows_is_a_check_like_any_other() -> None:
     report = Report("ready", [GOOD])
 

@@ -69,7 +69,8 @@ class HostRunner:
     def workload(self) -> str:
         program, pid, systemd = inspect.supervised(self.directory, self.name, self.supervision)
         supervisor = "systemd" if systemd else "supervisor"
-        if program not in ("RUNNING", "active"):
+        # Just started, a program is called so for a while, whatever it does.
+        if program not in ("RUNNING", "STARTING", "active", "activating"):
             raise EngineError(f"{supervisor} says of {self.name}: {program}")
         return f"{program} under {supervisor}, pid {pid}"
 

@@ -86,16 +86,23 @@ class Report:
             dict(found.get("capabilities") or {}),
         )
 
-    def run(self, name: str, check: Callable[[], str]) -> bool:
-        """Try one check, which returns what it saw, raises an EngineError, or CannotTry; whether it may have held."""
+    def run(self, name: str, check: Callable[[], str], patience: float = 0.0) -> bool:
+        """Try one check, which returns what it saw, raises an EngineError, or CannotTry; whether it may have held.
+
+        :param patience: seconds in which it is tried again while it does not hold.
+        """
         start = time.monotonic()
-        try:
-            message, ok = check(), True
-        except CannotTry as skip:
-            self.not_tried.append(NotTried(name, str(skip)))
-            return True
-        except EngineError as error:
-            message, ok = str(error), False
+        while True:
+            try:
+                message, ok = check(), True
+            except CannotTry as skip:
+                self.not_tried.append(NotTried(name, str(skip)))
+                return True
+            except EngineError as error:
+                message, ok = str(error), False
+            if ok or time.monotonic() - start >= patience:
+                break
+            time.sleep(min(1.0, patience))
         self.checks.append(Check(name, ok, round(time.monotonic() - start, 4), message))
         return ok
 
