@@ -104,7 +104,6 @@ def build_images(gateway: Path) -> None:
     if not images.image_id(images.DEBIAN_IMAGE):
         images.import_debian()
     target_images.build()
-    target_images.build_locust()
     base = {"BASE": images.DEBIAN_IMAGE}
     with programs.context(CONTAINERFILES / "gateway", gateway) as folder:
         images.build_image(folder, folder / "Containerfile", GATEWAY, base)

@@ -21,18 +21,27 @@ _LOCUST_CONTEXT = settings.HERE / "images" / "locust"
 _LOCUST_ROLE = settings.HERE.parent.parent / "roles" / "locust"
 
 
+def _all_wanted() -> bool:
+    """Scenarios need neither the version that is upgraded nor Locust: C(TEST_IMAGES=current)."""
+    return os.environ.get("TEST_IMAGES") != "current"
+
+
 def ensure() -> None:
     """Build them and load them into the node."""
     build()
-    build_locust()
-    for image in (MLFLOW, OLD_MLFLOW, POSTGRESQL, LOCUST):
+    wanted = [MLFLOW, POSTGRESQL]
+    if _all_wanted():
+        wanted += [OLD_MLFLOW, LOCUST]
+    for image in wanted:
         images.load(image)
 
 
 def build() -> None:
     """The engine's cache makes the second time quick."""
     _build_mlflow(MLFLOW)
-    _build_mlflow(OLD_MLFLOW, mlflow_version=OLD_VERSION)
+    if _all_wanted():
+        _build_mlflow(OLD_MLFLOW, mlflow_version=OLD_VERSION)
+        _build_locust()
     images.build_image(
         _POSTGRESQL_CONTEXT, _POSTGRESQL_CONTEXT / "Containerfile", POSTGRESQL, {"BASE": images.DEBIAN_IMAGE}
     )
@@ -55,7 +64,7 @@ def _build_mlflow(tag: str, **wishes: str) -> None:
     )
 
 
-def build_locust() -> None:
+def _build_locust() -> None:
     """The version and the constraints are those of the role."""
     defaults = (_LOCUST_ROLE / "defaults" / "main.yml").read_text()
     (version,) = re.findall(r"^locust_version: (\S+)$", defaults, re.MULTILINE)
