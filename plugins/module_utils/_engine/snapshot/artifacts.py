@@ -381,9 +381,7 @@ def _is_row(row: Any) -> bool:
         return False
     size, sha256, mark = row.get("size"), row.get("sha256"), row.get("mark")
     return (
-        isinstance(size, int)
-        and not isinstance(size, bool)
-        and 0 <= size < 1 << 63
+        layout.is_number(size)
         and isinstance(sha256, str)
         and layout.is_key(layout.ARTIFACTS, layout.key(layout.ARTIFACTS, sha256))
         and (mark is None or isinstance(mark, str))

@@ -204,9 +204,7 @@ def rows_of(store: Store, list_key: str, size: int) -> Iterator[list[Any]]:
 
 
 def _is_row(row: Any) -> bool:
-    if not isinstance(row, list) or len(row) != 5:
-        return False
-    if not all(isinstance(number, int) and not isinstance(number, bool) for number in row[2:]):
+    if not isinstance(row, list) or len(row) != 5 or not all(map(layout.is_number, row[2:])):
         return False
     chunk, pack, offset, length, size = row
     return (

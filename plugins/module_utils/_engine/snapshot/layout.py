@@ -172,3 +172,8 @@ def fresh(object_key: str, condemned: frozenset[str], size: int, size_of: Callab
         number += 1
         candidate = f"{object_key}.{number}"
     return candidate
+
+
+def is_number(value: Any) -> bool:
+    """Whether what a destination holds is a count or a size; a truth value is none, though to Python it is an int."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63

@@ -241,11 +241,6 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _is_number(value: Any) -> bool:
-    # A truth value is no number here, though Python counts it among them.
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
-
-
 def _is_time(value: Any) -> bool:
     return _is_text(value) and _TIME.fullmatch(value) is not None and datetime.fromisoformat(value) is not None
 
@@ -269,11 +264,11 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "server_version": lambda value: _is_text(value) and re.match(r"\d{1,4}\b", value) is not None,
     "left_out": lambda value: isinstance(value, list) and all(_is_texts(one) for one in value),
     "secrets": lambda value: _is_texts(value) and all(_PRINT.fullmatch(one) for one in value.values()),
-    "rows": lambda value: isinstance(value, dict) and all(_is_number(one) for one in value.values()),
+    "rows": lambda value: isinstance(value, dict) and all(layout.is_number(one) for one in value.values()),
     "seconds": lambda value: type(value) in (int, float) and 0 <= value < 1 << 40,
-    "count": _is_number,
-    "size": _is_number,
-    "new_bytes": _is_number,
+    "count": layout.is_number,
+    "size": layout.is_number,
+    "new_bytes": layout.is_number,
     # A dump is a flat folder.
     "path": lambda value: is_inside(value) and "/" not in value,
     "chunks": lambda value: layout.is_key(layout.LISTS, value),
