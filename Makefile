@@ -65,7 +65,7 @@ bench-cluster: $(VENV)/dev ## measure the playbook beside `kubectl apply` (on th
 
 bench-backup: $(VENV)/dev ## measure snapshots beside pg_dump, psql, cp and uploads, and a server while it is backed up
 	@$(RUN) python benchmarks/backup.py
-	@$(RUN) python benchmarks/backup_beside.py
+	@$(RUN) python benchmarks/backup_alongside.py
 
 lock: $(VENV)/dev ## resolve the pins of what the roles install anew
 	@$(RUN) tools/lock

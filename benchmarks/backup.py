@@ -9,7 +9,7 @@
   again     mlflow-ops backup of the artifacts        beside    the same after 1 % of the files changed
 
 Prints Markdown on standard output and progress on standard error. Each round begins with an empty destination.
-backup_beside.py measures the rate of a server that is backed up, and snapshots in a bucket.
+backup_alongside.py measures the rate of a server that is backed up, and snapshots in a bucket.
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ options:
       - Where the server is, seen from Locust's containers.
     type: str
     required: true
-  wishes:
+  settings:
     description:
-      - The wishes that the filter P(mlops.mlflow.load_plan#filter) made the plan of.
+      - The settings that the filter P(mlops.mlflow.load_plan#filter) made the plan of.
     type: dict
     required: true
   runner:

@@ -28,7 +28,7 @@ options:
 
 EXAMPLES = r"""
 - name: Deploy the database
-  ansible.builtin.include_tasks: "{{ role_path | mlops.mlflow.component_tasks(mlflow_database_type, 'process') }}"
+  ansible.builtin.include_tasks: "{{ role_path | mlops.mlflow.component_tasks(mlflow_database_type, 'host') }}"
 """
 
 RETURN = r"""

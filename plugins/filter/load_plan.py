@@ -8,12 +8,12 @@ short_description: Say what a load test from beside the servers is to do
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
-  - Checks the wishes for a load test, and makes of them what Locust's master and workers are started with. Anything that
+  - Checks the settings for a load test, and makes of them what Locust's master and workers are started with. Anything that
     cannot work is refused here, before an object exists.
 positional: url, username, allowed, capabilities, password_file, validate_certs
 options:
   _input:
-    description: Wishes, named as the options of M(mlops.mlflow.mlflow_load_test), with C(run), its name.
+    description: Settings, named as the options of M(mlops.mlflow.mlflow_load_test), with C(run), its name.
     type: dict
     required: true
   url:
@@ -45,9 +45,9 @@ options:
 EXAMPLES = r"""
 - name: Show what Locust would be told
   ansible.builtin.debug:
-    msg: "{{ wishes | mlops.mlflow.load_plan('http://mlflow.mlflow.svc:5000', '', true, {}) }}"
+    msg: "{{ settings | mlops.mlflow.load_plan('http://mlflow.mlflow.svc:5000', '', true, {}) }}"
   vars:
-    wishes: {users: 50, run: mlops-load-abc}
+    settings: {users: 50, run: mlops-load-abc}
 """
 
 RETURN = r"""
@@ -65,7 +65,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import d
 
 
 def load_plan(
-    wishes: Mapping[str, Any],
+    settings: Mapping[str, Any],
     url: str,
     username: str,
     allowed: bool,
@@ -74,7 +74,7 @@ def load_plan(
     validate_certs: bool = True,
 ) -> dict[str, Any]:
     try:
-        return distributed.plan(wishes, url, username, allowed, capabilities, password_file, validate_certs)
+        return distributed.plan(settings, url, username, allowed, capabilities, password_file, validate_certs)
     except EngineError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -8,7 +8,7 @@ short_description: Say where a quota is below what is needed
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
-  - Compares the C(hard) of a ResourceQuota with a footprint.
+  - Compares the C(hard) of a ResourceQuota with resource requirements.
 positional: needed
 options:
   _input:
@@ -16,7 +16,7 @@ options:
     type: dict
     required: true
   needed:
-    description: What is needed, as the filter P(mlops.mlflow.footprint#filter) says it.
+    description: What is needed, as the filter P(mlops.mlflow.resource_requirements#filter) says it.
     type: dict
     required: true
 """

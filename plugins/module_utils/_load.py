@@ -16,7 +16,7 @@ from ._runner import RUNNER_ARGS, in_deployment
 LOAD_ARGS: dict[str, Any] = {
     "runner": {**RUNNER_ARGS["runner"], "required": True},
     "url": {"type": "str", "required": True},
-    "wishes": {"type": "dict", "required": True},
+    "settings": {"type": "dict", "required": True},
     "report_dir": {"type": "path", "required": True},
     "start_timeout": {"type": "float", "default": 300.0},
     "run_time": {"type": "float", "default": 60.0},
@@ -34,5 +34,5 @@ def followed(module: AnsibleModule, place: Callable[[], distributed.Place]) -> d
     if module.check_mode:
         return {"changed": True}
     folder = Path(params["report_dir"])
-    result = distributed.follow(place(), params["wishes"], params["url"], folder, params["start_timeout"])
+    result = distributed.follow(place(), params["settings"], params["url"], folder, params["start_timeout"])
     return distributed.returned(result, folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mlflow_compose_info
-short_description: Look at a host with Docker, and at a deployment on it
+short_description: Inspect a host with Docker, and at a deployment on it
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
@@ -30,7 +30,7 @@ options:
     default: mlflow
   networks:
     description:
-      - Networks to look for, and the subnet that is wished for each (empty for none).
+      - Networks to look for, and the subnet that is requested for each (empty for none).
     type: dict
     default: {}
   volumes:
@@ -75,7 +75,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Look at a deployment
+- name: Inspect a deployment
   mlops.mlflow.mlflow_compose_info:
     name: mlflow
 """
@@ -98,7 +98,7 @@ volumes:
   returned: always
   type: dict
 overlaps:
-  description: Which wished subnets are in use already, and by what.
+  description: Which requested subnets are in use already, and by what.
   returned: always
   type: list
   elements: str

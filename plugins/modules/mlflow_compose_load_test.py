@@ -36,8 +36,8 @@ EXAMPLES = r"""
   mlops.mlflow.mlflow_compose_load_test:
     container: mlflow-load-master
     runner: "{{ mlflow_server_connection.runner }}"
-    url: http://mlflow-front:5000
-    wishes: {run: mlops-load-4f0a9d1c22, users: 50}
+    url: http://mlflow-load-balancer:5000
+    settings: {run: mlops-load-4f0a9d1c22, users: 50}
     servers:
       - {name: mlflow-server-1, container: mlflow-server-1, database_port: 5432}
     report_dir: /tmp/load-test

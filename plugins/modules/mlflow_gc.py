@@ -75,7 +75,7 @@ EXAMPLES = r"""
   mlops.mlflow.mlflow_gc:
     runner: "{{ mlflow_server_connection.runner }}"
 
-- name: Say what would be removed
+- name: Report what would be removed
   mlops.mlflow.mlflow_gc:
     url: https://mlflow.example.com
     username: admin

@@ -37,7 +37,7 @@ EXAMPLES = r"""
     url: http://127.0.0.1:5000
   register: mlflow
 
-- name: Say it
+- name: Report it
   ansible.builtin.debug:
     msg: "MLflow {{ mlflow.version }} holds {{ mlflow.runs.count }} runs"
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mlflow_kubernetes_info
-short_description: Look at a Kubernetes cluster and at what of a deployment is there
+short_description: Inspect a Kubernetes cluster and at what of a deployment is there
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:

@@ -37,7 +37,7 @@ EXAMPLES = r"""
     job: mlflow-load-4f0a9d1c22
     runner: "{{ mlflow_server_connection.runner }}"
     url: http://mlflow.mlflow.svc:5000
-    wishes: {run: mlops-load-4f0a9d1c22, users: 50}
+    settings: {run: mlops-load-4f0a9d1c22, users: 50}
     report_dir: /tmp/load-test
 """
 

@@ -40,7 +40,7 @@ def left_by_load(deployment: Deployment) -> list[str]:
 def test_a_load_test_in_the_cluster_passes_and_leaves_nothing(loaded: Deployment, tmp_path: Path) -> None:
     before = loaded.sql(ACTIVE)
     played = loaded.play("load_test", **SMALL, locust_report_dir=str(tmp_path)).succeeded()
-    assert "The load test passed: 1 objective held" in played.of("Say the verdict")["msg"]
+    assert "The load test passed: 1 objective held" in played.of("Report the verdict")["msg"]
     assert " users " in played.output  # the progress was shown
     report = json.loads((tmp_path / "result.json").read_text())
     assert report["client"]["processes"] == 2
@@ -81,5 +81,5 @@ def test_an_image_that_does_not_exist_is_named(loaded: Deployment, tmp_path: Pat
 
 def test_check_mode_says_what_would_run_and_starts_nothing(loaded: Deployment, tmp_path: Path) -> None:
     played = loaded.play("load_test", "--check", **SMALL, locust_report_dir=str(tmp_path)).succeeded()
-    assert "Would load" in played.of("Say what would be run, in check mode")["msg"]
+    assert "Would load" in played.of("Report what would be run, in check mode")["msg"]
     assert left_by_load(loaded) == [] and list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.cluster
 
 LABELS = {"owner": "somebody"}
 KINDS = "deployment,statefulset,job,cronjob,service,configmap,secret,persistentvolumeclaim,networkpolicy,resourcequota"
-SAYS = "Say what was removed, and what was kept"
+SAYS = "Report what was removed, and what was kept"
 
 
 def of_somebody(kind: str, called: str, api_version: str = "v1", **fields: Any) -> dict[str, Any]:

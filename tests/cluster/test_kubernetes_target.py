@@ -63,13 +63,13 @@ def test_check_mode_from_nothing_says_what_would_be_created_and_creates_nothing(
     for thing in ("StatefulSet mlflow-database", "Deployment mlflow-artifacts",
                   "Job mlflow-setup", "Deployment mlflow", "Service mlflow"):  # fmt: skip
         assert thing in said
-    assert "Check mode: nothing was done." in result.of("Say where MLflow is and what to do next")["msg"]
+    assert "Check mode: nothing was done." in result.of("Report where MLflow is and what to do next")["msg"]
     assert not deployment.kubectl.has_namespace("t-check")
 
 
 def test_deploying_from_nothing_ends_proven_with_the_real_client(main: Deployment) -> None:
     assert main.first
-    summary = main.first.of("Say where MLflow is and what to do next")["msg"]
+    summary = main.first.of("Report where MLflow is and what to do next")["msg"]
     assert "rolled out and proven with the real client" in summary
     assert f"http://mlflow.{main.namespace}.svc:5000" in summary
     assert restarts(main.kubectl.items("pods")) == 0
@@ -83,7 +83,7 @@ def test_check_mode_names_what_a_changed_wish_would_change_and_changes_nothing(m
     before = wishes_of(main)
     result = main.deploy("--check", "--diff", mlflow_server_access_log=True).succeeded()
     assert changed_objects(result) == {"ConfigMap mlflow", "Deployment mlflow"}
-    assert "--access-logfile" in str([task for title, task in result.results if "Say what changed" in title])
+    assert "--access-logfile" in str([task for title, task in result.results if "Report what changed" in title])
     assert wishes_of(main) == before
 
 
@@ -198,7 +198,7 @@ def test_destroy_with_everything_leaves_nothing(other: Deployment) -> None:
     }  # fmt: skip
     assert len(volumes) == 2
     result = other.destroy(mlflow_remove_data=True, mlflow_remove_namespace=True).succeeded()
-    said = result.of("Say what was removed, and what was kept")["msg"]
+    said = result.of("Report what was removed, and what was kept")["msg"]
     assert said[1:] == ["All data was removed."]
     for thing in ("Deployment mlflow,", "Secret mlflow-database", f"Namespace {other.namespace}"):
         assert thing in said[0]

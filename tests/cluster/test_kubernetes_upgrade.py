@@ -36,4 +36,4 @@ def test_an_upgrade_says_what_it_will_do_goes_back_when_it_fails_and_then_succee
         until_served=old.wait_until_ready,
     )
     left = old.kubectl.json("get", "jobs,configmaps")["items"]
-    assert not [one for one in left if one["metadata"]["name"] in ("mlflow-look", "mlflow-migrate")]
+    assert not [one for one in left if one["metadata"]["name"] in ("mlflow-inspect", "mlflow-migrate")]

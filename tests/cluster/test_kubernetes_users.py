@@ -58,4 +58,4 @@ def test_a_user_who_is_made_at_one_server_can_log_in_at_all(guarded: Deployment)
 
 def test_health_logs_in_by_itself(guarded: Deployment) -> None:
     result = guarded.play("health", mlflow_health_level="full").succeeded()
-    assert "healthy at level full" in result.of("Say the verdict")["msg"]
+    assert "healthy at level full" in result.of("Report the verdict")["msg"]

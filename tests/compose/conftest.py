@@ -51,7 +51,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Dep
 
 @pytest.fixture(scope="session")
 def multi_az(make: Callable[..., Deployment]) -> Deployment:
-    """Two servers in two zones behind a front, made from nothing with the playbook; most tests share it."""
+    """Two servers in two zones behind a load balancer, made from nothing with the playbook; most tests share it."""
     deployment = make("compose_multi_az", "t-multi")
     start = time.monotonic()
     deployment.deploy().succeeded()

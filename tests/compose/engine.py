@@ -28,7 +28,7 @@ CONTAINERFILES = Path(__file__).resolve().parent / "images"
 DOCKER_CONFIG_FOLDER = settings.STATE / "docker-config"
 PACKAGES = {"dockerd": "docker.io", "docker": "docker.io", "debootstrap": "debootstrap", "iptables": "iptables",
             "ip": "iproute2", "nsenter": "util-linux"}  # fmt: skip
-GATEWAY, FRONT, NGINX = (images.name(name) for name in ("gateway", "front", "nginx"))
+GATEWAY, LOAD_BALANCER, NGINX = (images.name(name) for name in ("gateway", "load-balancer", "nginx"))
 
 
 def dockerd(building: bool) -> Process:
@@ -107,7 +107,7 @@ def build_images(gateway: Path) -> None:
     base = {"BASE": images.DEBIAN_IMAGE}
     with programs.context(CONTAINERFILES / "gateway", gateway) as folder:
         images.build_image(folder, folder / "Containerfile", GATEWAY, base)
-    for tag, name in ((FRONT, "front"), (NGINX, "nginx")):
+    for tag, name in ((LOAD_BALANCER, "load-balancer"), (NGINX, "nginx")):
         images.build_image(CONTAINERFILES / name, CONTAINERFILES / name / "Containerfile", tag, base)
 
 

@@ -97,7 +97,9 @@ def test_a_subnet_that_is_none(refused: Callable[..., str]) -> None:
 
 
 def test_an_image_that_is_missing(refused: Callable[..., str]) -> None:
-    message = refused(mlflow_image="mlops-test.local/none:1", mlflow_server_front_image="mlops-test.local/nobody:2")
+    message = refused(
+        mlflow_image="mlops-test.local/none:1", mlflow_server_load_balancer_image="mlops-test.local/nobody:2"
+    )
     for words in ("mlops-test.local/none:1, mlops-test.local/nobody:2", "cannot be pulled", "playbook images"):
         assert words in message
 
@@ -139,7 +141,7 @@ def test_a_container_or_project_of_others(
     make: Callable[..., Deployment], flags: list[str], words: list[str], options: list[str]
 ) -> None:
     deployment = make("compose_multi_az", "t-bad", mlflow_server_port=5004)
-    docker("create", *flags, "--label=mlops.mlflow.deployment=another", "mlops-test.local/front:test")
+    docker("create", *flags, "--label=mlops.mlflow.deployment=another", "mlops-test.local/load-balancer:test")
     try:
         before = everything(deployment.name)
         result = deployment.deploy(*options)

@@ -65,7 +65,7 @@ def managed() -> Iterator[Managed]:
 
 
 @pytest.fixture
-def wishes(managed: Managed, tmp_path: Path) -> dict[str, object]:
+def settings(managed: Managed, tmp_path: Path) -> dict[str, object]:
     files = {role: tmp_path / role for role in PASSWORDS}
     for role, file in files.items():
         file.write_text(PASSWORDS[role])
@@ -80,9 +80,9 @@ def wishes(managed: Managed, tmp_path: Path) -> dict[str, object]:
 
 
 def test_an_external_database_is_used_and_outlives_the_deployment(
-    make: Callable[..., Deployment], managed: Managed, wishes: dict[str, object], real_client: RealClient
+    make: Callable[..., Deployment], managed: Managed, settings: dict[str, object], real_client: RealClient
 ) -> None:
-    deployment = make("compose_local", "t-external", **wishes)
+    deployment = make("compose_local", "t-external", **settings)
     before = everything(deployment.name)
     deployment.deploy().succeeded()
     assert not deployment.containers("database")
@@ -102,10 +102,10 @@ def test_an_external_database_is_used_and_outlives_the_deployment(
 
 
 def test_a_password_that_the_database_refuses_is_named_as_that(
-    make: Callable[..., Deployment], wishes: dict[str, object], tmp_path: Path
+    make: Callable[..., Deployment], settings: dict[str, object], tmp_path: Path
 ) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text("wrong")
-    deployment = make("compose_local", "t-external", **wishes | {"mlflow_database_owner_password_file": str(wrong)})
+    deployment = make("compose_local", "t-external", **settings | {"mlflow_database_owner_password_file": str(wrong)})
     refused = deployment.deploy()
     assert refused.code and 'password authentication failed for user "mlflow_owner"' in refused.message

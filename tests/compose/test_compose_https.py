@@ -1,4 +1,4 @@
-"""HTTPS at the front: the certificate of an authority of one's own, its renewal, and a load test through it."""
+"""HTTPS at the load balancer: the certificate of an authority of one's own, its renewal, and a load test through it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_clients_that_trust_the_authority_are_served_and_others_are_told_why_not
     https: Deployment, authority: Authority, real_client: RealClient
 ) -> None:
     assert https.first is not None
-    assert URL in https.first.of("Say where MLflow is and what to do next")["msg"]
+    assert URL in https.first.of("Report where MLflow is and what to do next")["msg"]
     assert Client(Server(URL, ca_path=str(authority.file))).get("/version").body == pinned_version().encode()
     with pytest.raises(ServerError, match=r"is not trusted: .*Give its authority as ca_path"):
         Client(Server(URL, retries=0)).get("/version")
@@ -83,7 +83,7 @@ def test_a_load_test_goes_through_the_front(https: Deployment, tmp_path: Path) -
     small = {"locust_users": 2, "locust_run_time": 8, "locust_workers": 1, "locust_weights": {"artifact_32m": 0}}
     https.play("load_test", locust_report_dir=str(tmp_path), **small).succeeded()
     report = json.loads((tmp_path / "result.json").read_text())
-    assert report["targets"][0]["url"] == "https://t-https-front:5000"
+    assert report["targets"][0]["url"] == "https://t-https-load-balancer:5000"
     assert report["total"]["requests"] > 20 and report["total"]["failures"] == 0
 
 
@@ -99,12 +99,12 @@ def test_a_renewed_certificate_is_taken_over_without_a_restart(https: Deployment
 def test_the_key_is_in_a_folder_that_only_its_owner_can_enter_and_goes_with_https(
     https: Deployment, authority: Authority
 ) -> None:
-    key = https.folder / "server" / "front" / "certificate.pem.key"
+    key = https.folder / "server" / "load-balancer" / "certificate.pem.key"
     secret = (authority.folder / "server.key").read_text()
     assert key.read_text() == secret
     assert oct((https.folder / "server").stat().st_mode)[-3:] == "700"
     without = {"mlflow_server_tls_certificate": "", "mlflow_server_tls_key": ""}
     https.deploy(**without).succeeded()
     assert [path for path in https.folder.rglob("*") if path.is_file() and secret in path.read_text()] == []
-    assert https.servers() == https.containers("server"), "the front stays"
+    assert https.servers() == https.containers("server"), "the load balancer stays"
     assert https.deploy(**without).succeeded().stats["changed"] == 0

@@ -49,12 +49,12 @@ def nothing_left(loaded: Deployment) -> Iterator[None]:
 def test_a_load_test_beside_the_servers_passes_and_leaves_nothing(loaded: Deployment, tmp_path: Path) -> None:
     before = loaded.sql(ACTIVE)
     played = loaded.play("load_test", "--diff", locust_report_dir=str(tmp_path)).succeeded()
-    assert "The load test passed: 1 objective held" in played.of("Say the verdict")["msg"]
-    assert str(tmp_path / "report.html") in played.of("Say the verdict")["msg"]
+    assert "The load test passed: 1 objective held" in played.of("Report the verdict")["msg"]
+    assert str(tmp_path / "report.html") in played.of("Report the verdict")["msg"]
     assert " users " in played.output  # the progress was shown
     assert {path.name for path in tmp_path.iterdir()} == REPORTS
     report = json.loads((tmp_path / "result.json").read_text())
-    assert report["targets"][0]["url"] == "http://t-load-front:5000"
+    assert report["targets"][0]["url"] == "http://t-load-load-balancer:5000"
     assert report["client"]["processes"] == 2
     assert report["total"]["requests"] > 20 and report["total"]["failures"] == 0
     assert {one["name"]: one["measured"] for one in report["servers"]} == dict.fromkeys(loaded.servers(), True)
@@ -75,8 +75,8 @@ def test_an_objective_that_does_not_hold_fails_the_play_with_its_name(loaded: De
 
 def test_check_mode_says_what_would_run_and_starts_nothing(loaded: Deployment, tmp_path: Path) -> None:
     played = loaded.play("load_test", "--check", locust_report_dir=str(tmp_path)).succeeded()
-    said = played.of("Say what would be run, in check mode")["msg"]
-    assert said == "Would load http://t-load-front:5000 with 4 users for 15 s from 2 workers."
+    said = played.of("Report what would be run, in check mode")["msg"]
+    assert said == "Would load http://t-load-load-balancer:5000 with 4 users for 15 s from 2 workers."
     assert list(tmp_path.iterdir()) == []
 
 
@@ -115,4 +115,4 @@ def test_what_a_killed_play_left_is_refused_while_it_runs_and_replaced_afterward
     assert inspect(master)["State"]["Status"] == "running"
     eventually("it has ended", lambda: inspect(master)["State"]["Status"] == "exited", 60)
     again = loaded.play("load_test", **report).succeeded()
-    assert "The load test passed" in again.of("Say the verdict")["msg"]
+    assert "The load test passed" in again.of("Report the verdict")["msg"]

@@ -11,7 +11,7 @@ from support.compose.engine import docker, everything, inspect
 
 pytestmark = pytest.mark.compose
 
-IMAGE = "mlops-test.local/front:test"
+IMAGE = "mlops-test.local/load-balancer:test"
 NAME = "t-own"
 
 
@@ -78,10 +78,10 @@ def test_nothing_that_others_made_is_taken_and_all_that_we_made_is_found(
     assert runs("stranger")
 
     looked = deployment.play("destroy", "--check", mlflow_remove_data=True).succeeded()
-    assert looked.of("Say what is left")["msg"] == "Nothing was changed."
+    assert looked.of("Report what is left")["msg"] == "Nothing was changed."
     # The typo of somebody who destroys.
     done = deployment.destroy(mlflow_remove_data=True, mlflow_data_dir=str(tmp_path / "other")).succeeded()
-    said = done.of("Say what is left")["msg"]
+    said = done.of("Report what is left")["msg"]
     assert f"the networks {NAME}, which containers of others use" in said
     assert str(deployment.folder / "server") in said, said
     assert "All data was removed" not in said
@@ -90,6 +90,6 @@ def test_nothing_that_others_made_is_taken_and_all_that_we_made_is_found(
 
     docker("rm", "--force", "stranger")
     assert (
-        deployment.destroy(mlflow_remove_data=True).succeeded().of("Say what is left")["msg"] == "All data was removed."
+        deployment.destroy(mlflow_remove_data=True).succeeded().of("Report what is left")["msg"] == "All data was removed."
     )
     assert everything(NAME) == before

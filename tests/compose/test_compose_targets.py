@@ -54,15 +54,15 @@ def test_a_target_is_deployed_from_nothing_used_kept_and_removed_without_a_trace
     start = time.monotonic()
     deployed = deployment.deploy().succeeded()
     print(f"\n{target} deployed from nothing in {time.monotonic() - start:.0f} s")
-    summary = deployed.of("Say where MLflow is and what to do next")["msg"]
+    summary = deployed.of("Report where MLflow is and what to do next")["msg"]
     assert "was started and proven with the real client" in summary
     assert "http://127.0.0.1:5001" in summary
     health = deployment.play("health", mlflow_health_level="full").succeeded()
-    assert "healthy at level full" in health.of("Say the verdict")["msg"]
+    assert "healthy at level full" in health.of("Report the verdict")["msg"]
 
     second = deployment.deploy().succeeded()
     assert second.stats["changed"] == 0
-    assert "Nothing was changed." in second.of("Say where MLflow is and what to do next")["msg"]
+    assert "Nothing was changed." in second.of("Report where MLflow is and what to do next")["msg"]
 
     if "mlflow_server_auth" not in TARGETS[target]:
         run = real_client.run(deployment, LOG_A_RUN, port=5001)
@@ -81,7 +81,7 @@ def test_a_target_is_deployed_from_nothing_used_kept_and_removed_without_a_trace
 
 def test_a_deployment_from_nothing_says_where_it_is_and_was_proven(multi_az: Deployment) -> None:
     assert multi_az.first is not None
-    summary = multi_az.first.of("Say where MLflow is and what to do next")["msg"]
+    summary = multi_az.first.of("Report where MLflow is and what to do next")["msg"]
     assert "was started and proven with the real client" in summary
     assert "zone_outage.yml" in summary
 
@@ -135,7 +135,7 @@ def test_each_server_is_in_one_zone_and_what_both_need_is_in_both(multi_az: Depl
 
     zones = {"t-multi-a", "t-multi-b"}
     assert [networks(server) for server in multi_az.servers()] == [{"t-multi-a"}, {"t-multi-b"}]
-    for shared in ("t-multi-database", "t-multi-artifacts", "t-multi-front"):
+    for shared in ("t-multi-database", "t-multi-artifacts", "t-multi-load-balancer"):
         assert networks(shared) == zones
     subnets = [json.loads(docker("network", "inspect", zone))[0]["IPAM"]["Config"][0]["Subnet"] for zone in zones]
     assert len(set(subnets)) == 2
@@ -143,7 +143,7 @@ def test_each_server_is_in_one_zone_and_what_both_need_is_in_both(multi_az: Depl
 
 def test_only_the_front_is_reached_from_the_host(multi_az: Deployment) -> None:
     published = {name: inspect(name)["HostConfig"]["PortBindings"] or {} for name in multi_az.containers()}
-    ports = published.pop("t-multi-front")
+    ports = published.pop("t-multi-load-balancer")
     assert ports == {"5000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "5000"}]}
     assert not any(published.values())
 

@@ -15,7 +15,7 @@ from support.kubernetes.load import Failure, Load, under_load
 pytestmark = pytest.mark.compose
 
 THREADS = 4
-# From a death until the front sends nothing there any more.
+# From a death until the load balancer sends nothing there any more.
 NOTICED_SECONDS = 10.0
 
 
@@ -106,8 +106,8 @@ def test_no_request_fails_while_servers_are_added_and_removed(multi_az: Deployme
     assert multi_az.servers() == ["t-multi-server-1", "t-multi-server-2"]
     assert "t-multi-server-3-scratch" not in docker("volume", "ls", "--quiet").split()
     # It has taken over its configuration twice.
-    kill_all("t-multi-front")
-    eventually("the front is back", lambda: is_healthy("t-multi-front"), 60)
+    kill_all("t-multi-load-balancer")
+    eventually("the load balancer is back", lambda: is_healthy("t-multi-load-balancer"), 60)
 
 
 @amounts(1, 10, "kills")
@@ -138,18 +138,20 @@ def test_a_zone_that_is_cut_off_is_noticed_and_the_other_goes_on_serving(
     cut = {"mlflow_zone": "a", "mlflow_zone_state": "cut"}
     with real_client.reading(multi_az) as reader, under_load(multi_az, THREADS) as seen:
         said = multi_az.play("zone_outage", **cut).succeeded()
-        assert "Zone a is cut off; healthy" in said.of("Say what became of the zone")["msg"]
+        assert "Zone a is cut off; healthy" in said.of("Report what became of the zone")["msg"]
         assert inspect("t-multi-server-1")["NetworkSettings"]["Networks"] == {}
-        eventually("the front has noticed", lambda: multi_az.seen_by_front("t-multi-server-1") != "UP", 30)
+        eventually(
+            "the load balancer has noticed", lambda: multi_az.seen_by_load_balancer("t-multi-server-1") != "UP", 30
+        )
         _more(seen, 200)
         noticed = time.monotonic()
         health = multi_az.play("health")
         assert health.code and "t-multi-server-1 is cut off" in health.message
         _more(seen, 200)
-        assert not _begun(seen, noticed), "the front sent requests into the zone after it had noticed"
+        assert not _begun(seen, noticed), "the load balancer sent requests into the zone after it had noticed"
         said = multi_az.play("zone_outage", mlflow_zone="a", mlflow_zone_state="healed").succeeded()
-        assert "Zone a is healed; healthy" in said.of("Say what became of the zone")["msg"]
-        assert multi_az.seen_by_front("t-multi-server-1") == "UP"
+        assert "Zone a is healed; healthy" in said.of("Report what became of the zone")["msg"]
+        assert multi_az.seen_by_load_balancer("t-multi-server-1") == "UP"
         healed = time.monotonic()
         _more(seen, 200)
         assert not _begun(seen, healed), "requests failed after the zone was healed"
@@ -161,23 +163,25 @@ def test_a_zone_that_is_cut_off_is_noticed_and_the_other_goes_on_serving(
 
 
 def test_a_front_that_stays_dead_is_named_and_started_before_servers_are_taken_away(multi_az: Deployment) -> None:
-    docker("kill", "t-multi-front")  # as if by hand: the engine does not start it again
+    docker("kill", "t-multi-load-balancer")  # as if by hand: the engine does not start it again
     health = multi_az.play("health")
     assert health.code and "unhealthy at level deep" in health.message
-    assert "t-multi-front is exited, exit status 137" in str(health.of("Show each check")["msg"])
+    assert "t-multi-load-balancer is exited, exit status 137" in str(health.of("Show each check")["msg"])
     networks = inspect("t-multi-server-1")["NetworkSettings"]["Networks"].keys()
     cut = multi_az.play("zone_outage", mlflow_zone="a", mlflow_zone_state="cut")
-    assert cut.code and cut.message.startswith("Not running: t-multi-front. Deploy") and not cut.stats["changed"]
+    assert (
+        cut.code and cut.message.startswith("Not running: t-multi-load-balancer. Deploy") and not cut.stats["changed"]
+    )
     assert inspect("t-multi-server-1")["NetworkSettings"]["Networks"].keys() == networks
     before = multi_az.started()
     restarted = multi_az.play("restart").succeeded()
     assert restarted.of("Start the load balancer if it does not run")["started"]
     after = multi_az.started()
-    assert after["t-multi-front"] < min(after[server] for server in multi_az.servers())
+    assert after["t-multi-load-balancer"] < min(after[server] for server in multi_az.servers())
     assert all(after[server] != before[server] for server in multi_az.servers())
     multi_az.wait_until_healthy()
 
 
 def test_a_zone_is_cut_only_where_there_is_one(multi_az: Deployment) -> None:
     refused = multi_az.play("zone_outage", mlflow_zone="c", mlflow_zone_state="cut")
-    assert refused.code and "Say which zone (a or b)" in refused.message
+    assert refused.code and "Report which zone (a or b)" in refused.message

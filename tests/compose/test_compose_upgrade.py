@@ -1,4 +1,4 @@
-"""Servers of an old version behind a front, upgraded under load: what fails on the way leads back to them."""
+"""Servers of an old version behind a load balancer, upgraded under load: what fails on the way leads back to them."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def folder() -> Path:
     server, locust = ROLES / "mlflow_server", ROLES / "locust"
     wanted = [
         (server, [f"mlflow=={_read(server, 'vars/main/version.yml')['_mlflow_server_pinned_version']}",
-                  *_read(server, "vars/main/process.yml")["_mlflow_server_tools"], *_BESIDE]),
+                  *_read(server, "vars/main/host.yml")["_mlflow_server_tools"], *_BESIDE]),
         (locust, [f"locust=={_read(locust, 'defaults/main.yml')['locust_version']}"]),
     ]  # fmt: skip
     pins = [(packages, (role / "files/constraints.txt").read_text()) for role, packages in wanted]

@@ -38,8 +38,8 @@ def run_server() -> Iterator[Callable[..., RunningServer]]:
     """Starts a server that lives as long as the test module."""
     started: list[RunningServer] = []
 
-    def start(environment: Path, profile: str, database: dict[str, Any], **wishes: Any) -> RunningServer:
-        server = RunningServer(environment, profile, database, **wishes)
+    def start(environment: Path, profile: str, database: dict[str, Any], **settings: Any) -> RunningServer:
+        server = RunningServer(environment, profile, database, **settings)
         started.append(server)
         server.start()
         return server

@@ -219,7 +219,7 @@ def test_nothing_of_a_deployment_of_whole_size_is_lost_on_postgresql(
 def backed_up_wiped_and_restored(filled: Filled) -> None:
     deployment = filled.deployment
     checked = deployment.play("backup", "--check").succeeded()
-    assert "Check mode: a snapshot could be written" in str(checked.of("Say what was written")["msg"])
+    assert "Check mode: a snapshot could be written" in str(checked.of("Report what was written")["msg"])
     with filled.written_to():
         while len(filled.acknowledged) < 20:
             threading.Event().wait(0.05)
@@ -231,7 +231,7 @@ def backed_up_wiped_and_restored(filled: Filled) -> None:
     files = filled.files()
 
     drilled = deployment.play("drill").succeeded()
-    assert "Proven" in drilled.of("Say what was proven")["msg"]
+    assert "Proven" in drilled.of("Report what was proven")["msg"]
     assert drilled.stats["changed"] == 0
 
     refused = deployment.play("restore")
@@ -243,9 +243,9 @@ def backed_up_wiped_and_restored(filled: Filled) -> None:
     assert filled.rows() == {what: database["rows"] for what, database in snapshot["databases"].items()}
     found = filled.files()
     assert found.items() <= files.items() and len(found) == snapshot["artifacts"]["count"]
-    said = restored.of("Say what was restored")["msg"]
+    said = restored.of("Report what was restored")["msg"]
     assert "the server is healthy" in said
-    print("\n" + str(result.of("Say what was written")["msg"]) + str(said))  # shown by pytest -s
+    print("\n" + str(result.of("Report what was written")["msg"]) + str(said))  # shown by pytest -s
     assert restored.of("Load the snapshot, compare it, put it in place")["secrets"] == {"flask-secret-key": "same"}
 
     filled.script("read")  # the real client

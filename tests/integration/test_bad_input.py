@@ -35,7 +35,7 @@ CASES = {
     "unknown profile": Case({"mlflow_server_profile": "fast"}, ["mlflow_server_profile", "light, throughput, full"]),
     "unknown type of database": Case({"mlflow_database_type": "oracle"}, ["oracle", "external_postgresql, sqlite"]),
     "unknown type of artifact store": Case({"mlflow_artifact_store_type": "ftp"}, ["ftp", "external_s3, local"]),
-    "unknown platform": Case({"mlflow_server_platform": "mainframe"}, ["mainframe", "offered are process"]),
+    "unknown platform": Case({"mlflow_server_platform": "mainframe"}, ["mainframe", "offered are host"]),
     "short password": Case(
         {"mlflow_server_auth": "basic", "mlflow_server_auth_password": "short-pw"},
         ["mlflow_server_auth_password", "at least 12 characters"],

@@ -26,7 +26,7 @@ def artifacts_replaced_by_a_file(laptop: Deployment) -> Iterator[None]:
 def test_health_changes_nothing_and_says_that_all_is_well(laptop: Deployment) -> None:
     result = laptop.play("health", mlflow_health_level="full").succeeded()
     assert result.stats["changed"] == 0
-    assert "healthy at level full" in result.of("Say the verdict")["msg"]
+    assert "healthy at level full" in result.of("Report the verdict")["msg"]
     assert result.stats["skipped"] == 0
 
 

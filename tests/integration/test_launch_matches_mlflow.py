@@ -61,10 +61,10 @@ def answers(environments: Environments) -> dict[str, Any]:
 
 
 def every_launch() -> list[launch.Launch]:
-    wishes: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "database": POSTGRESQL, "static_prefix": "/x", "metrics_dir": "/m", "cors_origins": ["https://a"]
     }  # fmt: skip
-    return [computed(profile=name, auth=auth, **wishes) for name in launch.PROFILES for auth in (None, AUTH)]
+    return [computed(profile=name, auth=auth, **settings) for name in launch.PROFILES for auth in (None, AUTH)]
 
 
 def test_every_variable_that_launch_sets_is_read_by_mlflow(mlflow: Path) -> None:

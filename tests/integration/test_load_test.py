@@ -271,7 +271,7 @@ def test_the_playbook_loads_only_where_the_inventory_allows_it(laptop: Deploymen
     refused = laptop.play("load_test", **small)
     assert refused.code != 0 and "set mlflow_load_test_allowed: true in its inventory" in refused.message
     played = laptop.play("load_test", mlflow_load_test_allowed="true", **small).succeeded()
-    said = played.of("Say the verdict")["msg"]
+    said = played.of("Report the verdict")["msg"]
     assert said.startswith("The load test passed: 1 objective held") and str(laptop.data / "load/report.html") in said
     report = json.loads((laptop.data / "load" / "result.json").read_text())
     assert report["servers"][0]["measured"] is True and report["targets"][0]["url"] == laptop.url

@@ -145,7 +145,7 @@ def test_an_upgrade_says_what_it_will_do_goes_back_when_it_fails_and_then_succee
     assert old.served == old.version
 
     planned = deployment.play("upgrade").succeeded()
-    said = str(planned.of("Say what the upgrade does")["msg"])
+    said = str(planned.of("Report what the upgrade does")["msg"])
     assert f"MLflow {old.version} to MLflow {new}" in said and "75868b020152 destructive" in said
     assert "Nothing that serves was touched. To upgrade: -e mlflow_upgrade=true" in said
     assert old.served == old.version
@@ -169,7 +169,7 @@ def test_an_upgrade_says_what_it_will_do_goes_back_when_it_fails_and_then_succee
     with old.written_to():
         upgraded = deployment.play("upgrade", mlflow_upgrade="true").succeeded()
         time.sleep(1)
-    assert "Away for" in str(upgraded.of("Say what was done")["msg"])
+    assert "Away for" in str(upgraded.of("Report what was done")["msg"])
     assert old.served == new
     assert old.holds_everything()
     old.script("read", new)
@@ -177,11 +177,11 @@ def test_an_upgrade_says_what_it_will_do_goes_back_when_it_fails_and_then_succee
         assert password not in deployment.output
 
     again = deployment.play("upgrade", mlflow_upgrade="true").succeeded()
-    assert changes(again) == [] and "Nothing to do" in str(again.of("Say what the upgrade does")["msg"])
+    assert changes(again) == [] and "Nothing to do" in str(again.of("Report what the upgrade does")["msg"])
     assert changes(deployment.deploy().succeeded()) == []
 
     # As its last words say. It serves what it served before.
-    snapshot = re.findall(r"mlflow_snapshot=(\S+)", str(upgraded.of("Say what was done")["msg"]))[0]
+    snapshot = re.findall(r"mlflow_snapshot=(\S+)", str(upgraded.of("Report what was done")["msg"]))[0]
     old_again = {"mlflow_version": old.version, "mlflow_snapshot": snapshot}
     deployment.play("restore", mlflow_restore="true", mlflow_restore_deploy="true", **old_again).succeeded()
     assert old.served == old.version
@@ -194,7 +194,7 @@ def test_a_version_with_the_same_schema_is_only_put_in_the_place_of_the_other(en
     old = Old(deployment, SAME_SCHEMA, "", Path())
     try:
         deployment.deploy(mlflow_version=SAME_SCHEMA).succeeded()
-        planned = str(deployment.play("upgrade").succeeded().of("Say what the upgrade does")["msg"])
+        planned = str(deployment.play("upgrade").succeeded().of("Report what the upgrade does")["msg"])
         assert f"MLflow {SAME_SCHEMA} to MLflow {new}" in planned and old.served == SAME_SCHEMA
         with old.written_to():
             time.sleep(1)
@@ -204,7 +204,7 @@ def test_a_version_with_the_same_schema_is_only_put_in_the_place_of_the_other(en
             upgraded = deployment.play("upgrade", mlflow_upgrade="true").succeeded()
             assert upgraded.of("Migrate while nobody writes").get("skipped"), "there was nothing to migrate"
         assert old.served == new and old.holds_everything()
-        assert f"set mlflow_version to {SAME_SCHEMA}" in str(upgraded.of("Say what was done")["msg"])
+        assert f"set mlflow_version to {SAME_SCHEMA}" in str(upgraded.of("Report what was done")["msg"])
         deployment.play("upgrade", mlflow_upgrade="true", mlflow_version=SAME_SCHEMA).succeeded()
         assert old.served == SAME_SCHEMA and old.holds_everything()
     finally:
@@ -238,7 +238,7 @@ def test_a_database_that_another_mlflow_left_is_taken_over_with_its_users(
         assert "No data was touched" in used.message
 
         taken = deployment.play("upgrade", mlflow_upgrade="true").succeeded()
-        assert "a database without a server to MLflow" in str(taken.of("Say what the upgrade does")["msg"])
+        assert "a database without a server to MLflow" in str(taken.of("Report what the upgrade does")["msg"])
         dana = deployment.client(username=USER, password=USER_PASSWORD)
         tag = {"experiment_id": "1", "key": "by", "value": "dana"}
         dana.post(f"{API}/experiments/set-experiment-tag", tag)  # which only her permission of this experiment allows

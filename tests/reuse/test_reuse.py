@@ -59,7 +59,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
 @pytest.fixture(scope="module")
 def deployed(elsewhere: Elsewhere) -> Iterator[Elsewhere]:
     # key=value passes every value as a string, as an AWX survey does.
-    wishes = (
+    settings = (
         "-e mlflow_name=reuse",
         f"-e mlflow_data_dir={elsewhere.data}",
         f"-e mlflow_server_port={elsewhere.port}",
@@ -67,7 +67,7 @@ def deployed(elsewhere: Elsewhere) -> Iterator[Elsewhere]:
         "-e mlflow_server_workers=1 -e mlflow_server_threads= -e mlflow_server_health_timeout=180",
         "-e mlflow_server_smoke_test=true -e mlflow_server_auth=basic -e mlflow_server_auth_cache_seconds=30",
     )
-    words = [word for wish in wishes for word in wish.split(" ")]
+    words = [word for wish in settings for word in wish.split(" ")]
     inventory = elsewhere.inventory()
     try:
         elsewhere.run("ansible-playbook", "-i", inventory, "mlops.mlflow.local", *words)

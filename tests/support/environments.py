@@ -40,7 +40,7 @@ class Environments:
         environment = self.home / "environments" / flavor
         with cache.alone(self.home):
             if not (environment / ".complete").exists():
-                role = {"name": "mlops.mlflow.mlflow_server", "tasks_from": "process/install"}
+                role = {"name": "mlops.mlflow.mlflow_server", "tasks_from": "host/install"}
                 variables = self.variables(flavor) | {"mlflow_server_dir": str(self.home)}
                 run_play([{"ansible.builtin.include_role": role}], variables=variables).succeeded()
         return environment
@@ -65,8 +65,8 @@ def pinned_version() -> str:
 
 def _state_of_the_role() -> str:
     """Changes with everything that decides what is installed."""
-    variables = (_ROLE / "vars" / "main" / "process.yml").read_text()
+    variables = (_ROLE / "vars" / "main" / "host.yml").read_text()
     tools = [line for line in variables.splitlines() if line.startswith("  - ")]
-    files = [_ROLE / "tasks" / "process" / "install.yml", *sorted((_ROLE / "files").iterdir())]
+    files = [_ROLE / "tasks" / "host" / "install.yml", *sorted((_ROLE / "files").iterdir())]
     state = [pinned_version(), tools, [file.read_text() for file in files], _REQUIREMENTS, sys.version_info[:3]]
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:10]

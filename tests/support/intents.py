@@ -24,8 +24,8 @@ BUCKET = {
 AUTH = {"config": "/srv/auth.ini", "secret_key": {"file": "/srv/flask-secret-key"}}
 
 
-def computed(**wishes: Any) -> launch.Launch:
-    return launch.compute({"database": SQLITE, "artifact_store": FOLDER, **wishes})
+def computed(**settings: Any) -> launch.Launch:
+    return launch.compute({"database": SQLITE, "artifact_store": FOLDER, **settings})
 
 
 def option(started: launch.Launch, name: str) -> str | None:

@@ -77,16 +77,16 @@ def run_playbook(
 
 
 def screen_of(playbook: Path, inventory: Path, variables: Mapping[str, Any], folder: Path, *options: str) -> str:
-    """All that a user sees of a run that succeeds. What is wished comes from a file in C(folder), as from a vault."""
-    wishes = folder / "wishes.json"
-    wishes.write_text(json.dumps(variables))
+    """All that a user sees of a run that succeeds. What is requested comes from a file, as from a vault."""
+    settings = folder / "settings.json"
+    settings.write_text(json.dumps(variables))
     done = subprocess.run(
         [
             str(Path(sys.executable).parent / "ansible-playbook"),
             "-i",
             str(inventory),
             *options,
-            f"-e@{wishes}",
+            f"-e@{settings}",
             str(playbook),
         ],
         cwd=REPOSITORY,

@@ -26,15 +26,15 @@ API = "/api/2.0/mlflow"
 
 
 class RunningServer:
-    """One server on loopback. C(wishes) go into the launch as they are."""
+    """One server on loopback. C(settings) go into the launch as they are."""
 
-    def __init__(self, environment: Path, profile: str, database: Mapping[str, Any], **wishes: Any) -> None:
+    def __init__(self, environment: Path, profile: str, database: Mapping[str, Any], **settings: Any) -> None:
         self.port = free_port()
         self.home = Path(tempfile.mkdtemp(prefix="mlops-server-"))
         self.artifacts = self.home / "artifacts"
         self.artifacts.mkdir()
         self.database = dict(database)
-        self.url = f"http://127.0.0.1:{self.port}{wishes.get('static_prefix', '')}"
+        self.url = f"http://127.0.0.1:{self.port}{settings.get('static_prefix', '')}"
         self.launch_file = self.home / "launch.json"
         self.log = self.home / "log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,7 +45,7 @@ class RunningServer:
             "database": self.database,
             "artifact_store": {"type": "local", "uri": str(self.artifacts)},
             "scratch_dir": str(self.home),
-            **wishes,
+            **settings,
         }
         self.launch_file.write_text(json.dumps(launch.compute(intent).as_dict()))
 

@@ -11,7 +11,7 @@ from ansible_collections.mlops.mlflow.plugins.filter.component_tasks import comp
 
 @pytest.fixture
 def role(tmp_path: Path) -> str:
-    for file in ("sqlite/process.yml", "external/any.yml", "both/any.yml", "both/process.yml", "kube/kubernetes.yml"):
+    for file in ("sqlite/host.yml", "external/any.yml", "both/any.yml", "both/host.yml", "kube/kubernetes.yml"):
         path = tmp_path / "mlflow_thing" / "tasks" / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -21,10 +21,10 @@ def role(tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     ("type_", "platform", "file"),
     [
-        ("sqlite", "process", "sqlite/process.yml"),
-        ("external", "process", "external/any.yml"),
+        ("sqlite", "host", "sqlite/host.yml"),
+        ("external", "host", "external/any.yml"),
         ("external", "kubernetes", "external/any.yml"),
-        ("both", "process", "both/process.yml"),
+        ("both", "host", "both/host.yml"),
         ("both", "compose", "both/any.yml"),
     ],
 )
@@ -34,11 +34,11 @@ def test_a_file_of_its_own_wins_over_the_one_for_any_platform(role: str, type_: 
 
 def test_what_is_not_offered_is_refused_with_what_is(role: str) -> None:
     with pytest.raises(AnsibleFilterError) as refused:
-        component_tasks(role, "kube", "process")
+        component_tasks(role, "kube", "host")
     assert "mlflow_thing_type 'kube'" in str(refused.value)
     assert "Offered there: both, external, sqlite." in str(refused.value)
 
 
 def test_a_path_is_no_type(role: str) -> None:
     with pytest.raises(AnsibleFilterError):
-        component_tasks(role, "../sqlite", "process")
+        component_tasks(role, "../sqlite", "host")

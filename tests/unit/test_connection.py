@@ -154,7 +154,7 @@ def test_a_user_database_elsewhere_is_checked_and_gets_the_owner_too() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        "access_mode", "claim", "create_bucket", "creates_secret", "footprint", "max_connections", "storage_class",
+        "access_mode", "claim", "create_bucket", "creates_secret", "requirements", "max_connections", "storage_class",
         "workloads",
     ],
 )  # fmt: skip

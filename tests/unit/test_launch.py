@@ -168,12 +168,12 @@ def test_artifacts_go_through_the_server_otherwise(direct: bool | str | None) ->
 
 
 @pytest.mark.parametrize(
-    ("wishes", "kept"),
+    ("settings", "kept"),
     [({}, True), ({"signed_artifacts": "true"}, False), ({"direct_artifacts": True}, False)],
     ids=["by default", "signed", "direct"],
 )
-def test_the_server_keeps_clients_away_from_the_bucket(wishes: dict[str, Any], kept: bool) -> None:
-    env = computed(database=POSTGRESQL, artifact_store=BUCKET, plugins_dir="/srv/plugins", **wishes).env
+def test_the_server_keeps_clients_away_from_the_bucket(settings: dict[str, Any], kept: bool) -> None:
+    env = computed(database=POSTGRESQL, artifact_store=BUCKET, plugins_dir="/srv/plugins", **settings).env
     assert env.get("MLOPS_MLFLOW_PROXIED") == ("true" if kept else None)
     assert env["PYTHONPATH"] == "/srv/plugins"
 

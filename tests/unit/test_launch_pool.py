@@ -62,11 +62,11 @@ def test_all_servers_together_fit_and_each_leaves_one_connection_to_its_readines
 ) -> None:
     engines, workers = (3 if auth else 2), launch.PROFILES[profile].workers
     needed = servers * (launch.connections_needed(workers, threads, 1, engines) + 1)
-    wishes = {"profile": profile, "database": POSTGRESQL, "auth": auth, "servers": servers}
-    kept, beyond = pool(computed(**wishes, max_connections=needed))
+    settings = {"profile": profile, "database": POSTGRESQL, "auth": auth, "servers": servers}
+    kept, beyond = pool(computed(**settings, max_connections=needed))
     assert servers * (workers * (kept + beyond + kept * (engines - 1)) + 1) <= needed
     with pytest.raises(BadInput):
-        computed(**wishes, max_connections=needed - 1)
+        computed(**settings, max_connections=needed - 1)
 
 
 def test_too_few_connections_for_all_servers_are_refused_with_the_share_of_each() -> None:

@@ -39,10 +39,10 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("wishes", "words"), CASES, ids=[" ".join(case[1][:2]) for case in CASES])
-def test_it_is_refused_by_name(wishes: dict[str, Any], words: list[str]) -> None:
+@pytest.mark.parametrize(("settings", "words"), CASES, ids=[" ".join(case[1][:2]) for case in CASES])
+def test_it_is_refused_by_name(settings: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(BadInput) as refused:
-        computed(**wishes)
+        computed(**settings)
     assert [word for word in words if word not in str(refused.value)] == []
 
 
@@ -50,7 +50,7 @@ SECRET = "hunter2-hunter2"
 
 
 @pytest.mark.parametrize(
-    "wishes",
+    "settings",
     [
         {"database": {**POSTGRESQL, "secrets": {"PGPASSWORD": SECRET}}},
         {"database": {**POSTGRESQL, "secrets": {"PGPASSWORD": {"value": SECRET}}}},
@@ -61,7 +61,7 @@ SECRET = "hunter2-hunter2"
         {"auth": {"config": "/auth.ini", "secret_key": SECRET}},
     ],
 )
-def test_a_secret_in_the_wrong_place_is_refused_without_being_repeated(wishes: dict[str, Any]) -> None:
+def test_a_secret_in_the_wrong_place_is_refused_without_being_repeated(settings: dict[str, Any]) -> None:
     with pytest.raises(BadInput) as refused:
-        computed(**wishes)
+        computed(**settings)
     assert SECRET not in str(refused.value)

@@ -18,7 +18,7 @@ from support.load_results import entry, raw
 RUN = "mlops-load-abc123"
 JOB = "/apis/batch/v1/namespaces/team-a/jobs/mlflow-load-abc123-master"
 URL = "http://mlflow.team-a.svc:5000"
-WISHES = {"run": RUN, "users": "4", "processes": "2", "run_time": "5", "wait_min": "", "wait_max": ""}
+SETTINGS = {"run": RUN, "users": "4", "processes": "2", "run_time": "5", "wait_min": "", "wait_max": ""}
 CGROUP = """usage_usec 2500000
 user_usec 2000000
 anon 1
@@ -70,9 +70,9 @@ def line(result: dict[str, Any]) -> str:
     return "mlops-load: " + base64.b64encode(gzip.compress(json.dumps(result).encode())).decode()
 
 
-def follow(cluster: LoadedCluster, folder: Path, **wishes: Any) -> dict[str, Any]:
+def follow(cluster: LoadedCluster, folder: Path, **settings: Any) -> dict[str, Any]:
     place = kubernetes.InCluster(cluster.operate, cluster, "team-a", "mlflow", "mlflow-load-abc123")
-    return distributed.follow(place, WISHES | wishes, URL, folder, 0.1)
+    return distributed.follow(place, SETTINGS | settings, URL, folder, 0.1)
 
 
 def cleaned(cluster: LoadedCluster) -> list[Any]:
@@ -80,7 +80,7 @@ def cleaned(cluster: LoadedCluster) -> list[Any]:
 
 
 def test_the_plan_names_the_server_the_workers_and_where_the_password_is() -> None:
-    made = distributed.plan(WISHES, URL, "admin", True, {})
+    made = distributed.plan(SETTINGS, URL, "admin", True, {})
     plan = json.loads(made["plan"])
     assert plan["run"] == made["run"] == RUN and plan["print_result"] is True
     (target,) = plan["targets"]
@@ -91,14 +91,14 @@ def test_the_plan_names_the_server_the_workers_and_where_the_password_is() -> No
 
 def test_what_the_server_does_not_have_is_left_out_of_the_plan() -> None:
     without = {"artifact_serving_enabled": False}
-    weights = json.loads(distributed.plan(WISHES, URL, "", True, without)["plan"])["weights"]
+    weights = json.loads(distributed.plan(SETTINGS, URL, "", True, without)["plan"])["weights"]
     assert "artifact_4k" not in weights and "log_batch_10" in weights
     with pytest.raises(BadInput, match="put_artifact_4k, which no task"):
-        distributed.plan(WISHES | {"slos": {"put_artifact_4k": {"p95_ms": 9}}}, URL, "", True, without)
+        distributed.plan(SETTINGS | {"slos": {"put_artifact_4k": {"p95_ms": 9}}}, URL, "", True, without)
 
 
 @pytest.mark.parametrize(
-    ("wishes", "allowed", "words"),
+    ("settings", "allowed", "words"),
     [
         ({}, False, "was not allowed"),
         ({"users": "many"}, True, "users is 'many'; it must be a number"),
@@ -107,9 +107,9 @@ def test_what_the_server_does_not_have_is_left_out_of_the_plan() -> None:
         ({"speed": 9}, True, "no such wish: speed"),
     ],
 )
-def test_bad_wishes_are_refused_before_there_is_an_object(wishes: dict[str, Any], allowed: bool, words: str) -> None:
+def test_bad_wishes_are_refused_before_there_is_an_object(settings: dict[str, Any], allowed: bool, words: str) -> None:
     with pytest.raises(BadInput, match=words):
-        distributed.plan(WISHES | wishes, URL, "", allowed, {})
+        distributed.plan(SETTINGS | settings, URL, "", allowed, {})
 
 
 def test_the_masters_log_becomes_progress_result_and_reports(tmp_path: Path) -> None:

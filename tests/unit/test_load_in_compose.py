@@ -20,8 +20,8 @@ from support.load_results import entry, raw
 from support.playbooks import REPOSITORY, run_playbook
 
 RUN = "mlops-load-abc123"
-URL = "http://mlflow-front:5000"
-WISHES = {"run": RUN, "users": "4", "processes": "2", "run_time": "5"}
+URL = "http://mlflow-load-balancer:5000"
+SETTINGS = {"run": RUN, "users": "4", "processes": "2", "run_time": "5"}
 PROGRESS = "    1 s     4 users       81 requests"
 
 
@@ -46,7 +46,7 @@ class Engine:
 
     def follow(self, folder: Path) -> dict[str, Any]:
         place = InCompose(self.operate, "mlflow-load-master", [])
-        return distributed.follow(place, WISHES, URL, folder, 0.1)
+        return distributed.follow(place, SETTINGS, URL, folder, 0.1)
 
 
 def test_the_masters_log_becomes_progress_result_and_reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -91,11 +91,11 @@ def test_a_containers_streams_are_read_as_one(monkeypatch: pytest.MonkeyPatch, t
 
 
 OTHERS: dict[str, tuple[dict[str, Any], str, bool]] = {
-    "front": ({"mlflow_server_replicas": 2}, "http://mlflow-front:5000", False),
+    "load-balancer": ({"mlflow_server_replicas": 2}, "http://mlflow-load-balancer:5000", False),
     "one server": ({"mlflow_server_replicas": 1, "mlflow_zones": {}}, "http://mlflow-server-1:5000", False),
     "HTTPS": (
         {"mlflow_server_tls_certificate": "/c", "mlflow_server_tls_key": "/k", "mlflow_server_static_prefix": "/m"},
-        "https://mlflow-front:5000/m",
+        "https://mlflow-load-balancer:5000/m",
         False,
     ),
     "another way": ({"locust_url": "https://mlflow.example.com"}, "https://mlflow.example.com", True),
@@ -129,7 +129,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[st
         "mlflow_load_test_allowed": True,
     }
     hosts = {"workers": deployed | {"locust_workers": "3"}}
-    hosts |= {name: deployed | wishes for name, (wishes, _url, _validated) in OTHERS.items()}
+    hosts |= {name: deployed | settings for name, (settings, _url, _validated) in OTHERS.items()}
     folder = tmp_path_factory.mktemp("load")
     (folder / "play.yml").write_text(json.dumps([{"hosts": "mlflow", "gather_facts": False, "tasks": [*roles, show]}]))
     (folder / "hosts.json").write_text(json.dumps({"mlflow": {"hosts": hosts}}))

@@ -118,7 +118,7 @@ def test_an_objective_for_an_operation_that_nobody_sends_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "words"),
+    ("settings", "words"),
     [
         ({"users": 0}, "users is 0"),
         ({"seconds": 0.5}, "run_time is 0.5"),
@@ -135,9 +135,9 @@ def test_an_objective_for_an_operation_that_nobody_sends_is_refused() -> None:
         ({"targets": [TARGET, TARGET]}, "different names; given more than once: one"),
     ],
 )
-def test_wishes_that_cannot_work_are_refused_before_anything_starts(wishes: dict[str, Any], words: str) -> None:
+def test_wishes_that_cannot_work_are_refused_before_anything_starts(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(BadInput, match=words):
-        Wanted(**{"targets": [TARGET], **wishes})
+        Wanted(**{"targets": [TARGET], **settings})
 
 
 def test_a_server_that_nobody_allowed_to_be_loaded_is_refused_by_name() -> None:

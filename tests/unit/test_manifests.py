@@ -63,10 +63,10 @@ def test_a_label_names_another_component_than_the_templates() -> None:
 
 
 def test_no_wish_changes_a_label_that_selectors_look_for() -> None:
-    wished = {"app.kubernetes.io/instance": "other", "app.kubernetes.io/managed-by": "me", "team": "a"}
+    requested = {"app.kubernetes.io/instance": "other", "app.kubernetes.io/managed-by": "me", "team": "a"}
     item = workload()
     item["spec"]["template"]["metadata"] = {"labels": {"app.kubernetes.io/component": "store", "own": "1"}}
-    item = completed(item, labels=wished)
+    item = completed(item, labels=requested)
     expected = {**OURS, "team": "a", "app.kubernetes.io/managed-by": "mlops.mlflow"}
     assert item["metadata"]["labels"] == expected
     assert pod_of(item)["metadata"]["labels"] == {**expected, "own": "1"}
@@ -102,12 +102,12 @@ def test_what_a_template_says_is_kept_beside_what_it_forgot() -> None:
 
 
 def test_wished_fields_reach_every_pod_and_null_removes_one() -> None:
-    wished = {
+    requested = {
         "nodeSelector": {"disk": "ssd", "zone": None},
         "securityContext": {"seccompProfile": None, "fsGroup": 7},
         "priorityClassName": None,
     }
-    spec = pod_of(completed(workload(priorityClassName="high"), pod_spec=wished))["spec"]
+    spec = pod_of(completed(workload(priorityClassName="high"), pod_spec=requested))["spec"]
     assert spec["nodeSelector"] == {"disk": "ssd"}
     assert spec["securityContext"] == {"runAsNonRoot": True, "fsGroup": 7}
     assert "priorityClassName" not in spec
@@ -141,9 +141,9 @@ def test_all_but_the_namespace_itself_lie_in_the_namespace() -> None:
 
 
 def test_what_was_rendered_is_not_changed_itself() -> None:
-    item, wished = workload(), {"tolerations": [{"key": "a"}]}
-    completed(item, pod_spec=wished)["spec"]["template"]["spec"]["tolerations"][0]["key"] = "b"
-    assert item == workload() and wished == {"tolerations": [{"key": "a"}]}
+    item, requested = workload(), {"tolerations": [{"key": "a"}]}
+    completed(item, pod_spec=requested)["spec"]["template"]["spec"]["tolerations"][0]["key"] = "b"
+    assert item == workload() and requested == {"tolerations": [{"key": "a"}]}
 
 
 @pytest.mark.parametrize("name", ["a", "mlflow", "team-a-2", "a" * 40])
@@ -196,7 +196,7 @@ def test_removal_with_data_names_the_volumes_of_a_stateful_set_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "wished",
+    "requested",
     [
         {"labels": {"team": "a"}},
         {"annotations": {"owner": "b"}},
@@ -204,13 +204,13 @@ def test_removal_with_data_names_the_volumes_of_a_stateful_set_too() -> None:
     ],
     ids=str,
 )
-def test_a_job_whose_pods_are_to_be_other_ones_has_another_checksum(wished: dict[str, Any]) -> None:
+def test_a_job_whose_pods_are_to_be_other_ones_has_another_checksum(requested: dict[str, Any]) -> None:
     """A Job cannot be changed: the checksum says when it must be replaced, so it is that of what is applied."""
 
     def checksum(**common: Any) -> str:
         return str(completed(workload("Job"), **common)["metadata"]["annotations"]["mlops.mlflow/checksum"])
 
-    assert checksum() == checksum() != checksum(**wished)
+    assert checksum() == checksum() != checksum(**requested)
 
 
 def test_what_the_api_server_does_not_keep_is_not_applied() -> None:

@@ -20,5 +20,5 @@ def test_a_look_at_a_process_returns_what_is_documented_and_nothing_that_ansible
     from ansible_collections.mlops.mlflow.plugins.module_utils._engine.host import inspect
 
     found = inspect.gather(str(tmp_path)).as_dict()
-    assert set(found) == set(documented(REPOSITORY / "plugins/modules/mlflow_process_info.py"))
+    assert set(found) == set(documented(REPOSITORY / "plugins/modules/mlflow_host_info.py"))
     assert RESERVED & set(found) == set()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
-PLATFORMS = ("process", "compose", "kubernetes")
-BY_PLATFORM = re.compile(r"tasks/(\w+)_\{\{ mlflow_platform \| default\('process'\) }}\.yml")
+PLATFORMS = ("host", "compose", "kubernetes")
+BY_PLATFORM = re.compile(r"tasks/(\w+)_\{\{ mlflow_platform \| default\('host'\) }}\.yml")
 PARTS = sorted({part for file in PLAYBOOKS.glob("*.yml") for part in BY_PLATFORM.findall(file.read_text())})
 
 

@@ -48,14 +48,14 @@ def test_only_the_owner_can_reach_a_secret_and_a_container_can_read_it(folder: P
 
 
 def test_a_copy_of_a_key_that_is_not_needed_any_more_is_removed_and_nothing_else(folder: Path, password: Path) -> None:
-    key = "front/certificate.pem.key"
-    files.ensure(folder, FILES, {key: str(password)}, [str(password)], ["front"])
+    key = "load-balancer/certificate.pem.key"
+    files.ensure(folder, FILES, {key: str(password)}, [str(password)], ["load-balancer"])
     (folder / "backup.log").write_text("of others")
-    assert files.ensure(folder, FILES, {}, [], ["front", "none"], dry_run=True)["written"] == [key]
+    assert files.ensure(folder, FILES, {}, [], ["load-balancer", "none"], dry_run=True)["written"] == [key]
     assert (folder / key).exists()
-    assert files.ensure(folder, FILES, {}, [], ["front"])["written"] == [key]
+    assert files.ensure(folder, FILES, {}, [], ["load-balancer"])["written"] == [key]
     assert not (folder / key).exists() and (folder / "backup.log").exists() and password.exists()
-    assert files.ensure(folder, FILES, {}, [], ["front"])["written"] == []
+    assert files.ensure(folder, FILES, {}, [], ["load-balancer"])["written"] == []
 
 
 def test_what_changed_is_named_and_secrets_are_in_no_difference(folder: Path, password: Path) -> None:

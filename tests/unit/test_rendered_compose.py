@@ -22,8 +22,8 @@ def case(request: pytest.FixtureRequest, rendered: dict[str, Rendered]) -> Rende
 def test_every_target_is_published_on_its_port_by_exactly_one_container(case: Rendered) -> None:
     published = {name: service["ports"] for name, service in case.services.items() if service.get("ports")}
     [(name, ports)] = published.items()
-    assert name == ("front" if len(case.servers) > 1 else "server-1")
-    host, port = case.wishes["mlflow_server_host"], case.wishes["mlflow_server_port"]
+    assert name == ("load-balancer" if len(case.servers) > 1 else "server-1")
+    host, port = case.settings["mlflow_server_host"], case.settings["mlflow_server_port"]
     assert ports == [f"{host}:{port}:5000" if host else f"{port}:5000"]
     if case.name in TARGETS:
         assert port == 5000
@@ -34,7 +34,7 @@ def test_probes_ask_for_health_and_the_database_and_not_for_a_page_of_the_user_i
         assert server["healthcheck"]["test"] == ["CMD", "mlflow-ready"]
         assert server["environment"]["READY_DATABASE"].startswith("postgresql://mlflow@")
     if len(case.servers) > 1:
-        prefix = case.wishes.get("mlflow_server_static_prefix", "")
+        prefix = case.settings.get("mlflow_server_static_prefix", "")
         assert f"http-check send meth GET uri {prefix}/health ver HTTP/1.1 hdr Host localhost" in case.haproxy
 
 
@@ -79,24 +79,24 @@ def test_the_start_command_is_a_list_of_words_and_the_server_itself(case: Render
 
 def test_no_subnet_is_fixed_so_that_targets_can_live_side_by_side(rendered: dict[str, Rendered]) -> None:
     for name in TARGETS:
-        assert not any(rendered[name].wishes.get("mlflow_zones", {}).values())
+        assert not any(rendered[name].settings.get("mlflow_zones", {}).values())
         for project in rendered[name].projects.values():
             assert all(network == {"name": key, "external": True} for key, network in project["networks"].items())
 
 
 def test_the_front_reads_the_configuration_that_it_is_given(case: Rendered) -> None:
     if len(case.servers) < 2:
-        assert "front" not in case.services
+        assert "load-balancer" not in case.services
         return
-    front = case.services["front"]
-    [mount] = front["volumes"]
-    assert front["entrypoint"] == ["haproxy"]
-    assert front["command"][-1] == f"{mount['target']}/haproxy.cfg"
-    assert mount["source"].endswith("/server/front")
-    name = case.wishes["mlflow_name"]
+    balancer = case.services["load-balancer"]
+    [mount] = balancer["volumes"]
+    assert balancer["entrypoint"] == ["haproxy"]
+    assert balancer["command"][-1] == f"{mount['target']}/haproxy.cfg"
+    assert mount["source"].endswith("/server/load-balancer")
+    name = case.settings["mlflow_name"]
     listed = dict(re.findall(r"^    server (\S+) (\S+)$", case.haproxy, re.MULTILINE))
     assert listed == {server: f"{name}-{server}:5000" for server in case.servers}
-    for host in (f"{name}-front", *[f"{name}-{server}" for server in case.servers]):
+    for host in (f"{name}-load-balancer", *[f"{name}-{server}" for server in case.servers]):
         assert f"{host}:*" in case.launch["env"]["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
 
 
@@ -113,8 +113,8 @@ def test_every_inventory_has_a_playbook_of_its_own_name() -> None:
 
 def test_targets_have_the_servers_zones_and_stores_that_the_documentation_says(rendered: dict[str, Rendered]) -> None:
     shape = {
-        name: (len(rendered[name].servers), len(rendered[name].wishes.get("mlflow_zones", {})),
-               rendered[name].wishes["mlflow_artifact_store_type"])
+        name: (len(rendered[name].servers), len(rendered[name].settings.get("mlflow_zones", {})),
+               rendered[name].settings["mlflow_artifact_store_type"])
         for name in TARGETS
     }  # fmt: skip
     assert shape == {
@@ -130,12 +130,12 @@ def test_each_server_is_in_one_zone_and_what_all_need_in_every_zone(rendered: di
     case = rendered["everything"]
     assert [server["networks"] for server in case.servers.values()] == [["tracking-a"], ["tracking-b"], ["tracking-a"]]
     assert [server["labels"]["mlops.mlflow.zone"] for server in case.servers.values()] == ["a", "b", "a"]
-    for shared in ("database", "artifacts", "front", "ops", "schema"):
+    for shared in ("database", "artifacts", "load-balancer", "ops", "schema"):
         assert case.services[shared]["networks"] == ["tracking-a", "tracking-b"]
 
 
 def test_each_component_is_a_project_of_its_own(case: Rendered) -> None:
-    name = case.wishes["mlflow_name"]
+    name = case.settings["mlflow_name"]
     names = {project["name"] for project in case.projects.values()}
     assert names <= {f"{name}-server", f"{name}-database", f"{name}-artifacts"} and f"{name}-server" in names
     assert len(names) == len(case.projects)
@@ -160,12 +160,12 @@ def test_data_is_in_volumes_that_the_project_does_not_own(case: Rendered) -> Non
     for project in case.projects.values():
         for name, volume in project.get("volumes", {}).items():
             assert volume.get("external") is True or name.endswith("-scratch")
-    prefix = case.wishes["mlflow_name"]
+    prefix = case.settings["mlflow_name"]
     if "database" in case.services:
         assert f"{prefix}-database" in case.projects["database"]["volumes"]
     for server in case.servers.values():
         mounts = {mount["target"]: mount.get("source") for mount in server["volumes"]}
-        store = case.wishes["mlflow_artifact_store_type"]
+        store = case.settings["mlflow_artifact_store_type"]
         assert mounts.get("/mnt/artifacts") == (f"{prefix}-artifacts" if store in ("volume", "nfs") else None)
 
 
@@ -176,7 +176,7 @@ def test_images_can_be_those_of_a_registry_of_ones_own(rendered: dict[str, Rende
 
 def test_the_front_has_the_certificate_and_the_servers_do_not(rendered: dict[str, Rendered]) -> None:
     case = rendered["everything"]
-    assert "bind :5000 ssl crt /etc/front/certificate.pem" in case.haproxy
+    assert "bind :5000 ssl crt /etc/load-balancer/certificate.pem" in case.haproxy
     assert "certfile" not in str(case.launch["argv"])
     assert " ssl " not in rendered["compose_multi_az"].haproxy
 
@@ -216,8 +216,8 @@ def test_the_volume_of_an_export_is_made_with_its_mount_options(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     role = {"ansible.builtin.include_role": {"name": "mlops.mlflow.mlflow_artifact_store"}}
-    wishes = {"mlflow_platform": "compose", "mlflow_artifact_store_type": "nfs", "mlflow_image": "any", **NFS}
-    run_play([role], variables=wishes).succeeded()
+    settings = {"mlflow_platform": "compose", "mlflow_artifact_store_type": "nfs", "mlflow_image": "any", **NFS}
+    run_play([role], variables=settings).succeeded()
     [created] = [line for line in said.read_text().splitlines() if line.startswith("volume create")]
     assert created.split()[2:] == [
         "--label=mlops.mlflow.deployment=mlflow",

@@ -267,7 +267,7 @@ def test_servers_scale_by_cpu_and_by_memory_only_where_asked_for(deployment: Dep
 
 
 def most_pods(deployment: Deployment, owner: Object) -> int:
-    """Counted here anew, so that the footprint is held against something."""
+    """Counted here anew, so that the resource requirements are held against something."""
     if owner["kind"] in ("Job", "CronJob"):
         return 1
     replicas = int(owner["spec"].get("replicas", 1))
@@ -429,8 +429,8 @@ def test_wished_fields_reach_every_pod(deployments: dict[str, Deployment]) -> No
     deployment = deployments["everything"]
     assert {pod.component for pod in deployment.pods} == {"server", "setup", "database", "artifact-store", "backup"}
     for pod in deployment.pods:
-        wished = CASES["everything"].variables["mlflow_pod_spec"]
-        assert {key: pod.spec[key] for key in wished} == wished
+        requested = CASES["everything"].variables["mlflow_pod_spec"]
+        assert {key: pod.spec[key] for key in requested} == requested
         assert (pod.labels["team"], pod.labels["cost-center"]) == ("a", "4711")
         assert template_of(pod.owner)["metadata"]["annotations"]["owner"] == "ml@example.com"
     for item in deployment.objects:

@@ -82,11 +82,11 @@ def _reach(options: argparse.Namespace, uri: str, role: str | None = None) -> No
 
 
 def _keep(options: argparse.Namespace) -> NoReturn:
-    """Become the keeper, which runs this command again without C(--drain)."""
+    """Become the drain wrapper, which runs this command again without C(--drain)."""
     own = [word for word in sys.argv[1:] if not word.startswith("--drain")]
-    keeper = [sys.executable, "-I", str(Path(__file__).with_name("standalone") / "drain.py")]
+    writer = [sys.executable, "-I", str(Path(__file__).with_name("standalone") / "drain.py")]
     place = [f"--port={options.drain_port}", f"--seconds={options.drain}"]
-    os.execv(keeper[0], [*keeper, *place, "--", sys.argv[0], *own])  # noqa: S606
+    os.execv(writer[0], [*writer, *place, "--", sys.argv[0], *own])  # noqa: S606
 
 
 def _say(text: str) -> None:
@@ -221,7 +221,9 @@ def _parser() -> argparse.ArgumentParser:
     become.add_argument("--wait-timeout", type=float, default=600.0)
     become.add_argument("--being-created", action="store_true", help=_BEING_CREATED)
     become.add_argument("--drain", type=float, default=0.0, help="seconds from SIGTERM until the server is told")
-    become.add_argument("--drain-port", type=int, default=5001, help="where a front asks whether to send requests")
+    become.add_argument(
+        "--drain-port", type=int, default=5001, help="where a load balancer asks whether to send requests"
+    )
     add("version", _version, "say which interface, schema and Python this image has")
     create = add("schema", _schema, "create the database schema where it is empty, refuse one that does not fit")
     create.add_argument("--uri", required=True)

@@ -24,7 +24,7 @@ _FOR_OTHERS = (
     "claim",  # the volume that holds the artifacts
     "create_bucket",  # whether a missing bucket is to be created
     "creates_secret",  # whether the component's role puts the secrets where they are said to be
-    "footprint",  # what the component takes of a cluster at its most
+    "requirements",  # what the component takes of a cluster at its most
     "containers",  # in a Docker Engine, by name
     "images",  # that its containers run
     "max_connections",  # that the database offers

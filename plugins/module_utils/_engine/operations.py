@@ -146,7 +146,7 @@ def backup(call: Call) -> dict[str, Any]:
     try:
         if settings.get("state") == "pruned":
             return commands.prune_snapshots(settings, check=call.check, say=call.say)
-        result = commands.create_backup(settings, check=call.check, gentle=low_priority, say=call.say)
+        result = commands.create_backup(settings, check=call.check, low_priority=low_priority, say=call.say)
         if pruning and not call.check:
             pruned = commands.prune_snapshots(settings, check=False, say=call.say)
             result |= {**pruned, "changed": True}

@@ -45,14 +45,14 @@ class Deployment(deployment.Deployment):
         return f"{self.name}-database"
 
     def wait_until_healthy(self, seconds: float = 120) -> None:
-        """Every container, and every server also for the front."""
+        """Every container, and every server also for the load balancer."""
         eventually(f"all of {self.name} healthy", lambda: all(map(is_healthy, self.containers())), seconds)
-        for server in self.servers() if f"{self.name}-front" in self.containers() else []:
-            eventually(f"{server} in rotation", lambda: self.seen_by_front(server) == "UP", seconds)  # noqa: B023
+        for server in self.servers() if f"{self.name}-load-balancer" in self.containers() else []:
+            eventually(f"{server} in rotation", lambda: self.seen_by_load_balancer(server) == "UP", seconds)  # noqa: B023
 
-    def seen_by_front(self, server: str) -> str:
+    def seen_by_load_balancer(self, server: str) -> str:
         ask = 'exec 3<>/dev/tcp/127.0.0.1/9999; echo "show stat servers 4 -1" >&3; cat <&3'
-        rows = docker("exec", f"{self.name}-front", "bash", "-c", ask).splitlines()
+        rows = docker("exec", f"{self.name}-load-balancer", "bash", "-c", ask).splitlines()
         names = rows[0].lstrip("# ").split(",")
         found = [dict(zip(names, row.split(","), strict=False)) for row in rows[1:] if row]
         return next(row["status"] for row in found if row["svname"] == server.removeprefix(f"{self.name}-"))

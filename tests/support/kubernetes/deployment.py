@@ -98,6 +98,6 @@ def changed_objects(result: PlayResult) -> set[str]:
     said = [
         str(task.get("msg", ""))
         for title, task in result.results
-        if "Say what changed" in title and not task.get("skipped")
+        if "Report what changed" in title and not task.get("skipped")
     ]
     return {line for text in said for line in text.splitlines() if line and not line.startswith(" ")}

@@ -33,10 +33,10 @@ def what_was_deleted_after_a_backup_is_there_again_after_the_restore(
     assert status == 200, said
     experiment = json.loads(said)["experiment_id"]
     assert ask(kept, "PUT", _ARTIFACT, WEIGHTS, headers)[0] == 200
-    snapshot = str(kept.play("backup").succeeded().of("Say what was written")["msg"])
+    snapshot = str(kept.play("backup").succeeded().of("Report what was written")["msg"])
     assert "1, 1.00 MB" in snapshot, snapshot
 
-    drilled = str(kept.play("drill").succeeded().of("Say what was proven")["msg"])
+    drilled = str(kept.play("drill").succeeded().of("Report what was proven")["msg"])
     assert "can be restored. Nothing was changed." in drilled
 
     delete = "/api/2.0/mlflow/experiments/delete"

@@ -26,7 +26,7 @@ def says_what_it_will_do_goes_back_when_it_fails_and_then_succeeds(
     refused = old.deploy(**NEW)
     assert refused.code != 0 and "run the playbook upgrade" in refused.message
     planned = old.play("upgrade", **NEW).succeeded()
-    said = str(planned.of("Say what the upgrade does")["msg"])
+    said = str(planned.of("Report what the upgrade does")["msg"])
     assert f"MLflow {OLD_VERSION} to MLflow {pinned_version()}" in said and "75868b020152 destructive" in said
     assert "To upgrade: -e mlflow_upgrade=true" in said
     assert who_serves() == before, "the old servers were touched"
@@ -45,10 +45,10 @@ def says_what_it_will_do_goes_back_when_it_fails_and_then_succeeds(
 
     with under_load(old, threads=2, pause=0.1) as second:
         upgraded = old.play("upgrade", **NEW, mlflow_upgrade=True).succeeded()
-    print(upgraded.of("Say what was done")["msg"], first, second, sep="\n")
+    print(upgraded.of("Report what was done")["msg"], first, second, sep="\n")
     assert versions() == {pinned_version()}
     assert (first.lost(old), second.lost(old)) == ({}, {})
 
     again = old.play("upgrade", **NEW, mlflow_upgrade=True).succeeded()
-    assert "Nothing to do" in str(again.of("Say what the upgrade does")["msg"])
+    assert "Nothing to do" in str(again.of("Report what the upgrade does")["msg"])
     assert old.deploy(**NEW).succeeded().stats.get("changed", 0) == 0

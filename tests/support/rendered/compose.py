@@ -37,7 +37,7 @@ CASES: dict[str, tuple[str, Mapping[str, Any]]] = {
             "mlflow_image": "registry.example.com/mlflow:1",
             "mlflow_database_image": "registry.example.com/postgres:1",
             "mlflow_artifact_store_image": "registry.example.com/versitygw:1",
-            "mlflow_server_front_image": "registry.example.com/haproxy:1",
+            "mlflow_server_load_balancer_image": "registry.example.com/haproxy:1",
             "mlflow_labels": {"team": "a", "cost-center": 4711},
             "mlflow_server_env": {"PRICE": "5 $ for $USER"},
         },
@@ -61,7 +61,7 @@ class Rendered:
     """What one case rendered. C(files): text by path, C(services): by name, of all projects."""
 
     name: str
-    wishes: Mapping[str, Any] = field(repr=False)
+    settings: Mapping[str, Any] = field(repr=False)
     files: Mapping[str, str] = field(repr=False)
 
     @property
@@ -86,7 +86,7 @@ class Rendered:
 
     @property
     def haproxy(self) -> str:
-        return self.files["server/front/haproxy.cfg"]
+        return self.files["server/load-balancer/haproxy.cfg"]
 
 
 def render(folder: Path) -> None:

@@ -38,7 +38,7 @@ def gather(
 ) -> dict[str, Any]:
     """All that is to be known of a host before and after a deployment. Changes nothing, and fails on nothing.
 
-    :param networks: names and the subnets that are wished for them (empty: none).
+    :param networks: names and the subnets that are requested for them (empty: none).
     :param projects: compose projects that it will have. :param container_names: containers that it will have.
     :param log: a container whose last words are wanted.
     :returns: C(engine), C(compose) (C(version) and C(problem)), C(networks) and C(volumes) (name: deployment that it
@@ -69,9 +69,9 @@ def gather(
     if found["engine"]["problem"]:
         return found
     listed = inspect_objects("network", call("network", "ls", "--quiet", "--no-trunc").stdout.split())
-    wished = dict(networks or {})
-    found["networks"] = {one["Name"]: owner(one) for one in listed if one["Name"] in wished}
-    found["overlaps"] = overlaps(wished, listed, Path("/proc/net/route"))
+    requested = dict(networks or {})
+    found["networks"] = {one["Name"]: owner(one) for one in listed if one["Name"] in requested}
+    found["overlaps"] = overlaps(requested, listed, Path("/proc/net/route"))
     found["volumes"] = {one["Name"]: owner(one) for one in inspect_objects("volume", volumes)}
     known = {image: inspect_objects("image", [image]) for image in dict.fromkeys(images)}
     found["image_bytes"] = {image: int(one[0]["Size"]) for image, one in known.items() if one}
@@ -112,12 +112,12 @@ def compose_state(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     return {"version": version, "problem": old if _numbers(version) < OLDEST_COMPOSE else ""}
 
 
-def overlaps(wished: Mapping[str, str], listed: Iterable[Mapping[str, Any]], routes: Path) -> list[str]:
-    """Wished subnets that cross each other, those of other networks, or a route of the host.
+def overlaps(requested: Mapping[str, str], listed: Iterable[Mapping[str, Any]], routes: Path) -> list[str]:
+    """Requested subnets that cross each other, those of other networks, or a route of the host.
 
     :raises BadInput: one is no subnet.
     """
-    subnets = {name: _subnet(name, text) for name, text in wished.items() if text}
+    subnets = {name: _subnet(name, text) for name, text in requested.items() if text}
     problems = []
     names = list(subnets)
     for number, name in enumerate(names):
@@ -130,7 +130,7 @@ def overlaps(wished: Mapping[str, str], listed: Iterable[Mapping[str, Any]], rou
         for config in (network.get("IPAM") or {}).get("Config") or []:
             if "Subnet" in config:
                 subnet = ipaddress.ip_network(config["Subnet"], strict=False)
-                if network["Name"] in wished:
+                if network["Name"] in requested:
                     ours.add(subnet)
                 else:
                     taken.append((f"the network {network['Name']}", subnet))

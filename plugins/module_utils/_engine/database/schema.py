@@ -51,7 +51,7 @@ def expected_revision(kind: tuple[str, str] = TRACKING) -> str:
 
 
 def read(uri: str, password: str | None = None, kind: tuple[str, str] = TRACKING) -> Schema:
-    """Look at a database, changing nothing.
+    """Inspect a database, changing nothing.
 
     :raises SchemaError: it cannot be reached or read; host and port are named, never the password.
     """

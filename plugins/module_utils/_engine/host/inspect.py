@@ -64,7 +64,7 @@ def gather(
     user: str = "",
     supervision: str = "auto",
 ) -> State:
-    """Look at one deployment.
+    """Inspect one deployment.
 
     :param directory: the server's folder (mlflow_server_dir).
     :param expects: files that must all be there for C(installed).

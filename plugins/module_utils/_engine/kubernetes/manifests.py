@@ -135,8 +135,8 @@ def _pod_template(item: Mapping[str, Any]) -> dict[str, Any] | None:
     return template if isinstance(template, dict) else None
 
 
-def _pod(spec: dict[str, Any], chosen: Mapping[str, str], wished: Mapping[str, Any]) -> dict[str, Any]:
-    result = _merge(_merge(_POD_DEFAULTS, spec), wished)
+def _pod(spec: dict[str, Any], chosen: Mapping[str, str], requested: Mapping[str, Any]) -> dict[str, Any]:
+    result = _merge(_merge(_POD_DEFAULTS, spec), requested)
     for kind in ("initContainers", "containers"):
         if kind in result:
             result[kind] = [_merge(_CONTAINER_DEFAULTS, container) for container in result[kind]]

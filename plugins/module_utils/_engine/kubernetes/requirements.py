@@ -50,9 +50,9 @@ def of(objects: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {key: _text(key, number) for key, number in total.items()}
 
 
-def add(footprints: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Several footprints as one."""
-    listed = list(footprints)
+def add(several: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Several resource requirements as one."""
+    listed = list(several)
     return {key: _text(key, sum((quantity(one.get(key, 0)) for one in listed), Decimal(0))) for key in KEYS}
 
 
@@ -81,8 +81,8 @@ def surge(strategy: Mapping[str, Any], replicas: int) -> int:
     """How many pods a roll-out adds for a while."""
     if strategy.get("type") == "Recreate":
         return 0
-    wished = (strategy.get("rollingUpdate") or {}).get("maxSurge", "25%")
-    return math.ceil(replicas * int(wished[:-1]) / 100) if str(wished).endswith("%") else int(wished)
+    requested = (strategy.get("rollingUpdate") or {}).get("maxSurge", "25%")
+    return math.ceil(replicas * int(requested[:-1]) / 100) if str(requested).endswith("%") else int(requested)
 
 
 def _of_pod(spec: Mapping[str, Any], kind: str, resource: str) -> Decimal:

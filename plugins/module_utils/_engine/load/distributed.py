@@ -68,7 +68,7 @@ class Place(Protocol):
 
 
 def plan(
-    wishes: Mapping[str, Any],
+    settings: Mapping[str, Any],
     url: str,
     username: str,
     allowed: bool,
@@ -82,10 +82,10 @@ def plan(
     :param password_file: where the containers find the password; without one it is in their environment.
     :raises BadInput: it was not allowed, or cannot work. Nothing has been created then.
     """
-    asked = _wanted(wishes, url, allowed, username, validate_certs)
+    asked = _wanted(settings, url, allowed, username, validate_certs)
     without = _without(capabilities)
     asked.objectives(without)
-    text = asked.plan(FOLDER, without, progress_seconds=float(wishes.get("progress_interval") or 5))
+    text = asked.plan(FOLDER, without, progress_seconds=float(settings.get("progress_interval") or 5))
     for target in text["targets"]:
         target["password_file"] = password_file or None
         target["password_env"] = PASSWORD if username and not password_file else None
@@ -103,14 +103,14 @@ def plan(
 
 
 def follow(
-    place: Place, wishes: Mapping[str, Any], url: str, folder: Path, start_seconds: float = 300.0
+    place: Place, settings: Mapping[str, Any], url: str, folder: Path, start_seconds: float = 300.0
 ) -> dict[str, Any]:
     """Follow master and workers to their end, clean up, judge, and write the reports here.
 
-    :param wishes: those of plan(), with its C(run).
+    :param settings: those of plan(), with its C(run).
     :raises EngineError: Locust cannot start or died, or the time is over. What was made was removed then, too.
     """
-    asked = _wanted(wishes, url, True)
+    asked = _wanted(settings, url, True)
     report.begin(folder)
     progress = folder / "progress.txt"
     info = place.operate("info", {"count_limit": 0}, 60)
@@ -163,14 +163,14 @@ def _clean_up(place: Place, run: str) -> Cleaned:
 
 
 def _wanted(
-    wishes: Mapping[str, Any], url: str, allowed: bool, username: str = "", validate_certs: bool = True
+    settings: Mapping[str, Any], url: str, allowed: bool, username: str = "", validate_certs: bool = True
 ) -> Wanted:
     if not url:
         raise BadInput("There is no server: its connection has no uri.")
     password = "where the containers find it" if username else None  # its value stays there
     server = Server(url, username=username or None, password=password, validate_certs=validate_certs)
     target = Target(str(url.split("//")[-1]), server, allowed)
-    return wanted({key: value for key, value in wishes.items() if key != "progress_interval"}, [target])
+    return wanted({key: value for key, value in settings.items() if key != "progress_interval"}, [target])
 
 
 def _without(capabilities: Mapping[str, Any]) -> str:

@@ -177,20 +177,20 @@ _NUMBERS: dict[str, tuple[str, type]] = {
 }
 
 
-def wanted(wishes: Mapping[str, Any], targets: list[Target]) -> Wanted:
-    """Read wishes as Ansible has them: numbers may be texts, and what is empty takes the default.
+def wanted(settings: Mapping[str, Any], targets: list[Target]) -> Wanted:
+    """Read settings as Ansible has them: numbers may be texts, and what is empty takes the default.
 
     :raises BadInput: a wish that is no number, is unknown, or cannot work.
     """
     found: dict[str, Any] = {"targets": targets}
     texts = ("workload", "weights", "slos", "title", "run")
-    if unknown := sorted(set(wishes) - set(_NUMBERS) - set(texts) - {"wait_min", "wait_max"}):
+    if unknown := sorted(set(settings) - set(_NUMBERS) - set(texts) - {"wait_min", "wait_max"}):
         raise BadInput(f"There is no such wish: {', '.join(unknown)}.")
     for name, (field_name, kind) in _NUMBERS.items():
-        if wishes.get(name) not in (None, ""):
-            found[field_name] = _number(name, wishes[name], kind)
-    found |= {name: wishes[name] for name in texts if wishes.get(name) not in (None, "")}
-    wait = [wishes.get(name) for name in ("wait_min", "wait_max")]
+        if settings.get(name) not in (None, ""):
+            found[field_name] = _number(name, settings[name], kind)
+    found |= {name: settings[name] for name in texts if settings.get(name) not in (None, "")}
+    wait = [settings.get(name) for name in ("wait_min", "wait_max")]
     if any(value not in (None, "") for value in wait):
         found["wait"] = tuple(
             _number(name, value, float) for name, value in zip(("wait_min", "wait_max"), wait, strict=True)

@@ -26,7 +26,7 @@ _AT_ONCE = 8
 
 
 def prepare(wanted: Wanted) -> dict[str, Any]:
-    """Look at every target before anything is started.
+    """Inspect every target before anything is started.
 
     :returns: C(targets) with their versions, and C(without): what they do not have, so that its tasks are left out.
     :raises EngineError: a target cannot be reached or refuses us, or an objective could not be judged there.

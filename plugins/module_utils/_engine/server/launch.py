@@ -90,18 +90,18 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         C(otlp), C(auth) (C(config) file and C(secret_key)), C(metrics_dir), C(access_log), C(telemetry), C(pool_size),
         C(max_overflow), C(max_connections) (for C(servers) of them together), C(scratch_dir), C(tls_certificate),
         C(tls_key), C(env). Strings are accepted for numbers and booleans, because surveys and C(-e) pass nothing else.
-    :raises BadInput: unknown or contradictory wishes; the message names the variables.
+    :raises BadInput: unknown or contradictory settings; the message names the variables.
     """
-    wish = _Wish(intent)
-    profile = profile_named(wish.text("profile", "light"))
+    settings = _Settings(intent)
+    profile = profile_named(settings.text("profile", "light"))
     database = Connection.parse(intent.get("database"), "mlflow_server_database")
     store = Connection.parse(intent.get("artifact_store"), "mlflow_server_artifact_store")
     uri = DatabaseUri.parse(database.uri, "uri of mlflow_server_database")
     auth = intent.get("auth") or None
-    workers, threads = _concurrency(wish, profile, uri)
-    direct = wish.flag("direct_artifacts", False)
-    version = _release(wish)
-    _refuse_contradictions(wish, profile, bool(auth), version, uri)
+    workers, threads = _concurrency(settings, profile, uri)
+    direct = settings.flag("direct_artifacts", False)
+    version = _release(settings)
+    _refuse_contradictions(settings, profile, bool(auth), version, uri)
 
     env = {
         # What `mlflow server` hands to its workers.
@@ -113,9 +113,9 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         "_MLFLOW_SGI_NAME": profile.server,
         "_MLFLOW_IN_JOB_EXECUTOR": "false",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": _flag(profile.jobs),
-        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(allowed_hosts(wish.text("host"), wish.items("allowed_hosts"))),
-        "MLFLOW_DISABLE_TELEMETRY": _flag(not wish.flag("telemetry", False)),
-        **_pool(wish, workers, threads, engines=3 if auth else 2, limited=uri.dialect != "sqlite"),
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(allowed_hosts(settings.text("host"), settings.items("allowed_hosts"))),
+        "MLFLOW_DISABLE_TELEMETRY": _flag(not settings.flag("telemetry", False)),
+        **_pool(settings, workers, threads, engines=3 if auth else 2, limited=uri.dialect != "sqlite"),
         **database.env,
         **store.env,
     }
@@ -125,16 +125,16 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         **database.secrets,
         **store.secrets,
     }
-    if not direct and not wish.flag("signed_artifacts", False):
+    if not direct and not settings.flag("signed_artifacts", False):
         # Read by proxied.py: without it, the server sends clients to the bucket with signed URLs.
         env["MLOPS_MLFLOW_PROXIED"] = "true"
-    if plugins := wish.text("plugins_dir"):
+    if plugins := settings.text("plugins_dir"):
         env["PYTHONPATH"] = plugins
-    if origins := wish.items("cors_origins"):
+    if origins := settings.items("cors_origins"):
         env["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] = ",".join(origins)
-    if prefix := wish.text("static_prefix"):
+    if prefix := settings.text("static_prefix"):
         env["_MLFLOW_STATIC_PREFIX"] = prefix
-    if metrics := wish.text("metrics_dir"):
+    if metrics := settings.text("metrics_dir"):
         env["prometheus_multiproc_dir"] = metrics
     if auth:
         # The schema step has made the tables and the administrator: the server needs neither the administrator's
@@ -143,15 +143,15 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         secrets["MLFLOW_FLASK_SERVER_SECRET_KEY"] = Secret.parse(auth.get("secret_key"), "secret_key of auth")
     jobs = None
     if profile.jobs:
-        env["_MLFLOW_HUEY_STORAGE_PATH"] = f"{wish.text('scratch_dir', '/tmp')}/jobs"  # noqa: S108
-        jobs = _jobs(wish, database, env["_MLFLOW_SERVER_ARTIFACT_ROOT"])
+        env["_MLFLOW_HUEY_STORAGE_PATH"] = f"{settings.text('scratch_dir', '/tmp')}/jobs"  # noqa: S108
+        jobs = _jobs(settings, database, env["_MLFLOW_SERVER_ARTIFACT_ROOT"])
         if auth:
             secrets["_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN"] = Secret(random_bytes=32)
     extra = intent.get("env") or {}
     if taken := sorted(name for name in extra if name.startswith("_MLFLOW_") or name in secrets):
         raise BadInput(f"mlflow_server_env may not set {', '.join(taken)}: launch sets them from other variables.")
     env |= {str(name): str(value) for name, value in extra.items()}
-    argv = _argv(wish, profile, workers, threads, bool(auth), version)
+    argv = _argv(settings, profile, workers, threads, bool(auth), version)
     return Launch(argv=argv, env=env, secrets=secrets, jobs=jobs)
 
 
@@ -188,14 +188,14 @@ def _per_worker(threads: int) -> int:
     return threads + max(2, threads // 10)
 
 
-def _pool(wish: _Wish, workers: int, threads: int, engines: int, limited: bool) -> dict[str, str]:
+def _pool(settings: _Settings, workers: int, threads: int, engines: int, limited: bool) -> dict[str, str]:
     """A pool in which threads cannot deadlock, and that fits into what the database allows."""
     total = _per_worker(threads)
-    kept = wish.number("pool_size", 0)
-    overflow = wish.number("max_overflow", 0)
+    kept = settings.number("pool_size", 0)
+    overflow = settings.number("max_overflow", 0)
     if not kept:
         kept = min(_KEPT_CONNECTIONS, total - 1)
-        offered, servers = wish.number("max_connections", 0), wish.number("servers", 1)
+        offered, servers = settings.number("max_connections", 0), settings.number("servers", 1)
         if offered and limited:
             # Beside its workers, the readiness probe of a server connects for a moment.
             available = offered // servers - (1 if servers > 1 else 0)
@@ -219,8 +219,8 @@ def _pool(wish: _Wish, workers: int, threads: int, engines: int, limited: bool) 
     return {"MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(kept), "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(overflow)}
 
 
-def _concurrency(wish: _Wish, profile: Profile, uri: DatabaseUri) -> tuple[int, int]:
-    workers = wish.number("workers", 0) or profile.workers
+def _concurrency(settings: _Settings, profile: Profile, uri: DatabaseUri) -> tuple[int, int]:
+    workers = settings.number("workers", 0) or profile.workers
     if workers < 1:
         raise BadInput(f"mlflow_server_workers is {workers}; at least 1 is needed.")
     if profile.single_process and workers > 1:
@@ -228,7 +228,7 @@ def _concurrency(wish: _Wish, profile: Profile, uri: DatabaseUri) -> tuple[int, 
             f"mlflow_server_workers is {workers}, but the profile {profile.name} is one process. "
             f"Choose the profile throughput or full for several."
         )
-    threads = wish.number("threads", 0)
+    threads = settings.number("threads", 0)
     if profile.server == "gunicorn":
         # More threads of one worker only wait for the interpreter lock (docs/benchmarks.md).
         return workers, threads or 2
@@ -240,75 +240,77 @@ def _concurrency(wish: _Wish, profile: Profile, uri: DatabaseUri) -> tuple[int, 
     return workers, _UVICORN_THREADS
 
 
-def _release(wish: _Wish) -> tuple[int, int]:
+def _release(settings: _Settings) -> tuple[int, int]:
     """Major and minor of the MLflow that will run; far ahead where nobody says which."""
-    numbers = re.match(r"(\d+)\.(\d+)", wish.text("version"))
+    numbers = re.match(r"(\d+)\.(\d+)", settings.text("version"))
     return (int(numbers[1]), int(numbers[2])) if numbers else (9999, 0)
 
 
 def _refuse_contradictions(
-    wish: _Wish, profile: Profile, auth: bool, version: tuple[int, int], uri: DatabaseUri
+    settings: _Settings, profile: Profile, auth: bool, version: tuple[int, int], uri: DatabaseUri
 ) -> None:
     if profile.server == "uvicorn" and version < _ASGI_SINCE:
         raise BadInput(
             f"The profile {profile.name} needs MLflow {'.'.join(map(str, _ASGI_SINCE))} or newer, and mlflow_version "
-            f"is {wish.text('version')}: choose the profile throughput for it."
+            f"is {settings.text('version')}: choose the profile throughput for it."
         )
     if auth and version < _AUTH_SINCE:
         raise BadInput(
             f"Basic authentication needs MLflow {'.'.join(map(str, _AUTH_SINCE))} or newer here, and mlflow_version is "
-            f"{wish.text('version')}, which wants the administrator's password in a file: set mlflow_server_auth to "
-            f"none, or mlflow_version to a newer one."
+            f"{settings.text('version')}, which wants the administrator's password in a file: set mlflow_server_auth "
+            f"to none, or mlflow_version to a newer one."
         )
     if uri.driver == "psycopg" and version < _PSYCOPG_SINCE:
         raise BadInput(
-            f"MLflow {wish.text('version')} does not work with the driver psycopg: let mlflow_database_uri begin with "
-            f"postgresql+psycopg2://."
+            f"MLflow {settings.text('version')} does not work with the driver psycopg: let mlflow_database_uri begin "
+            f"with postgresql+psycopg2://."
         )
-    if wish.flag("otlp", False) and not profile.otlp:
+    if settings.flag("otlp", False) and not profile.otlp:
         offered = ", ".join(name for name, other in PROFILES.items() if other.otlp)
         raise BadInput(
             f"mlflow_server_otlp is true, but the profile {profile.name} does not serve POST /v1/traces. "
             f"Choose one of: {offered}."
         )
-    prefix = wish.text("static_prefix")
+    prefix = settings.text("static_prefix")
     if prefix and (not prefix.startswith("/") or prefix.endswith("/") or set("{} ") & set(prefix)):
         raise BadInput("mlflow_server_static_prefix must start with / and must not end with it, such as /mlflow.")
-    if bool(wish.text("tls_certificate")) != bool(wish.text("tls_key")):
+    if bool(settings.text("tls_certificate")) != bool(settings.text("tls_key")):
         raise BadInput("mlflow_server_tls_certificate and mlflow_server_tls_key must be given together.")
-    if auth and profile.jobs and wish.text("tls_certificate"):
+    if auth and profile.jobs and settings.text("tls_certificate"):
         raise BadInput("The job runner speaks plain HTTP to its own server: use a TLS proxy with the profile full.")
-    port = wish.number("port", 5000)
+    port = settings.number("port", 5000)
     if not 0 < port < 65536:
         raise BadInput(f"mlflow_server_port is {port}; it must be between 1 and 65535.")
 
 
-def _argv(wish: _Wish, profile: Profile, workers: int, threads: int, auth: bool, version: tuple[int, int]) -> list[str]:
-    host, port = wish.text("host", "127.0.0.1"), str(wish.number("port", 5000))
-    certificate, key = wish.text("tls_certificate"), wish.text("tls_key")
-    argv = [wish.text("python", "python"), "-m", profile.server]
+def _argv(
+    settings: _Settings, profile: Profile, workers: int, threads: int, auth: bool, version: tuple[int, int]
+) -> list[str]:
+    host, port = settings.text("host", "127.0.0.1"), str(settings.number("port", 5000))
+    certificate, key = settings.text("tls_certificate"), settings.text("tls_key")
+    argv = [settings.text("python", "python"), "-m", profile.server]
     if profile.server == "gunicorn":
         # The heartbeat of a threaded worker is its main thread's, so the time-out bounds a hang, not an upload.
         argv += ["--worker-class", "gthread", "--threads", str(threads), "--workers", str(workers)]
         argv += ["--bind", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
         argv += ["--timeout", "120", "--graceful-timeout", "30", "--keep-alive", "75"]
         argv += ["--no-control-socket"] if version >= _CONTROL_SOCKET_SINCE else []
-        argv += ["--access-logfile", "-"] if wish.flag("access_log", False) else []
+        argv += ["--access-logfile", "-"] if settings.flag("access_log", False) else []
         argv += ["--certfile", certificate, "--keyfile", key] if certificate else []
         return [*argv, "mlflow.server.auth:create_app()" if auth else "mlflow.server:app"]
     argv += ["--host", host, "--port", port, "--timeout-graceful-shutdown", "30", "--timeout-keep-alive", "75"]
     argv += ["--no-server-header"]
     # With one worker uvicorn runs the application itself: no second process.
     argv += ["--workers", str(workers)] if workers > 1 else []
-    argv += [] if wish.flag("access_log", False) else ["--no-access-log"]
+    argv += [] if settings.flag("access_log", False) else ["--no-access-log"]
     argv += ["--ssl-certfile", certificate, "--ssl-keyfile", key] if certificate else []
     return [*argv, *(["--factory", "mlflow.server.auth:create_app"] if auth else ["mlflow.server.fastapi_app:app"])]
 
 
-def _jobs(wish: _Wish, database: Connection, artifact_root: str) -> Jobs:
-    own_url = f"http://127.0.0.1:{wish.number('port', 5000)}{wish.text('static_prefix')}"
+def _jobs(settings: _Settings, database: Connection, artifact_root: str) -> Jobs:
+    own_url = f"http://127.0.0.1:{settings.number('port', 5000)}{settings.text('static_prefix')}"
     return Jobs(
-        argv=[wish.text("python", "python"), "-m", "mlflow.server.jobs._job_runner"],
+        argv=[settings.text("python", "python"), "-m", "mlflow.server.jobs._job_runner"],
         env={
             "MLFLOW_BACKEND_STORE_URI": database.uri,
             "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifact_root,
@@ -326,7 +328,7 @@ def _flag(value: bool) -> str:
     return "true" if value else "false"
 
 
-class _Wish:
+class _Settings:
     """Reads an intent's values whatever type an inventory, a survey or -e gave them."""
 
     def __init__(self, intent: Mapping[str, Any]) -> None:

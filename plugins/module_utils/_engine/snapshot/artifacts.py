@@ -176,9 +176,9 @@ class Catalogue:
             values = (_bytes(row["path"]), row["size"], row.get("mark"), row["sha256"], object_of(row))
             self._database.execute("INSERT OR REPLACE INTO before VALUES (?, ?, ?, ?, ?)", values)
 
-    def load_present(self, store: Store, condemned: frozenset[str]) -> None:
+    def load_present(self, store: Store, pending: frozenset[str]) -> None:
         for found in store.list(layout.ARTIFACTS):
-            if found.key not in condemned:
+            if found.key not in pending:
                 self._database.execute("INSERT OR REPLACE INTO present VALUES (?, ?)", (found.key, found.size))
 
     def unchanged(self, item: Item) -> tuple[str, str] | None:
@@ -225,7 +225,7 @@ def store_all(
     source: Source,
     store: Store,
     catalogue: Catalogue,
-    condemned: frozenset[str],
+    pending: frozenset[str],
     rows: layout.ListWriter,
     left_out: list[dict[str, str]],
     *,
@@ -252,7 +252,7 @@ def store_all(
         rows.add(row)
         say(totals)
 
-    copier = _Copier(source, store, catalogue, condemned)
+    copier = _Copier(source, store, catalogue, pending)
     threads = 8 if store.named_first or isinstance(source, CloudSource) else 2
     pool = ThreadPoolExecutor(threads, thread_name_prefix="artifacts")
     try:
@@ -271,11 +271,11 @@ def store_all(
 
 
 class _Copier:
-    def __init__(self, source: Source, store: Store, catalogue: Catalogue, condemned: frozenset[str]) -> None:
+    def __init__(self, source: Source, store: Store, catalogue: Catalogue, pending: frozenset[str]) -> None:
         self._source = source
         self._store = store
         self._catalogue = catalogue
-        self._condemned = condemned
+        self._pending = pending
         self._large = threading.Lock()  # one at a time, so that memory is bounded
 
     def copy(self, listed: Item) -> dict[str, Any] | LeftOut:
@@ -313,7 +313,7 @@ class _Copier:
             if size != item.size:
                 raise Changing
             target = layout.key(layout.ARTIFACTS, digest.hexdigest())
-            return layout.fresh(target, self._condemned, size, self._catalogue.size_of)
+            return layout.fresh(target, self._pending, size, self._catalogue.size_of)
 
         if isinstance(self._store, Folder):
             target, added = self._store.put_hashed(hashed(), object_key)

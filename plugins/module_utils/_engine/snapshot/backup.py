@@ -48,14 +48,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Options:
-    """How: C(max_seconds) is the longest that a backup may take, and what prune waits out. C(gentle): others first."""
+    """How: C(max_seconds) is the longest that a backup may take, and what prune waits out.
+
+    With C(low_priority) others come first.
+    """
 
     pg_bindir: str | None = None
     jobs: int = 2
     reread: bool = False
     max_seconds: float = 86400.0
     scratch_dir: str | None = None
-    gentle: bool = False
+    low_priority: bool = False
 
 
 def check(source: Source, destination: Place, options: Options) -> None:
@@ -90,29 +93,29 @@ def create(source: Source, destination: Place, options: Options, say: progress.S
     began = time.monotonic()
     store = connect(destination)
     created = manifest.now()
-    # Read after the beginning was noted: what is condemned from now on outlives this backup.
-    condemned = prune.condemned(store)
+    # Read after the beginning was noted: what is pending from now on outlives this backup.
+    pending = prune.pending(store)
     before = _newest(store, source)
     left_out: list[dict[str, str]] = []
     with _abandoned_on_failure(store), scratch_folder(store, options.scratch_dir) as scratch:
-        keeper = chunks.Chunks(store, condemned)
+        writer = chunks.Chunks(store, pending)
         new_bytes = 0
         databases = {}
         for what, uri in source.databases.items():
             say(f"Dumping the {what} database")
-            databases[what], added = _Dump(store, keeper, scratch, condemned, options, source.password).take(what, uri)
+            databases[what], added = _Dump(store, writer, scratch, pending, options, source.password).take(what, uri)
             new_bytes += added
             say(f"Dumped the {what} database: {progress.size(databases[what].size)} in {databases[what].seconds:.1f} s")
-        keeper.close()
-        new_bytes += keeper.new_bytes
+        writer.close()
+        new_bytes += writer.new_bytes
         stored = None
         if source.artifacts:
-            stored, added = _artifacts(source, store, scratch, condemned, before, left_out, options, say)
+            stored, added = _artifacts(source, store, scratch, pending, before, left_out, options, say)
             new_bytes += added
         else:
             left_out.append({"what": "artifacts", "why": "this backup was not asked for them"})
         store.settle()
-        _still_there(store, keeper.reused_packs)
+        _still_there(store, writer.reused_packs)
         if time.monotonic() - began > options.max_seconds:
             raise SnapshotError(
                 f"The backup took longer than the {options.max_seconds / 3600:.1f} h that are allowed, so something it "
@@ -150,7 +153,7 @@ def _artifacts(
     wanted: Source,
     store: Store,
     scratch: Path,
-    condemned: frozenset[str],
+    pending: frozenset[str],
     before: Manifest | None,
     left_out: list[dict[str, str]],
     options: Options,
@@ -163,7 +166,7 @@ def _artifacts(
     source = artifacts.source_of(wanted.artifacts, _ours(wanted))
     catalogue = artifacts.Catalogue(scratch)
     try:
-        catalogue.load_present(store, condemned)
+        catalogue.load_present(store, pending)
         # The marks of another place say nothing of this one.
         if before and before.artifacts and before.artifacts.uri == source.uri and not options.reread:
             try:
@@ -176,13 +179,13 @@ def _artifacts(
             source,
             store,
             catalogue,
-            condemned,
+            pending,
             rows,
             left_out,
             reread=options.reread,
             say=lambda done: now(lambda: f"Stored {done.count} artifacts, {progress.size(done.size)}"),
         )
-        list_key, added = rows.store(store, condemned)
+        list_key, added = rows.store(store, pending)
         store.settle()
         if missing := catalogue.missing(store):
             raise _pruned(store, missing[0])
@@ -232,16 +235,16 @@ class _Dump:
     def __init__(
         self,
         store: Store,
-        keeper: chunks.Chunks,
+        writer: chunks.Chunks,
         scratch: Path,
-        condemned: frozenset[str],
+        pending: frozenset[str],
         options: Options,
         password: str | None,
     ) -> None:
         self._store = store
-        self._keeper = keeper
+        self._writer = writer
         self._scratch = scratch
-        self._condemned = condemned
+        self._pending = pending
         self._options = options
         self._password = password
         self._new_bytes = 0
@@ -294,10 +297,14 @@ class _Dump:
                 f"--file={target}",
                 f"--dbname={postgresql.libpq(database)}",
                 password=self._password,
-                own_group=self._options.gentle,
+                own_group=self._options.low_priority,
             )
             # A quarter of its time, so that the rest is enough for a dump that nobody holds.
-            with throttle.giving_way(process, self._options.max_seconds / 4) if self._options.gentle else nullcontext():
+            with (
+                throttle.giving_way(process, self._options.max_seconds / 4)
+                if self._options.low_priority
+                else nullcontext()
+            ):
                 files = self._follow(process, target)
             return Database(
                 kind="postgresql",
@@ -341,10 +348,10 @@ class _Dump:
         rows = layout.ListWriter(self._scratch)
         source: Any = chunks.Growing(path, ended)
         try:
-            size = self._keeper.cut(source, rows)
+            size = self._writer.cut(source, rows)
         finally:
             source.close()
-        list_key, added = rows.store(self._store, self._condemned)
+        list_key, added = rows.store(self._store, self._pending)
         with self._lock:
             self._new_bytes += added
         return DumpFile(str(path.relative_to(folder)), size, list_key)

@@ -68,7 +68,7 @@ class Bucket:
             self._say(f"{len(different)} artifacts that differed are kept under {self._aside}")
 
     def undo(self, different: Mapping[str, str]) -> int:
-        """Put back what was replaced. Returns how many were."""
+        """Roll back what was replaced. Returns how many were."""
         back = 0
         for path, sha256 in different.items():
             key = self._aside + path

@@ -40,7 +40,7 @@ _LONGEST = 16 << 20
 class Chunks:
     """Stores chunks that the destination does not have yet, in packs."""
 
-    def __init__(self, store: Store, condemned: frozenset[str], threads: int = 2) -> None:
+    def __init__(self, store: Store, pending: frozenset[str], threads: int = 2) -> None:
         self.new_bytes = 0
         self._store = store
         self._lock = threading.Lock()
@@ -53,7 +53,7 @@ class Chunks:
         self._old_packs = 0
         self._buffer = bytearray()
         self._rows: list[tuple[str, int, int, int]] = []
-        self._load(condemned)
+        self._load(pending)
         self._packs.append(uuid.uuid4().hex)
 
     @property
@@ -133,13 +133,13 @@ class Chunks:
         self._rows.clear()
         self._packs.append(uuid.uuid4().hex)
 
-    def _load(self, condemned: frozenset[str]) -> None:
+    def _load(self, pending: frozenset[str]) -> None:
         """What the destination has already. An index is written after its pack, so its chunks are there."""
         packs = {found.key: found.size for found in self._store.list(layout.PACKS)}
         for found in self._store.list(layout.INDEXES):
             pack = layout.name(found.key)
             pack_key = layout.key(layout.PACKS, pack)
-            if pack_key in condemned or pack_key not in packs:
+            if pack_key in pending or pack_key not in packs:
                 continue
             number = len(self._packs)
             try:

@@ -57,10 +57,10 @@ def check_keys(settings: Settings, path: str = "") -> None:
 
 
 def create_backup(
-    settings: Settings, *, check: bool, gentle: bool = False, say: progress.Say = progress.silent
+    settings: Settings, *, check: bool, low_priority: bool = False, say: progress.Say = progress.silent
 ) -> dict[str, Any]:
     """What C(mlflow_backup) with C(state=present) returns."""
-    source, options = _source(settings), replace(_options(settings), gentle=gentle)
+    source, options = _source(settings), replace(_options(settings), low_priority=low_priority)
     backup.check(source, destination(settings), options)
     if check:
         return {"changed": True}

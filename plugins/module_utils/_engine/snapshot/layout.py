@@ -98,7 +98,7 @@ class ListWriter:
         self._writer.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
         self.rows += 1
 
-    def store(self, store: Store, condemned: frozenset[str]) -> tuple[str, int]:
+    def store(self, store: Store, pending: frozenset[str]) -> tuple[str, int]:
         """Put the list under its hash. Returns the key and the bytes added."""
         self._writer.close()
         self._file.flush()
@@ -112,7 +112,7 @@ class ListWriter:
             found = store.look(candidate)
             return found.size if found else None
 
-        target = fresh(key(LISTS, digest.hexdigest()), condemned, size, sizes)
+        target = fresh(key(LISTS, digest.hexdigest()), pending, size, sizes)
         added = 0
         if sizes(target) is None:
             self._file.seek(0)
@@ -162,13 +162,13 @@ def read_list(store: Store, list_key: str) -> Iterator[Any]:
         raise damaged
 
 
-def fresh(object_key: str, condemned: frozenset[str], size: int, size_of: Callable[[str], int | None]) -> str:
+def fresh(object_key: str, pending: frozenset[str], size: int, size_of: Callable[[str], int | None]) -> str:
     """The same key, or one beside it: never rely on an object that prune is about to remove, or that was cut off.
 
     :param size_of: the size of an object that is there, or None.
     """
     number, candidate = 0, object_key
-    while candidate in condemned or size_of(candidate) not in (None, size):
+    while candidate in pending or size_of(candidate) not in (None, size):
         number += 1
         candidate = f"{object_key}.{number}"
     return candidate

@@ -45,7 +45,7 @@ class Pruned:
         return bool(self.removed or self.marked or self.deleted)
 
 
-def condemned(store: Store) -> frozenset[str]:
+def pending(store: Store) -> frozenset[str]:
     """Objects that a prune is about to remove: nobody may rely on them any more."""
     found: set[str] = set()
     for mark in list(store.list(layout.MARKS)):
@@ -74,7 +74,7 @@ def prune(
         raise BadInput("keep_count must be at least 1: the last snapshot is never pruned.")
     snapshots = [manifest.load(store, snapshot) for snapshot in manifest.ids(store)]  # a damaged one stops everything
     ours = [snapshot for snapshot in snapshots if name is None or snapshot.name == name]
-    condemned(store)  # and so does a mark that nobody wrote
+    pending(store)  # and so does a mark that nobody wrote
     limit = time.time() - keep_days * 86400
     old = [snapshot for snapshot in ours[keep_count:] if snapshot.age_from < limit]
     kept = [snapshot for snapshot in snapshots if snapshot not in old]
@@ -117,7 +117,7 @@ def _sweep(store: Store, max_seconds: float, kept: list[Manifest], check: bool, 
 def _mark(store: Store, max_seconds: float, kept: list[Manifest], check: bool) -> int:
     """Mark what no snapshot needs and what is too old to belong to a backup that still runs."""
     needed = _needed(store, kept if check else [manifest.load(store, snapshot) for snapshot in manifest.ids(store)])
-    already = condemned(store)
+    already = pending(store)
     limit = time.time() - max_seconds - _SKEW_SECONDS
     unneeded = [
         found.key

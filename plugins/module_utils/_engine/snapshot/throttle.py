@@ -34,7 +34,7 @@ def giving_way(process: subprocess.Popen[bytes], patience: float) -> Iterator[No
     """
     over = threading.Event()
     last = time.monotonic() + patience
-    alternating = threading.Thread(target=_alternate, args=(process, over, last), name="gentle", daemon=True)
+    alternating = threading.Thread(target=_alternate, args=(process, over, last), name="low_priority", daemon=True)
     if _times():
         alternating.start()
     try:

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Keeper: the first process of a container whose server is behind a front.
+"""Drain wrapper: the first process of a container whose server is behind a load balancer.
 
 Told to stop, gunicorn drops requests that it has accepted and not yet begun. Kubernetes waits before it tells a server
-to stop, until nobody sends it requests any more; Docker does not. So the keeper is told instead: it says C(drain) to
-the front, which asks several times a second, waits until the front must have heard it, and only then tells the server.
+to stop, until nobody sends it requests any more; Docker does not. So the drain wrapper is told instead: it says
+C(drain) to the load balancer, which asks several times a second, waits until that must have heard it, and only then
+tells the server.
 
 Standard library only, no import of the engine: it lives as long as the server, and is to be small.
 """
@@ -25,7 +26,7 @@ from collections.abc import Sequence
 _READY, _DRAIN = b"up ready\n", b"drain\n"
 
 
-class Keeper:
+class DrainWrapper:
     """One server process and the answer to those who ask for it."""
 
     def __init__(self, port: int, seconds: float) -> None:
@@ -57,7 +58,7 @@ class Keeper:
 
     def stop(self, server: subprocess.Popen[bytes]) -> None:
         self.leaving.wait()
-        sys.stdout.write(f"keeper: no more requests; the server stops in {self.seconds:g} s\n")
+        sys.stdout.write(f"drain: no more requests; the server stops in {self.seconds:g} s\n")
         sys.stdout.flush()
         self.insisted.wait(self.seconds)
         server.send_signal(signal.SIGTERM)
@@ -78,11 +79,11 @@ def _end_of(server: subprocess.Popen[bytes]) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Keep a server, and drain it before it stops.")
-    parser.add_argument("--port", type=int, required=True, help="where the front asks")
+    parser.add_argument("--port", type=int, required=True, help="where the load balancer asks")
     parser.add_argument("--seconds", type=float, required=True, help="from the signal until the server is told")
     parser.add_argument("argv", nargs="+")
     options = parser.parse_args()
-    return Keeper(options.port, options.seconds).run(options.argv)
+    return DrainWrapper(options.port, options.seconds).run(options.argv)
 
 
 if __name__ == "__main__":
