@@ -89,7 +89,6 @@ def test_nothing_that_others_made_is_taken_and_all_that_we_made_is_found(
     assert not deployment.containers()
 
     docker("rm", "--force", "stranger")
-    assert (
-        deployment.destroy(mlflow_remove_data=True).succeeded().of("Report what is left")["msg"] == "All data was removed."
-    )
+    left = deployment.destroy(mlflow_remove_data=True).succeeded().of("Report what is left")["msg"]
+    assert left == "All data was removed."
     assert everything(NAME) == before
