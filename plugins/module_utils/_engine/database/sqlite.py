@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A SQLite database, copied while servers write to it, and its rows."""
+"""A SQLite database: a file on the host of the server."""
 
 from __future__ import annotations
 
@@ -8,14 +8,81 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
-from ..errors import SnapshotError
+from ..errors import SchemaError, SnapshotError
+from .base import Ask, Contents, Database, Space
 
 FILE = "database.sqlite"
 _BUSY_SECONDS = 60
+_CONNECT_SECONDS = 10
+
+
+class SQLite(Database):
+    """A file that SQLite makes itself. There are no roles, and whoever may read the file may do everything."""
+
+    kind: ClassVar[str] = "sqlite"
+    limits_connections: ClassVar[bool] = False
+
+    @property
+    def path(self) -> str:
+        return str(self.uri.path)
+
+    def contents(self, version_table: str) -> Contents:
+        if not os.path.exists(self.path):
+            return Contents([], [])
+        try:
+            connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=_CONNECT_SECONDS)
+            with contextlib.closing(connection):
+                tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+                found = []
+                if version_table in tables:
+                    found = [row[0] for row in connection.execute(f"SELECT version_num FROM {version_table}")]  # noqa: S608
+                return Contents(tables, found)
+        except sqlite3.Error as error:
+            raise SchemaError(f"The SQLite database {self.path} cannot be read: {error}.") from error
+
+    @contextlib.contextmanager
+    def ask(self) -> Iterator[Ask]:
+        with reading(self.path) as connection:
+            yield lambda statement: connection.execute(statement).fetchall()
+
+    def rows(self) -> dict[str, int]:
+        return rows(self.path)
+
+    def space(self) -> Space:
+        if not os.path.exists(self.path) or not (size := os.path.getsize(self.path)):
+            return Space(0, None)
+        return Space(size, shutil.disk_usage(os.path.dirname(self.path)).free)
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """SQLite's own locking serves, because one host uses one file."""
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        yield
+
+    def being_changed(self) -> bool:
+        return False
+
+    def require_unused(self) -> None:
+        """Nothing: a migration locks the file."""
+
+    def require_settled(self) -> None:
+        if shown := cut_off(self.path):
+            raise SchemaError(
+                f"A restore was interrupted while it put the database in place ({shown} is there). Run the restore "
+                f"again: it first brings back what was there."
+            )
+
+    def require_role(self, role: str) -> None:
+        """Nothing."""
+
+    def grant(self, role: str) -> None:
+        """Nothing."""
 
 
 def copy(path: str, target: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from .. import progress
 from ..connection import DatabaseUri
-from ..database import postgresql, schema, sqlite
+from ..database import postgresql, postgresql_session, postgresql_tools, revisions, sqlite
 from ..errors import SnapshotError
 from ..storage.base import Store
 from ..storage.cloud import Place, connect
@@ -29,7 +29,7 @@ from . import artifacts, chunks, fingerprint, journal, layout, manifest, prune, 
 from .manifest import Database, DumpFile, Manifest
 
 TRACKING, AUTH = "tracking", "auth"
-VERSION_TABLES = {TRACKING: schema.TRACKING[1], AUTH: schema.AUTH[1]}
+VERSION_TABLES = {TRACKING: revisions.TRACKING[1], AUTH: revisions.AUTH[1]}
 # A file of a dump that is bigger than this is read while pg_dump is still writing it.
 _FOLLOW = 4 << 20
 
@@ -75,7 +75,7 @@ def check(source: Source, destination: Place, options: Options) -> None:
         if database.path is not None:
             sqlite.revision(_existing(database.path, what), VERSION_TABLES[what])
         else:
-            tools = postgresql.Tools.find(options.pg_bindir)
+            tools = postgresql_tools.Tools.find(options.pg_bindir)
             with postgresql.held(database, source.password) as held:
                 tools.fit(held.server_major)
     if source.artifacts:
@@ -278,7 +278,7 @@ class _Dump:
         )
 
     def _postgresql(self, what: str, database: DatabaseUri, folder: Path) -> Database:
-        tools = postgresql.Tools.find(self._options.pg_bindir)
+        tools = postgresql_tools.Tools.find(self._options.pg_bindir)
         began, taken = time.monotonic(), manifest.now()
         with postgresql.held(database, self._password) as held, ThreadPoolExecutor(1) as counter:
             tools.fit(held.server_major)
@@ -295,7 +295,7 @@ class _Dump:
                 f"--snapshot={held.snapshot}",
                 "--lock-wait-timeout=60s",
                 f"--file={target}",
-                f"--dbname={postgresql.libpq(database)}",
+                f"--dbname={postgresql_session.libpq(database)}",
                 password=self._password,
                 own_group=self._options.low_priority,
             )
@@ -338,7 +338,7 @@ class _Dump:
                 reader.join()
                 if process.stdout:
                     process.stdout.close()
-            postgresql.ended("pg_dump", process, b"".join(said))
+            postgresql_tools.ended("pg_dump", process, b"".join(said))
             for path in sorted(_bigger(folder, -1)):
                 if path not in followed:
                     followed[path] = threads.submit(self._store_file, folder, path, lambda: True)

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ..connection import DatabaseUri
-from ..database import postgresql, sqlite
+from ..database import postgresql_server, sqlite
 from ..errors import SnapshotError
 from ..storage.base import is_inside
 from ..storage.durable import fsync
@@ -61,7 +61,7 @@ class Found:
 
     note: Note
     done: bool
-    place: tuple[postgresql.Server, str] | None = None
+    place: tuple[postgresql_server.Server, str] | None = None
 
 
 def aside(what: str, name: str = "") -> Step:
@@ -127,7 +127,7 @@ class Names:
         database = self.databases[what]
         if database.path is not None:
             return f"{database.path}.{act}-{self.stamp}"
-        return postgresql.beside(database, f"{act}_{self.stamp}")
+        return postgresql_server.beside(database, f"{act}_{self.stamp}")
 
 
 def sqlite_files(path: str) -> Iterator[str]:
@@ -146,7 +146,7 @@ class Journal:
         servers = [one for one in databases.values() if one.path is None]
         files = [str(one.path) for one in databases.values()]
         self._file = None if servers else sqlite.restore_note([*files, folder or ""][0], place)
-        self._servers = [(one, postgresql.Server(one, password)) for one in servers]
+        self._servers = [(one, postgresql_server.Server(one, password)) for one in servers]
 
     def names(self, stamp: str) -> Names:
         return Names(self._databases, self._folder, stamp)
@@ -200,10 +200,10 @@ class Journal:
         place = None
         if self._servers:
             database, server = self._servers[0]
-            place = server, postgresql.beside(database, f"restoring_{note.stamp}")
+            place = server, postgresql_server.beside(database, f"restoring_{note.stamp}")
         self._write(note, place)
 
-    def _write(self, note: Note, place: tuple[postgresql.Server, str] | None) -> None:
+    def _write(self, note: Note, place: tuple[postgresql_server.Server, str] | None) -> None:
         text = _HEAD + json.dumps(asdict(note))[1:]
         if place:
             place[0].comment(place[1], text)
@@ -267,7 +267,7 @@ _HEAD = json.dumps({"format": FORMAT, "version": VERSION})[:-1] + ", "
 
 def loading(database: DatabaseUri, name: str) -> str | None:
     """The stamp of the restore that loads this database of PostgreSQL to replace the live one."""
-    prefix = postgresql.beside(database, "restoring_" + "0" * 17)[:-17]
+    prefix = postgresql_server.beside(database, "restoring_" + "0" * 17)[:-17]
     stamp = name.removeprefix(prefix)
     return stamp if name.startswith(prefix) and STAMP.fullmatch(stamp) else None
 
@@ -282,8 +282,8 @@ def stamps(databases: Mapping[str, DatabaseUri], password: str | None, maintenan
                 names = os.listdir(live.parent) if live.parent.is_dir() else []
                 prefix = f"{live.name}.{act}-"
             else:
-                names = postgresql.Server(database, password, maintenance or str(database.database)).names()
-                prefix = postgresql.beside(database, f"{act}_" + "0" * 17)[:-17]
+                names = postgresql_server.Server(database, password, maintenance or str(database.database)).names()
+                prefix = postgresql_server.beside(database, f"{act}_" + "0" * 17)[:-17]
             found |= {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
     return frozenset(stamp for stamp in found if STAMP.fullmatch(stamp))
 

@@ -18,7 +18,8 @@ from typing import Any
 
 from .. import progress
 from ..connection import DatabaseUri
-from ..database import loading, postgresql, schema, sqlite
+from ..database import postgresql_loading, postgresql_server, postgresql_tools, revisions, sqlite
+from ..database.postgresql import PostgreSQL
 from ..errors import BadInput, EngineError, MissingLibrary, SnapshotError
 from ..storage.base import Store
 from ..storage.cloud import Place, connect
@@ -27,7 +28,7 @@ from . import artifacts, bucket_restore, chunks, fingerprint, journal, manifest,
 from .backup import AUTH, TRACKING, scratch_folder
 from .manifest import Database, Manifest
 
-_KINDS = {TRACKING: schema.TRACKING, AUTH: schema.AUTH}
+_KINDS = {TRACKING: revisions.TRACKING, AUTH: revisions.AUTH}
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def remove_replaced(target: Target, names: list[str], *, check: bool = False) ->
 
     :raises BadInput: a name that no restore of this target gives.
     """
-    places: dict[str, postgresql.Server | None] = {}
+    places: dict[str, postgresql_server.Server | None] = {}
     if target.artifacts and target.artifacts.folder is not None:
         root = re.escape(str(Path(target.artifacts.folder)))
         places[f"{root}[.]before-"] = places[f"{root}/{re.escape(journal.HIDDEN)}before-"] = None
@@ -149,8 +150,8 @@ def remove_replaced(target: Target, names: list[str], *, check: bool = False) ->
         if database.path is not None:
             places[f"{re.escape(database.path)}[.]before-"] = None
         else:
-            prefix = postgresql.beside(database, "before_" + "0" * 17)[:-17]
-            places[re.escape(prefix)] = postgresql.Server(database, target.password)
+            prefix = postgresql_server.beside(database, "before_" + "0" * 17)[:-17]
+            places[re.escape(prefix)] = postgresql_server.Server(database, target.password)
     found = {}
     for name in names:
         matching = [place for place in places if re.fullmatch(rf"{place}\d{{17}}(-wal|-shm|-journal)?", name)]
@@ -186,15 +187,15 @@ def _check_database(
         if os.path.exists(str(database.path)):
             report.live[what] = sqlite.rows(str(database.path))
         return
-    tools = postgresql.Tools.find(options.pg_bindir)
-    server = postgresql.Server(database, target.password)
+    tools = postgresql_tools.Tools.find(options.pg_bindir)
+    server = postgresql_server.Server(database, target.password)
     major = server.major()
     tools.fit(major)
     if int(known.server_version.split(".")[0]) > major:
         report.notes.append(
             f"the {what} database was dumped from PostgreSQL {known.server_version}, and is loaded into {major}"
         )
-    postgresql.require_rights(server)
+    postgresql_server.require_rights(server)
     if server.exists(database.database):
         if not drill and (names := server.connections(database.database)):
             raise SnapshotError(
@@ -202,7 +203,7 @@ def _check_database(
                 f"{', '.join(sorted(set(names)))}. Stop the servers first: what they write while the "
                 f"database is replaced would be lost."
             )
-        report.live[what] = postgresql.rows(database, target.password)
+        report.live[what] = PostgreSQL(database, target.password).rows()
 
 
 def _check_revision(what: str, known: Database, report: Report) -> None:
@@ -210,7 +211,7 @@ def _check_revision(what: str, known: Database, report: Report) -> None:
     if known.revision is None:
         return
     try:
-        state = schema.state_of(known.revision, _KINDS[what])
+        state = revisions.state_of(known.revision, _KINDS[what])
     except MissingLibrary:
         report.notes.append(
             f"whether the installed MLflow knows the schema of the {what} database was not checked: this Python has no "
@@ -299,8 +300,8 @@ def _remove_leftovers(target: Target, note: journal.Journal, *, drill: bool) -> 
     # At last, because their names and comments say what the others are.
     for database in databases:
         if database.path is None:
-            server = postgresql.Server(database, target.password)
-            prefix = postgresql.beside(database, "restoring_" + "0" * 17)[: -len("_restoring_") - 17]
+            server = postgresql_server.Server(database, target.password)
+            prefix = postgresql_server.beside(database, "restoring_" + "0" * 17)[: -len("_restoring_") - 17]
             for name in server.names():
                 if superfluous(name, prefix, "_"):
                     server.drop(name)
@@ -349,8 +350,8 @@ class _Restore:
         self._steps: list[journal.Step] = []
         self._under_way = False  # what is beside the live data may be the only copy of it
         self._files: list[Path] = []  # beside the live ones, removed at the end wherever they still are
-        self._scratch_databases: list[tuple[postgresql.Server, str]] = []
-        self._server: postgresql.Server | None = None
+        self._scratch_databases: list[tuple[postgresql_server.Server, str]] = []
+        self._server: postgresql_server.Server | None = None
         self._bucket: bucket_restore.Bucket | None = None
         self._empty: Path | None = None  # where what is live would go, and is not yet
 
@@ -472,8 +473,8 @@ class _Restore:
         self._move(journal.put_in(what))
 
     def _load_postgresql(self, what: str, known: Database, database: DatabaseUri) -> None:
-        tools = postgresql.Tools.find(self._options.pg_bindir)
-        server = self._server = postgresql.Server(database, self._target.password)
+        tools = postgresql_tools.Tools.find(self._options.pg_bindir)
+        server = self._server = postgresql_server.Server(database, self._target.password)
         scratch_name = self._names.loaded(what, self._act)
         with scratch_folder(None, self._options.scratch_dir) as scratch:
             _room(scratch, known.size)
@@ -488,13 +489,13 @@ class _Restore:
             server.create(scratch_name)
             beside = database.replace(database=scratch_name)
             began = time.monotonic()
-            loading.load(tools, folder, beside, self._target.password, self._options.jobs)
+            postgresql_loading.load(tools, folder, beside, self._target.password, self._options.jobs)
             self._report.seconds[f"{what} pg_restore"] = round(time.monotonic() - began, 3)
             if not self._drill:
-                postgresql.analyze(beside, self._target.password)
-        self._prove(what, known, postgresql.rows(beside, self._target.password))
+                PostgreSQL(beside, self._target.password).analyze()
+        self._prove(what, known, PostgreSQL(beside, self._target.password).rows())
         if self._target.grantee and self._target.grantee != database.user:
-            schema.grant(beside.uri, self._target.password, self._target.grantee)
+            PostgreSQL(beside, self._target.password).grant(self._target.grantee)
         if self._drill:
             return
         if server.exists(database.database):

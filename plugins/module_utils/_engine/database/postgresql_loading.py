@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..connection import DatabaseUri
-from . import schema
-from .postgresql import Tools, libpq
+from .postgresql_session import identifiers, libpq, session
+from .postgresql_tools import Tools
 
 # Rows of a table are worth several connections from here on.
 _BIG = 16 << 20
@@ -120,7 +120,7 @@ def _copy(
     :raises EngineError: the first failure. It ends the others: the database will be removed anyway.
     """
     failures: list[BaseException] = []
-    names = schema.identifiers(database)
+    names = identifiers(database)
 
     def rows(part: _Part) -> Iterator[bytes]:
         for block in part.blocks():
@@ -130,7 +130,7 @@ def _copy(
 
     def one(part: _Part) -> None:
         statement = names.SQL("COPY {} FROM STDIN").format(names.Identifier(part.schema, part.table))
-        with schema.session(database, password) as connection:
+        with session(database, password) as connection:
             cursor = connection.cursor()
             cursor.execute("SELECT set_config('client_encoding', %s, false)", (encoding,))
             _stream(cursor, statement, rows(part))
