@@ -1,18 +1,20 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A PostgreSQL database: its schema, its rows, and moments of it that stay visible for a dump."""
+"""A PostgreSQL database. Its server exchanges whole databases, and PostgreSQL's own programs dump and load them."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..connection import DatabaseUri
-from ..errors import DatabaseMissing, SchemaError
-from .base import Ask, Contents, Database, Space
+from ..errors import DatabaseMissing, SchemaError, SnapshotError
+from . import postgresql_dumping, postgresql_loading
+from .base import Ask, Contents, Database, Dump, Dumping, File, Live, Loaded, Loading, Space, Tools
+from .postgresql_server import Server, alongside, require_rights
 from .postgresql_session import APPLICATION, identifiers, session
+from .postgresql_tools import Programs
 
 # One number for every schema change of one database, so that two starters never migrate at once.
 _ADVISORY_LOCK = 0x6D6C666C6F77
@@ -54,7 +56,7 @@ class PostgreSQL(Database):
 
     def rows(self) -> dict[str, int]:
         with session(self.uri, self._password) as connection:
-            return _rows(connection)
+            return postgresql_dumping.rows(connection)
 
     def space(self) -> Space:
         with session(self.uri, self._password) as connection:
@@ -127,6 +129,75 @@ class PostgreSQL(Database):
                 cursor.execute(names.SQL(statement).format(role=grantee, owner=owner))
             connection.commit()
 
+    def require_dumpable(self, version_table: str, what: str, tools: Tools) -> None:
+        programs = Programs.find(tools.pg_bindir)
+        with postgresql_dumping.held(self.uri, self._password) as moment:
+            programs.require_fit(moment.server_major)
+
+    def dump(self, to: Dumping[File], what: str, tools: Tools) -> Dump[File]:
+        programs = Programs.find(tools.pg_bindir)
+        return postgresql_dumping.dump(self.uri, self._password, to, programs, tools.jobs)
+
+    def require_loadable(self, what: str, server_version: str, tools: Tools, *, used: bool) -> Live:
+        programs = Programs.find(tools.pg_bindir)
+        server = self.server()
+        major = server.major()
+        programs.require_fit(major)
+        notes = []
+        if int(server_version.split(".")[0]) > major:
+            notes.append(f"the {what} database was dumped from PostgreSQL {server_version}, and is loaded into {major}")
+        require_rights(server)
+        if not server.exists(self.live):
+            return Live(None, notes)
+        if used and (names := server.connections(self.live)):
+            raise SnapshotError(
+                f"{len(names)} connections to the database {self.live} are open: {', '.join(sorted(set(names)))}. Stop "
+                f"the servers first: what they write while the database is replaced would be lost."
+            )
+        return Live(self.rows(), notes)
+
+    def load(self, name: str, source: Loading, what: str, tools: Tools) -> Loaded:
+        programs = Programs.find(tools.pg_bindir)
+        loaded = self.named(name)
+        with source.scratch() as scratch:
+            source.require_room(scratch, sum(source.files.values()))
+            folder = scratch / "dump"
+            folder.mkdir(mode=0o700)
+            for file in source.files:
+                source.write(file, folder / file, durable=False)
+            self.server().create(name)
+            began = time.monotonic()
+            postgresql_loading.load(programs, folder, loaded.uri, self._password, tools.jobs)
+            seconds = round(time.monotonic() - began, 3)
+            if source.used:
+                loaded.analyze()
+        return Loaded(loaded.rows(), {"pg_restore": seconds})
+
+    @property
+    def live(self) -> str:
+        return str(self.uri.database)
+
+    def alongside(self, act: str, stamp: str) -> str:
+        return alongside(self.live, f"{act}_{stamp}")
+
+    def named(self, name: str) -> PostgreSQL:
+        return PostgreSQL(self.uri.replace(database=name), self._password)
+
+    def names(self, *, reading: bool = False) -> list[str]:
+        return (Server(self.uri, self._password, self.live) if reading else self.server()).names()
+
+    def has(self, name: str) -> bool:
+        return self.server().exists(name)
+
+    def discard(self, name: str) -> None:
+        self.server().drop(name)
+
+    def present(self) -> list[str]:
+        return list(self.endings) if self.has(self.live) else []
+
+    def server(self) -> Server:
+        return Server(self.uri, self._password)
+
     def analyze(self) -> None:
         """Let the planner know what a fresh database holds, so that its first hour is as quick as the next."""
         names = identifiers(self.uri)
@@ -136,52 +207,3 @@ class PostgreSQL(Database):
             cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
             for (name,) in cursor.fetchall():
                 cursor.execute(names.SQL("ANALYZE {}").format(names.Identifier("public", name)))
-
-
-@dataclass(frozen=True)
-class Held:
-    """A moment of a database that stays visible: what it holds, and the name under which others see it too."""
-
-    snapshot: str
-    server_version: str
-    server_major: int
-    size: int
-    connection: Any
-
-    def revision(self, version_table: str) -> str | None:
-        cursor = self.connection.cursor()
-        cursor.execute("SELECT to_regclass(%s)", (version_table,))
-        if cursor.fetchone()[0] is None:
-            return None
-        cursor.execute(f"SELECT version_num FROM {version_table}")  # noqa: S608
-        found = cursor.fetchone()
-        return str(found[0]) if found else None
-
-    def rows(self) -> dict[str, int]:
-        return _rows(self.connection)
-
-
-@contextmanager
-def held(database: DatabaseUri, password: str | None) -> Iterator[Held]:
-    """Hold a moment of a database, for pg_dump and for counting the same rows that it dumps."""
-    with session(database, password) as connection:
-        cursor = connection.cursor()
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-        cursor.execute(
-            "SELECT pg_export_snapshot(), current_setting('server_version'), "
-            "current_setting('server_version_num')::int / 10000, pg_database_size(current_database())"
-        )
-        snapshot, version, major, size = cursor.fetchone()
-        yield Held(snapshot, version, major, size, connection)
-
-
-def _rows(connection: Any) -> dict[str, int]:
-    cursor = connection.cursor()
-    cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename")
-    found = {}
-    for (name,) in cursor.fetchall():
-        quoted = name.replace('"', '""')
-        cursor.execute(f'SELECT count(*) FROM public."{quoted}"')  # noqa: S608
-        found[name] = cursor.fetchone()[0]
-    return found

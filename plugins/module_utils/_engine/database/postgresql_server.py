@@ -124,9 +124,9 @@ class Server:
                 raise SnapshotError(f"The databases could not be exchanged, and are as before: {text[:300]}") from error
 
 
-def beside(database: DatabaseUri, suffix: str) -> str:
-    """A name for another database beside this one."""
-    return f"{str(database.database)[: _NAME_LIMIT - len(suffix) - 1]}_{suffix}"
+def alongside(name: str, suffix: str) -> str:
+    """The name of another database, cut where PostgreSQL would cut it."""
+    return f"{name[: _NAME_LIMIT - len(suffix) - 1]}_{suffix}"
 
 
 def require_rights(server: Server) -> None:

@@ -14,14 +14,14 @@ from ..errors import SnapshotError
 
 
 @dataclass(frozen=True)
-class Tools:
+class Programs:
     """pg_dump and pg_restore of one version. C(password) reaches them by their environment only."""
 
     folder: str | None
     version: int
 
     @classmethod
-    def find(cls, pg_bindir: str | None) -> Tools:
+    def find(cls, pg_bindir: str | None) -> Programs:
         """
         :raises SnapshotError: they are not there.
         """
@@ -37,8 +37,11 @@ class Tools:
             raise SnapshotError(f"{program} does not say its version: {said[:200]}")
         return cls(pg_bindir, int(match[1]))
 
-    def fit(self, server: int) -> None:
-        """Refuse tools that are older than the server: they do not know what it can hold."""
+    def require_fit(self, server: int) -> None:
+        """Refuse programs that are older than the server: they do not know what it can hold.
+
+        :raises SnapshotError: they are.
+        """
         if self.version < server:
             raise SnapshotError(
                 f"The PostgreSQL server is version {server}, and pg_dump in {self.folder or 'PATH'} is only version "

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import dataclasses
 import os
 import re
 import shutil
@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..errors import SchemaError, SnapshotError
-from .base import Ask, Contents, Database, Space
+from . import restore_note
+from .base import Ask, Contents, Database, Dump, Dumping, File, Live, Loaded, Loading, Space, Tools
 
+# Of a dump.
 FILE = "database.sqlite"
 _BUSY_SECONDS = 60
 _CONNECT_SECONDS = 10
@@ -27,6 +29,7 @@ class SQLite(Database):
 
     kind: ClassVar[str] = "sqlite"
     limits_connections: ClassVar[bool] = False
+    endings: ClassVar[tuple[str, ...]] = ("", "-wal", "-shm", "-journal")
 
     @property
     def path(self) -> str:
@@ -84,6 +87,72 @@ class SQLite(Database):
     def grant(self, role: str) -> None:
         """Nothing."""
 
+    def require_dumpable(self, version_table: str, what: str, tools: Tools) -> None:
+        revision(self._existing(what), version_table)
+
+    def dump(self, to: Dumping[File], what: str, tools: Tools) -> Dump[File]:
+        path = self._existing(what)
+        to.require_room("copy", os.path.getsize(path))
+        copied = to.folder / FILE
+        copy(path, copied)
+        file = to.store(to.folder, copied, lambda: True)
+        return Dump(sqlite3.sqlite_version, revision(copied, to.version_table), rows(copied), [file])
+
+    def _existing(self, what: str) -> str:
+        if not os.path.exists(self.path):
+            raise SnapshotError(f"The {what} database {self.path} does not exist.")
+        return self.path
+
+    def require_loadable(self, what: str, server_version: str, tools: Tools, *, used: bool) -> Live:
+        if used and (users := users_of(self.path)):
+            raise SnapshotError(
+                f"The database {self.path} is open in process {', '.join(map(str, users))}. Stop the server first: "
+                f"what it writes while it is replaced would be lost."
+            )
+        return Live(self.rows() if os.path.exists(self.path) else None, [])
+
+    def load(self, name: str, source: Loading, what: str, tools: Tools) -> Loaded:
+        live, new = Path(self.path), Path(name)
+        if not live.parent.is_dir():
+            raise SnapshotError(f"The folder {live.parent} of the {what} database does not exist: deploy first.")
+        file, size = next(iter(source.files.items()))
+        source.require_room(live.parent, size)
+        source.write(file, new, durable=True)
+        check(new)
+        found = rows(new)
+        source.same_owner(new, live if live.exists() else live.parent)
+        return Loaded(found, {})
+
+    @property
+    def live(self) -> str:
+        return self.path
+
+    def alongside(self, act: str, stamp: str) -> str:
+        return f"{self.path}.{act}-{stamp}"
+
+    def named(self, name: str) -> SQLite:
+        return type(self)(dataclasses.replace(self.uri, uri=f"{self.uri.dialect}:///{name}", path=name), self._password)
+
+    def names(self, *, reading: bool = False) -> list[str]:
+        folder = Path(self.path).parent
+        return [str(folder / name) for name in os.listdir(folder)] if folder.is_dir() else []
+
+    def has(self, name: str) -> bool:
+        return os.path.lexists(name)
+
+    def discard(self, name: str) -> None:
+        path = Path(name)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)  # whatever it is, it would be in the way
+        else:
+            path.unlink(missing_ok=True)
+
+    def present(self) -> list[str]:
+        return [ending for ending in self.endings if os.path.lexists(self.path + ending)]
+
+    def server(self) -> None:
+        return None
+
 
 def copy(path: str, target: Path) -> None:
     """Copy a live database as it is at one moment. Writers wait meanwhile, about 0.4 s per 100 MiB."""
@@ -132,7 +201,7 @@ def check(path: str | Path) -> None:
 
 def users_of(path: str) -> list[int]:
     """Processes that have the database open, as far as this user may see. Linux only; elsewhere empty."""
-    wanted = {os.path.realpath(path) + suffix for suffix in ("", "-wal", "-shm", "-journal")}
+    wanted = {os.path.realpath(path) + suffix for suffix in SQLite.endings}
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         if int(process.name) == os.getpid():
@@ -153,23 +222,10 @@ def reading(path: str | Path) -> Iterator[sqlite3.Connection]:
         raise SnapshotError(f"The SQLite database {path} cannot be read: {error}.") from error
 
 
-def restore_note(target: str, place: str | None = None) -> Path:
-    """Where a restore of this database (or folder) notes what it moves: one file per target."""
-    if place is None and os.geteuid() == 0:
-        place = "/var/lib/mlops.mlflow/restore"
-    elif place is None:
-        state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-        place = f"{state}/mlops.mlflow/restore"
-    if not os.path.isabs(place):
-        raise SnapshotError(f"The folder of the journal, {place}, must be an absolute path: give journal_dir.")
-    named = hashlib.sha256(os.fsencode(os.path.realpath(target))).hexdigest()
-    return Path(os.path.realpath(place)) / f"{named[:32]}.json"
-
-
 def cut_off(path: str) -> str | None:
     """What shows that a restore of this database was cut off while it put it in place, if anything does."""
     with contextlib.suppress(SnapshotError):
-        if os.path.lexists(note := restore_note(path)):
+        if os.path.lexists(note := restore_note.file_of(path)):
             return str(note)
     live = Path(path)
     if live.exists() or not live.parent.is_dir():
