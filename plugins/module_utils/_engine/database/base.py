@@ -137,17 +137,27 @@ class Database(ABC):
     """One database of a deployment, under the role of its URI.
 
     :cvar kind: the dialect of its URI. Snapshots name it, so it never changes.
+    :cvar schemes: that its URI may begin with, for who gave another one.
     :cvar limits_connections: whether it offers only so many connections to all who use it.
     :cvar endings: of the names of all that belongs to one database; the first is empty.
     """
 
     kind: ClassVar[str]
+    schemes: ClassVar[tuple[str, ...]]
     limits_connections: ClassVar[bool]
     endings: ClassVar[tuple[str, ...]] = ("",)
 
     def __init__(self, uri: DatabaseUri, password: str | None = None) -> None:
         self.uri = uri
         self._password = password
+
+    @classmethod
+    def checked(cls, uri: DatabaseUri, _name: str) -> DatabaseUri:
+        """The parts of a URI as this kind means them, such as C(path) of a file.
+
+        :raises BadInput: it lacks something.
+        """
+        return uri
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.uri.uri!r})"

@@ -18,12 +18,10 @@ def kind_of(uri: DatabaseUri, name: str = "the database uri") -> type[Database]:
     """
     :raises BadInput: no such kind is offered.
     """
-    try:
-        return KINDS[uri.dialect]
-    except KeyError:
-        raise BadInput(
-            f"{name} begins with '{uri.dialect}', which is not offered. Offered: {', '.join(sorted(KINDS))}."
-        ) from None
+    if kind := KINDS.get(uri.dialect):
+        return kind
+    offered = ", ".join(scheme for kind in KINDS.values() for scheme in kind.schemes)
+    raise BadInput(f"{name} starts with '{uri.uri.partition('://')[0]}', which is not offered. Offered: {offered}.")
 
 
 def database(uri: str, password: str | None = None, name: str = "the database uri") -> Database:
@@ -33,4 +31,5 @@ def database(uri: str, password: str | None = None, name: str = "the database ur
     :raises BadInput: the URI is none that MLflow runs on.
     """
     parsed = DatabaseUri.parse(uri, name)
-    return kind_of(parsed, name)(parsed, password)
+    kind = kind_of(parsed, name)
+    return kind(kind.checked(parsed, name), password)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+from ..connection import POSTGRESQL_DRIVERS
 from ..errors import DatabaseMissing, SchemaError, SnapshotError
 from . import postgresql_dumping, postgresql_loading
 from .base import Ask, Contents, Database, Dump, Dumping, File, Live, Loaded, Loading, Space, Tools
@@ -24,6 +25,7 @@ class PostgreSQL(Database):
     """A database of a PostgreSQL server. Tables are in the schema C(public)."""
 
     kind: ClassVar[str] = "postgresql"
+    schemes: ClassVar[tuple[str, ...]] = tuple(f"postgresql+{driver}" for driver in POSTGRESQL_DRIVERS)
     limits_connections: ClassVar[bool] = True
 
     def contents(self, version_table: str) -> Contents:

@@ -28,6 +28,7 @@ class SQLite(Database):
     """A file that SQLite makes itself. There are no roles, and whoever may read the file may do everything."""
 
     kind: ClassVar[str] = "sqlite"
+    schemes: ClassVar[tuple[str, ...]] = ("sqlite",)
     limits_connections: ClassVar[bool] = False
     endings: ClassVar[tuple[str, ...]] = ("", "-wal", "-shm", "-journal")
 
