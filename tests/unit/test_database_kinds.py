@@ -39,6 +39,11 @@ def test_an_unknown_dialect_is_refused_with_those_that_are_offered(uri: str) -> 
     )
 
 
+def test_who_writes_its_files_is_told_their_folders() -> None:
+    assert kinds.database(SQLITE).folders() == ["/srv/mlflow"]
+    assert kinds.database(POSTGRESQL).folders() == [], "servers elsewhere reach it, too"
+
+
 def test_no_password_shows_in_what_a_database_says_of_itself() -> None:
     assert "hunter2" not in repr(kinds.database(POSTGRESQL, "hunter2"))
 

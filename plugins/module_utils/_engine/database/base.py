@@ -136,7 +136,8 @@ class Server(Protocol):
 class Database(ABC):
     """One database of a deployment, under the role of its URI.
 
-    :cvar kind: the dialect of its URI. Snapshots name it, so it never changes.
+    :cvar kind: the dialect of its URI, with the driver where one dialect has several kinds. Snapshots name it, so it
+        never changes.
     :cvar schemes: that its URI may begin with, for who gave another one.
     :cvar limits_connections: whether it offers only so many connections to all who use it.
     :cvar endings: of the names of all that belongs to one database; the first is empty.
@@ -161,6 +162,10 @@ class Database(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.uri.uri!r})"
+
+    @abstractmethod
+    def folders(self) -> list[str]:
+        """Folders on the server's host that its processes write; empty where others can reach the database, too."""
 
     @abstractmethod
     def contents(self, version_table: str) -> Contents:

@@ -10,7 +10,7 @@ from .base import Database
 from .postgresql import PostgreSQL
 from .sqlite import SQLite
 
-# By the dialect of a URI. Imported here by name, because Ansible packs only what is.
+# By the dialect of a URI, or dialect+driver. Imported here by name, because Ansible packs only what is.
 KINDS: dict[str, type[Database]] = {kind.kind: kind for kind in (SQLite, PostgreSQL)}
 
 
@@ -18,10 +18,11 @@ def kind_of(uri: DatabaseUri, name: str = "the database uri") -> type[Database]:
     """
     :raises BadInput: no such kind is offered.
     """
-    if kind := KINDS.get(uri.dialect):
+    scheme = uri.uri.partition("://")[0]
+    if kind := KINDS.get(scheme) or KINDS.get(uri.dialect):
         return kind
     offered = ", ".join(scheme for kind in KINDS.values() for scheme in kind.schemes)
-    raise BadInput(f"{name} starts with '{uri.uri.partition('://')[0]}', which is not offered. Offered: {offered}.")
+    raise BadInput(f"{name} starts with '{scheme}', which is not offered. Offered: {offered}.")
 
 
 def database(uri: str, password: str | None = None, name: str = "the database uri") -> Database:

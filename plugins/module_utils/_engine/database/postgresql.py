@@ -28,6 +28,9 @@ class PostgreSQL(Database):
     schemes: ClassVar[tuple[str, ...]] = tuple(f"postgresql+{driver}" for driver in POSTGRESQL_DRIVERS)
     limits_connections: ClassVar[bool] = True
 
+    def folders(self) -> list[str]:
+        return []
+
     def contents(self, version_table: str) -> Contents:
         with session(self.uri, self._password) as connection:
             cursor = connection.cursor()

@@ -36,6 +36,9 @@ class SQLite(Database):
     def path(self) -> str:
         return str(self.uri.path)
 
+    def folders(self) -> list[str]:
+        return [os.path.dirname(self.path)]
+
     def contents(self, version_table: str) -> Contents:
         if not os.path.exists(self.path):
             return Contents([], [])
