@@ -94,7 +94,7 @@ def ended(program: str, process: subprocess.Popen[bytes], said: bytes) -> None:
 
 def libpq(database: DatabaseUri) -> str:
     """The URI as PostgreSQL's own tools want it."""
-    return database.uri.replace(f"+{database.driver}", "", 1)
+    return database.libpq
 
 
 @dataclass(frozen=True)

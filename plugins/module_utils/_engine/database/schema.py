@@ -459,12 +459,8 @@ def _read_postgresql(
 @contextlib.contextmanager
 def _postgresql(database: DatabaseUri, password: str | None) -> Iterator[Any]:
     driver = _driver(database)
-    # libpq takes the URI as it is, once SQLAlchemy's driver suffix is off.
-    dsn = database.uri.replace(f"+{database.driver}", "", 1)
     try:
-        connection = driver.connect(
-            dsn, password=password or None, connect_timeout=_CONNECT_SECONDS, application_name=_APPLICATION
-        )
+        connection = driver.connect(database.libpq, password=password or None, application_name=_APPLICATION)
     except driver.OperationalError as error:
         text = " ".join(str(error).split())
         hint = (
@@ -523,7 +519,7 @@ def _engine_url(uri: str, password: str | None) -> tuple[Any, Any]:
         import sqlalchemy
     except ImportError as error:
         raise MissingLibrary("sqlalchemy", "create the database schema") from error
-    url = sqlalchemy.engine.make_url(uri)
+    url = sqlalchemy.engine.make_url(DatabaseUri.parse(uri).limited().uri)
     return sqlalchemy, url.set(password=password) if password else url
 
 
