@@ -52,7 +52,8 @@ def test_the_default_is_light_on_loopback_port_5000() -> None:
 @pytest.mark.parametrize("profile", launch.PROFILES)
 def test_every_profile_gets_its_stores_from_the_connections(profile: str) -> None:
     env = computed(profile=profile, database=POSTGRESQL, artifact_store=BUCKET).env
-    assert env["_MLFLOW_SERVER_FILE_STORE"] == env["_MLFLOW_SERVER_REGISTRY_STORE"] == POSTGRESQL["uri"]
+    assert env["_MLFLOW_SERVER_FILE_STORE"] == env["_MLFLOW_SERVER_REGISTRY_STORE"]
+    assert env["_MLFLOW_SERVER_FILE_STORE"].startswith(f"{POSTGRESQL['uri']}?connect_timeout=")
     assert env["_MLFLOW_SERVER_ARTIFACT_DESTINATION"] == "s3://bucket/prefix"
     assert env["_MLFLOW_SERVER_ARTIFACT_ROOT"] == "mlflow-artifacts:/"
     assert env["AWS_DEFAULT_REGION"] == "eu-west-1"
@@ -65,23 +66,71 @@ def test_secrets_of_all_connections_are_merged_as_places(profile: str) -> None:
     assert secrets["AWS_SECRET_ACCESS_KEY"] == {"secret": "s3", "key": "secret-key"}
 
 
+def allowed_hosts(**settings: Any) -> list[str]:
+    return computed(**settings).env["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+
+
 def test_every_name_is_allowed_with_and_without_a_port() -> None:
-    hosts = launch.allowed_hosts("10.0.0.5", ["mlflow.example.com", "mlflow.ns.svc:5000", "any:*"])
+    hosts = allowed_hosts(host="10.0.0.5", allowed_hosts=["mlflow.example.com", "mlflow.ns.svc:5000", "any:*"])
     assert {"mlflow.example.com", "mlflow.example.com:*", "10.0.0.5", "10.0.0.5:*"} <= set(hosts)
-    assert {"localhost:*", "127.0.0.1:*", "[::1]:*"} <= set(hosts), "the host itself is always let in"
+    assert {"localhost:*", "127.0.0.1:*", "[::1]", "[[]::1]:*"} <= set(hosts), "the host itself is always let in"
     assert "mlflow.ns.svc:5000:*" not in hosts and "any:*:*" not in hosts
     assert len(hosts) == len(set(hosts))
 
 
 def test_only_an_explicit_star_allows_every_host() -> None:
-    assert "*" not in launch.allowed_hosts("0.0.0.0", [])
-    assert "0.0.0.0" not in launch.allowed_hosts("0.0.0.0", [])
-    assert "*" in launch.allowed_hosts("127.0.0.1", ["*"])
+    assert "*" not in allowed_hosts(host="0.0.0.0")
+    assert "0.0.0.0" not in allowed_hosts(host="0.0.0.0")
+    assert "*" in allowed_hosts(allowed_hosts=["*"])
+
+
+def test_names_of_the_deployment_and_of_its_url_are_names_of_the_server() -> None:
+    started = computed(hostname="lb.example.com", url="https://mlflow.example.com/tracking")
+    hosts = started.env["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+    origins = started.env["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"].split(",")
+    assert {"lb.example.com", "mlflow.example.com:*"} <= set(hosts)
+    assert {"http://lb.example.com", "https://mlflow.example.com"} <= set(origins)
+
+
+def test_on_loopback_alone_no_origin_needs_to_be_named() -> None:
+    for host in ("", "127.0.0.1", "::1", "localhost", "0.0.0.0", "::"):
+        assert "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS" not in computed(host=host).env
 
 
 def test_an_ipv6_address_is_bound_in_brackets_by_gunicorn() -> None:
     assert option(computed(profile="throughput", host="::1"), "--bind") == "[::1]:5000"
     assert option(computed(profile="light", host="::1"), "--host") == "::1"
+    assert option(computed(profile="light", host="[FD00:0::5]"), "--host") == "fd00::5"
+    assert option(computed(profile="throughput", host="[::]"), "--bind") == "[::]:5000"
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("", "http://127.0.0.1:5000/p"),
+        ("0.0.0.0", "http://127.0.0.1:5000/p"),
+        ("10.99.5.1", "http://10.99.5.1:5000/p"),
+        ("mlflow.example.com", "http://mlflow.example.com:5000/p"),
+        ("::", "http://[::1]:5000/p"),
+        ("fd00::5", "http://[fd00::5]:5000/p"),
+    ],
+)
+def test_jobs_are_told_an_address_at_which_their_server_listens(host: str, told: str) -> None:
+    jobs = computed(profile="full", database=POSTGRESQL, host=host, static_prefix="/p").jobs
+    assert jobs and jobs.env["MLFLOW_TRACKING_URI"] == jobs.env["MLFLOW_GATEWAY_URI"] == told
+
+
+def test_jobs_of_a_server_with_a_certificate_use_it() -> None:
+    jobs = computed(profile="full", database=POSTGRESQL, tls_certificate="/c.pem", tls_key="/k.pem").jobs
+    assert jobs and jobs.env["MLFLOW_TRACKING_URI"] == "https://127.0.0.1:5000"
+    assert jobs.env["MLFLOW_TRACKING_INSECURE_TLS"] == "true", "the certificate is not for 127.0.0.1"
+
+
+def test_no_worker_is_killed_for_being_slow() -> None:
+    """uvicorn's own limit of 5 s was seen to kill healthy workers on a busy host."""
+    assert int(computed(profile="full", database=POSTGRESQL).env["UVICORN_TIMEOUT_WORKER_HEALTHCHECK"]) >= 60
+    for profile in ("light", "throughput"):
+        assert "UVICORN_TIMEOUT_WORKER_HEALTHCHECK" not in computed(profile=profile).env, "nobody supervises it so"
 
 
 def test_authentication_starts_its_own_application_without_the_administrators_password() -> None:
@@ -148,6 +197,14 @@ def test_a_launch_is_the_same_each_time_it_is_computed() -> None:
     assert computed(profile="full", database=POSTGRESQL, auth=AUTH) == computed(
         profile="full", database=POSTGRESQL, auth=AUTH
     )
+
+
+def test_a_cut_connection_to_the_database_is_noticed_by_the_server_and_by_its_jobs() -> None:
+    started = computed(profile="full", database=POSTGRESQL)
+    assert started.jobs and started.jobs.env["MLFLOW_BACKEND_STORE_URI"] == started.env["_MLFLOW_SERVER_FILE_STORE"]
+    for option_of_libpq in ("connect_timeout", "tcp_user_timeout", "keepalives_idle"):
+        assert f"{option_of_libpq}=" in started.env["_MLFLOW_SERVER_FILE_STORE"]
+    assert computed(database=SQLITE).env["_MLFLOW_SERVER_FILE_STORE"] == SQLITE["uri"]
 
 
 def test_sqlite_needs_no_secret_of_the_database() -> None:

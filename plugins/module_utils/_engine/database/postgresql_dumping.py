@@ -17,7 +17,7 @@ from typing import Any
 
 from ..connection import DatabaseUri
 from .base import Dump, Dumping, File
-from .postgresql_session import libpq, session
+from .postgresql_session import session
 from .postgresql_tools import Programs, ended
 
 # A file of a dump that is bigger than this is read while pg_dump is still writing it.
@@ -93,7 +93,7 @@ def dump(database: DatabaseUri, password: str | None, to: Dumping[File], program
             f"--snapshot={moment.snapshot}",
             "--lock-wait-timeout=60s",
             f"--file={target}",
-            f"--dbname={libpq(database)}",
+            f"--dbname={database.libpq}",
             password=password,
             own_group=to.throttled is not None,
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..connection import DatabaseUri
-from .postgresql_session import identifiers, libpq, session
+from .postgresql_session import identifiers, session
 from .postgresql_tools import Programs
 
 # Rows of a table are worth several connections from here on.
@@ -68,7 +68,7 @@ def load(programs: Programs, folder: Path, database: DatabaseUri, password: str 
 
     def restore(section: str) -> None:
         arguments = ["--no-owner", "--no-acl", "--exit-on-error", f"--jobs={jobs}", f"--section={section}"]
-        arguments += [f"--use-list={listed}", f"--dbname={libpq(database)}", str(folder)]
+        arguments += [f"--use-list={listed}", f"--dbname={database.libpq}", str(folder)]
         programs.run("pg_restore", *arguments, password=password)
 
     restore("pre-data")

@@ -11,13 +11,7 @@ from typing import Any
 from ..connection import DatabaseUri
 from ..errors import DatabaseMissing, DatabaseUnavailable, MissingLibrary, SchemaError
 
-_CONNECT_SECONDS = 10
 APPLICATION = "mlops.mlflow"
-
-
-def libpq(database: DatabaseUri) -> str:
-    """The URI as libpq and PostgreSQL's own tools want it, which is without the suffix for SQLAlchemy's driver."""
-    return database.uri.replace(f"+{database.driver}", "", 1)
 
 
 def identifiers(database: DatabaseUri) -> Any:
@@ -35,12 +29,7 @@ def session(database: DatabaseUri, password: str | None) -> Iterator[Any]:
     """
     driver = _driver(database)
     try:
-        connection = driver.connect(
-            libpq(database),
-            password=password or None,
-            connect_timeout=_CONNECT_SECONDS,
-            application_name=APPLICATION,
-        )
+        connection = driver.connect(database.libpq, password=password or None, application_name=APPLICATION)
     except driver.OperationalError as error:
         text = " ".join(str(error).split())
         hint = (
