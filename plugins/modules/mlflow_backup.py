@@ -16,7 +16,6 @@ description:
   - A snapshot exists whole or not at all. One that was interrupted is no snapshot, and the next one uses what it stored.
   - The format is described in C(docs/snapshot_format.md) of the collection.
 extends_documentation_fragment:
-  - mlops.mlflow.run_as
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_snapshot
   - mlops.mlflow.snapshot
@@ -199,7 +198,7 @@ pruned:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import RUN_AS_ARGS, logging_to, run
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import logging_to, run
 from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
     SNAPSHOT_ARGS,
     SNAPSHOT_DATA_ARGS,
@@ -215,7 +214,6 @@ def act(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **RUN_AS_ARGS,
             **SNAPSHOT_ARGS,
             **SNAPSHOT_DATA_ARGS,
             "state": {"type": "str", "choices": ["present", "pruned"], "default": "present"},

@@ -18,7 +18,6 @@ description:
   - Artifacts in a bucket cannot be exchanged at once. What is missing is added, what differs is replaced and put back on a
     failure, and what the snapshot does not know stays.
 extends_documentation_fragment:
-  - mlops.mlflow.run_as
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_snapshot
   - mlops.mlflow.snapshot
@@ -210,7 +209,7 @@ seconds:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import RUN_AS_ARGS, logging_to, run
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import logging_to, run
 from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
     SNAPSHOT_ARGS,
     SNAPSHOT_DATA_ARGS,
@@ -226,7 +225,6 @@ def restore(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **RUN_AS_ARGS,
             **SNAPSHOT_ARGS,
             **SNAPSHOT_DATA_ARGS,
             "state": {"type": "str", "choices": ["present", "cleaned"], "default": "present"},

@@ -53,6 +53,12 @@ _BACKUP_INFO = frozenset({"snapshot", "verify", "sample_percent", "max_age_hours
 _RESTORE = frozenset(
     {"snapshot", "drill", "grantee", "keep_replaced", "replaced", "databases_only", "journal_dir", "state"}
 )
+_SCHEMA = frozenset({"database_uri", "database_password_file", "auth_uri"})
+_CREATION = frozenset(
+    {"grantee", "admin_username", "admin_password_file", "migrate", "connections", "being_created", "wait_timeout"}
+)
+_BUCKET = frozenset({"uri", "create", "wait_timeout", "endpoint", "region", "access_key_file", "secret_key_file"})
+_TRIAL = frozenset({"launch", "launch_file", "starter", "version", "wait_timeout", "smoke_test"})
 # What a file with settings may hold: it serves all of them.
 SETTINGS = (_SNAPSHOT | _BACKUP | _BACKUP_INFO | _RESTORE | {"log_file"}) - {"settings"}
 
@@ -85,6 +91,10 @@ OPERATIONS: dict[str, Operation] = {
     "restore": Operation(
         "backup", _SNAPSHOT | _RESTORE, long=True, changes="the data of the deployment", replaces=True
     ),
+    "schema": Operation("schema", _SCHEMA | _CREATION, long=True, changes="the schema of the databases"),
+    "schema-info": Operation("schema", _SCHEMA),
+    "bucket": Operation("ops", _BUCKET, changes="an object that it removes again, and a bucket that is missing"),
+    "trial": Operation("trial", _SERVER | _DATABASE | _TRIAL, long=True, changes="what a smoke run leaves"),
     "gc": Operation("ops", _SERVER | _DATABASE | {"older_than"}, long=True, changes="what users deleted"),
 }
 

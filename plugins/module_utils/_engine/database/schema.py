@@ -26,7 +26,8 @@ from . import sqlite
 # One number for every schema change of one database, so that two starters never migrate at once.
 _ADVISORY_LOCK = 0x6D6C666C6F77
 _CONNECT_SECONDS = 10
-_APPLICATION = "mlops.mlflow"
+# The name under which PostgreSQL knows us; what we do may follow it.
+APPLICATION = "mlops.mlflow"
 
 TRACKING = ("store/db_migrations/versions", "alembic_version")
 AUTH = ("server/auth/db/migrations/versions", "alembic_version_auth")
@@ -335,8 +336,8 @@ def _refuse_while_used(uri: str, password: str | None) -> None:
         # Our own are this one and that which holds the lock; probes look for a moment.
         cursor.execute(
             "SELECT usename, count(*) FROM pg_stat_activity WHERE datname = current_database() "
-            "AND backend_type = 'client backend' AND application_name <> %s GROUP BY usename ORDER BY usename",
-            (_APPLICATION,),
+            "AND backend_type = 'client backend' AND application_name NOT LIKE %s GROUP BY usename ORDER BY usename",
+            (f"{APPLICATION}%",),
         )
         if users := cursor.fetchall():
             raise SchemaError(
@@ -463,7 +464,7 @@ def _postgresql(database: DatabaseUri, password: str | None) -> Iterator[Any]:
     dsn = database.uri.replace(f"+{database.driver}", "", 1)
     try:
         connection = driver.connect(
-            dsn, password=password or None, connect_timeout=_CONNECT_SECONDS, application_name=_APPLICATION
+            dsn, password=password or None, connect_timeout=_CONNECT_SECONDS, application_name=APPLICATION
         )
     except driver.OperationalError as error:
         text = " ".join(str(error).split())
