@@ -210,5 +210,10 @@ def result_of(log: str, request_id: str = "") -> dict[str, Any]:
                     f"image anew with the playbook images of this collection."
                 )
             return found
+    if "invalid choice: 'run'" in log:
+        raise EngineError(
+            f"The image's mlflow-ops knows no requests, this collection speaks interface {INTERFACE}: build the image "
+            f"anew with the playbook images of this collection."
+        )
     end = " | ".join(log.strip().splitlines()[-5:])
     raise EngineError(f"mlflow-ops ended without a result. The end of its log: {end or 'it is empty'}")

@@ -36,7 +36,9 @@ def run(
     batch = f"/apis/batch/v1/namespaces/{namespace}"
     cron_job = cluster.get(f"{batch}/cronjobs/{name}-{identity}")
     if cron_job is None:
-        raise ClusterError(f"There is no CronJob {namespace}/{name}-{identity}, which says how to run this.")
+        raise ClusterError(
+            f"There is no CronJob {namespace}/{name}-{identity}, which says how to run this: deploy first."
+        )
     at_rest = not _serves(cluster, namespace, name)
     made = cluster.call("POST", f"{batch}/jobs", manifest(cron_job, request, at_rest=at_rest, image=image))
     if made is None:
@@ -124,7 +126,7 @@ def _follow(cluster: Cluster, namespace: str, job: str, request: protocol.Reques
         if state != "running":
             if not any(line.startswith(protocol.PREFIX) for line in lines):
                 raise ClusterError(jobs.why_failed(cluster, namespace, job))
-            return {**protocol.result_of(log, request.id), "job": job}
+            return protocol.result_of(log, request.id)
         if problem:
             raise ClusterError(f"The Job {namespace}/{job} cannot start: {problem}")
         if time.monotonic() > end:

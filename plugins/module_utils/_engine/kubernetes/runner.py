@@ -52,7 +52,7 @@ class KubernetesRunner:
         argv = ["mlflow-ops", "run", "--while-connected"]
         pod, container = running(self.cluster, self.namespace, self.name)
         said = self.cluster.converse(self.namespace, pod, container, argv, request.line(), seconds, say)
-        return {**protocol.result_of(said, request.id), "pod": pod}
+        return protocol.result_of(said, request.id)
 
     def workload(self) -> str:
         found = inspect.state(self.cluster, self.namespace, self.name)
