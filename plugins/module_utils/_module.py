@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ SERVER_ARGS: dict[str, Any] = {
     "validate_certs": {"type": "bool", "default": True},
     "timeout": {"type": "float", "default": 10.0},
 }
+PROGRESS_ARGS: dict[str, Any] = {"progress_file": {"type": "path"}}
 SERVER_EXCLUSIVE = [("password", "password_file"), ("token", "username")]
 SERVER_TOGETHER = [("client_cert", "client_key")]
 
@@ -68,7 +70,7 @@ def logging_to(path: str | None) -> Callable[[str], None]:
 
     def say(text: str) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with open(path, "a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError), open(path, "a", encoding="utf-8") as file:  # no reason to end the work
             file.write(f"{now} {text.strip()}\n")
 
     return say

@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_snapshot
   - mlops.mlflow.snapshot
+  - mlops.mlflow.progress
   - mlops.mlflow.runner
   - mlops.mlflow.snapshot.data
 attributes:
@@ -68,10 +69,6 @@ options:
       - Whether old snapshots are removed afterwards, as by O(state=pruned).
     type: bool
     default: false
-  log_file:
-    description:
-      - File on the host to which lines about the progress are appended.
-    type: path
 seealso:
   - module: mlops.mlflow.mlflow_backup_info
   - module: mlops.mlflow.mlflow_restore
@@ -198,7 +195,7 @@ pruned:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import logging_to, run
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import PROGRESS_ARGS, logging_to, run
 from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
     SNAPSHOT_ARGS,
     SNAPSHOT_DATA_ARGS,
@@ -208,7 +205,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
 
 
 def act(module: AnsibleModule) -> dict[str, Any]:
-    return carry_out_on_snapshots(module, "backup", say=logging_to(module.params["log_file"]))
+    return carry_out_on_snapshots(module, "backup", say=logging_to(module.params["progress_file"]))
 
 
 def main() -> None:
@@ -223,7 +220,7 @@ def main() -> None:
             "keep_days": {"type": "float"},
             "keep_count": {"type": "int"},
             "prune": {"type": "bool", "default": False},
-            "log_file": {"type": "path"},
+            **PROGRESS_ARGS,
         },
         required_together=SNAPSHOT_TOGETHER,
         supports_check_mode=True,

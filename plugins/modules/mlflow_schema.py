@@ -18,6 +18,7 @@ requirements:
   - mlflow and the database driver (where O(runner) is not given, set C(ansible_python_interpreter) to the server's own interpreter)
 extends_documentation_fragment:
   - mlops.mlflow.runner
+  - mlops.mlflow.progress
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_runner
 attributes:
@@ -121,7 +122,7 @@ max_connections:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import PROGRESS_ARGS, logging_to, run
 from ansible_collections.mlops.mlflow.plugins.module_utils._runner import RUNNER_ARGS, carry_out_without_server
 
 _SAME = ("grantee", "auth_uri", "admin_username", "admin_password_file", "migrate", "connections", "wait_timeout")
@@ -131,13 +132,16 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     options = {"database_uri": params["uri"], "database_password_file": params["password_file"]}
     options |= {name: params[name] for name in _SAME}
-    return carry_out_without_server(module, "schema", options, deadline=params["deadline"])
+    return carry_out_without_server(
+        module, "schema", options, deadline=params["deadline"], say=logging_to(params["progress_file"])
+    )
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **RUNNER_ARGS,
+            **PROGRESS_ARGS,
             "uri": {"type": "str"},
             "password_file": {"type": "path", "no_log": False},
             "grantee": {"type": "str"},

@@ -76,9 +76,7 @@ def test_a_result_of_another_request_is_none() -> None:
 
 
 def test_an_image_from_before_there_were_requests_is_refused_with_the_remedy() -> None:
-    log = (
-        "usage: mlflow-ops [-h] COMMAND\nmlflow-ops: error: argument COMMAND: invalid choice: 'run' (choose from exec)"
-    )
+    log = "usage: mlflow-ops COMMAND\nmlflow-ops: error: argument COMMAND: invalid choice: 'run' (choose from exec)"
     with pytest.raises(EngineError, match=r"knows no requests, this collection speaks interface .* playbook images"):
         protocol.result_of(log, "mine")
 

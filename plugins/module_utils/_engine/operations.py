@@ -151,6 +151,8 @@ def schema(call: Call) -> dict[str, Any]:
     for one in filter(None, (uri, auth_uri)) if seconds or being_created else ():
         databases.wait_until_reachable(one, password, seconds, call.say, being_created, grantee)
     migrate = bool(call.options.get("migrate"))
+    if migrate and not call.check:
+        call.say("migrating the databases")
     with _alone("migration", uri, password, wanted=migrate and not call.check):
         result = databases.ensure(
             uri,

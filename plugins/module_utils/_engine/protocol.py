@@ -60,7 +60,7 @@ _CREATION = frozenset(
 _BUCKET = frozenset({"uri", "create", "wait_timeout", "endpoint", "region", "access_key_file", "secret_key_file"})
 _TRIAL = frozenset({"launch", "launch_file", "starter", "version", "wait_timeout", "smoke_test"})
 # What a file with settings may hold: it serves all of them.
-SETTINGS = (_SNAPSHOT | _BACKUP | _BACKUP_INFO | _RESTORE | {"log_file"}) - {"settings"}
+SETTINGS = (_SNAPSHOT | _BACKUP | _BACKUP_INFO | _RESTORE) - {"settings"}
 
 
 @dataclass(frozen=True)
