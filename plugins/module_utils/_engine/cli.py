@@ -104,8 +104,8 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         raise BadInput(f"The request cannot be read: {error}.") from error
     if len(line) > protocol.LONGEST_REQUEST:
         raise BadInput(f"The request has more than {protocol.LONGEST_REQUEST} characters.")
+    options.request_id = protocol.id_of(line)
     request = protocol.Request.parse(line)
-    options.request_id = request.id
     signal.signal(signal.SIGTERM, lambda *_received: _end(f"{request.operation} was told to end before it had."))
     if options.while_connected:
         threading.Thread(target=_end_when_alone, daemon=True).start()

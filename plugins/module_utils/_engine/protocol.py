@@ -172,12 +172,23 @@ class Runner(Protocol):
         """
 
 
+def id_of(line: str) -> str:
+    """The id of a request, also of one that nobody understands; empty where there is none."""
+    try:
+        return str(json.loads(line)["id"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
 def check_options(operation: str, options: Mapping[str, Any]) -> None:
     """
     :raises BadInput: there is no such operation, or it does not take one of the options.
     """
     if operation not in OPERATIONS:
-        raise BadInput(f"There is no operation '{operation}'. Known are {', '.join(sorted(OPERATIONS))}.")
+        raise BadInput(
+            f"There is no operation '{operation}'. Known are {', '.join(sorted(OPERATIONS))}. An image that lacks one is "
+            f"built anew with the playbook images of this collection."
+        )
     if unknown := sorted(set(options) - OPERATIONS[operation].options):
         raise BadInput(f"The operation {operation} has no option {', '.join(unknown)}.")
 
