@@ -36,6 +36,17 @@ attributes:
       - mlops.mlflow.mlflow
       - mlops.mlflow.operations
 """
+
+    # Modules that take the options of the fragment runner, and ask no server.
+    ACTIONGROUP_RUNNER = r"""
+attributes:
+  action_group:
+    description: Use C(group/mlops.mlflow.operations) in C(module_defaults) to say once where operations run.
+    support: full
+    membership:
+      - mlops.mlflow.operations
+"""
+
     # Modules that take the options of the fragment docker.
     ACTIONGROUP_COMPOSE = r"""
 attributes:

@@ -5,13 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import json
-import os
-import pwd
-import signal
-import sys
-import tempfile
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,7 +13,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ._engine import secrets
-from ._engine.errors import BadInput, EngineError
+from ._engine.errors import EngineError
 from ._engine.http import DEFAULT_URL, Server
 
 SERVER_ARGS: dict[str, Any] = {
@@ -35,10 +28,9 @@ SERVER_ARGS: dict[str, Any] = {
     "validate_certs": {"type": "bool", "default": True},
     "timeout": {"type": "float", "default": 10.0},
 }
-RUN_AS_ARGS: dict[str, Any] = {"run_as": {"type": "str"}}
+PROGRESS_ARGS: dict[str, Any] = {"progress_file": {"type": "path"}}
 SERVER_EXCLUSIVE = [("password", "password_file"), ("token", "username")]
 SERVER_TOGETHER = [("client_cert", "client_key")]
-_SAID = 3  # exit code of a child that has ended the module itself
 
 
 def server_of(module: AnsibleModule) -> Server:
@@ -78,87 +70,18 @@ def logging_to(path: str | None) -> Callable[[str], None]:
 
     def say(text: str) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with open(path, "a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError), open(path, "a", encoding="utf-8") as file:  # no reason to end the work
             file.write(f"{now} {text.strip()}\n")
 
     return say
 
 
 def run(module: AnsibleModule, action: Callable[[AnsibleModule], dict[str, Any]]) -> None:
-    """Run a module's action and leave: the one place where errors become C(fail_json).
-
-    With the option C(run_as), root hands the action to a child that has that user's rights and nothing else: what it
-    reads and writes is the user's, and a link there leads no further than the user could go.
-    """
-    user = module.params.get("run_as")
+    """Run a module's action and leave: the one place where errors become C(fail_json)."""
     try:
-        result = _as_user(module, action, user) if user and os.geteuid() == 0 else action(module)
+        result = action(module)
     except EngineError as error:
         module.fail_json(msg=str(error), exception=traceback.format_exc())
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)
-
-
-def _as_user(module: AnsibleModule, action: Callable[[AnsibleModule], dict[str, Any]], user: str) -> dict[str, Any]:
-    try:
-        account = pwd.getpwnam(user)
-    except KeyError:
-        raise BadInput(f"There is no user {user} on this host: deploy first, or correct mlflow_system_user.") from None
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        answer: dict[str, Any]
-        try:
-            _become(account)
-            _end_with_parent()
-            answer = {"result": action(module)}
-        except EngineError as error:
-            answer = {"refused": str(error), "trace": traceback.format_exc()}
-        except PermissionError as error:
-            answer = {
-                "refused": f"{user} may not use {error.filename}: {error.strerror}.",
-                "trace": traceback.format_exc(),
-            }
-        except SystemExit:
-            sys.stdout.flush()
-            os._exit(_SAID)  # fail_json has said it all, on the standard output that both share
-        except BaseException:
-            answer = {"broken": traceback.format_exc()}
-        with os.fdopen(writing, "w", encoding="utf-8") as pipe:
-            json.dump({**answer, "no_log": sorted(map(str, module.no_log_values))}, pipe, default=str)
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, encoding="utf-8") as pipe:
-        text = pipe.read()
-    _child, status = os.waitpid(child, 0)
-    if os.waitstatus_to_exitcode(status) == _SAID:
-        raise SystemExit(1)
-    if not text:
-        raise RuntimeError(f"The module's child, which runs as {user}, was ended: {status}.")
-    answer = json.loads(text)
-    module.no_log_values.update(answer["no_log"])
-    if "refused" in answer:
-        module.fail_json(msg=answer["refused"], exception=answer["trace"])
-    if "broken" in answer:
-        raise RuntimeError(f"As the user {user}:\n{answer['broken']}")
-    return dict(answer["result"])
-
-
-def _become(account: pwd.struct_passwd) -> None:
-    """Take a user's rights for good: groups first, because later nobody may set them any more."""
-    os.initgroups(account.pw_name, account.pw_gid)
-    os.setgid(account.pw_gid)
-    os.setuid(account.pw_uid)
-    os.umask(0o077)
-    os.environ.update(HOME=account.pw_dir, USER=account.pw_name, LOGNAME=account.pw_name)
-    os.environ.pop("TMPDIR", None)
-    tempfile.tempdir = None
-    os.chdir("/")
-
-
-def _end_with_parent() -> None:
-    """Who kills the module, as a timeout does, ends what it does. The change of user would forget it (Linux)."""
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)

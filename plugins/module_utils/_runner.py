@@ -7,6 +7,8 @@ Argument specs here match the doc fragment runner.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +16,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ._engine import cli, operations, protocol, secrets
 from ._engine.connection import RunnerConnection
+from ._engine.errors import EngineError
 from ._engine.progress import Say, silent
 from ._kubernetes import CLUSTER_ARGS, cluster_of
 from ._module import masked, secret_of
@@ -39,11 +42,29 @@ def carry_out(
     params = module.params
     own = {name: params.get(name) for name in ("url", "ca_path", "client_cert", "client_key", "timeout", "username")}
     given = {name: value for name, value in {**own, **options}.items() if value is not None and name in known}
-    login = {"password": secret_of(module, "password"), "token": params["token"]}
+    login = {"password": secret_of(module, "password"), "token": params.get("token")}
     if not params["runner"]:
-        given["validate_certs"] = params["validate_certs"]
+        if "validate_certs" in known and "validate_certs" in params:
+            given["validate_certs"] = params["validate_certs"]
         return operations.run(_request(module, operation, given, login, deadline), say)
     return in_deployment(module, operation, given, login=login, deadline=deadline, say=say)
+
+
+def carry_out_without_server(
+    module: AnsibleModule, operation: str, options: Mapping[str, Any], *, deadline: float = 0.0, say: Say = silent
+) -> dict[str, Any]:
+    """One operation that asks no server, where the module's options say.
+
+    :param options: what is None is not given.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if module.params["runner"]:
+        return in_deployment(module, operation, given, deadline=deadline, say=say)
+    for option in module.params:
+        if option.endswith("_file"):  # what stands in them is masked in all output
+            with contextlib.suppress(EngineError):
+                secret_of(module, option.removesuffix("_file"))
+    return operations.run(_request(module, operation, given, {}, deadline), say, os.environ)
 
 
 def in_deployment(
@@ -94,6 +115,7 @@ def _runner(module: AnsibleModule, where: RunnerConnection) -> protocol.Runner:
             str(place["namespace"]),
             str(place["name"]),
             dict(place.get("login") or {}),
+            str(place.get("image") or ""),
         )
     if where.type == "compose":
         from ._engine.compose.client import use

@@ -16,10 +16,10 @@ description:
   - A snapshot exists whole or not at all. One that was interrupted is no snapshot, and the next one uses what it stored.
   - The format is described in C(docs/snapshot_format.md) of the collection.
 extends_documentation_fragment:
-  - mlops.mlflow.run_as
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_snapshot
   - mlops.mlflow.snapshot
+  - mlops.mlflow.progress
   - mlops.mlflow.runner
   - mlops.mlflow.snapshot.data
 attributes:
@@ -69,10 +69,6 @@ options:
       - Whether old snapshots are removed afterwards, as by O(state=pruned).
     type: bool
     default: false
-  log_file:
-    description:
-      - File on the host to which lines about the progress are appended.
-    type: path
 seealso:
   - module: mlops.mlflow.mlflow_backup_info
   - module: mlops.mlflow.mlflow_restore
@@ -199,7 +195,7 @@ pruned:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import RUN_AS_ARGS, logging_to, run
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import PROGRESS_ARGS, logging_to, run
 from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
     SNAPSHOT_ARGS,
     SNAPSHOT_DATA_ARGS,
@@ -209,13 +205,12 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
 
 
 def act(module: AnsibleModule) -> dict[str, Any]:
-    return carry_out_on_snapshots(module, "backup", say=logging_to(module.params["log_file"]))
+    return carry_out_on_snapshots(module, "backup", say=logging_to(module.params["progress_file"]))
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **RUN_AS_ARGS,
             **SNAPSHOT_ARGS,
             **SNAPSHOT_DATA_ARGS,
             "state": {"type": "str", "choices": ["present", "pruned"], "default": "present"},
@@ -225,7 +220,7 @@ def main() -> None:
             "keep_days": {"type": "float"},
             "keep_count": {"type": "int"},
             "prune": {"type": "bool", "default": False},
-            "log_file": {"type": "path"},
+            **PROGRESS_ARGS,
         },
         required_together=SNAPSHOT_TOGETHER,
         supports_check_mode=True,

@@ -12,7 +12,6 @@ description:
   - Lists the snapshots of a destination, the newest first.
   - Says whether one is overdue, and where asked to reads a snapshot again and holds every object against its hash.
 extends_documentation_fragment:
-  - mlops.mlflow.run_as
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_snapshot
   - mlops.mlflow.snapshot
@@ -107,7 +106,7 @@ healthy:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import RUN_AS_ARGS, run
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
     SNAPSHOT_ARGS,
     SNAPSHOT_TOGETHER,
@@ -125,7 +124,6 @@ def look(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **RUN_AS_ARGS,
             **SNAPSHOT_ARGS,
             "snapshot": {"type": "str"},
             "verify": {"type": "str", "choices": ["none", "sample", "all"]},

@@ -19,6 +19,7 @@ requirements:
 extends_documentation_fragment:
   - mlops.mlflow.server
   - mlops.mlflow.runner
+  - mlops.mlflow.progress
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_operations
 attributes:
@@ -55,10 +56,6 @@ options:
       - Seconds after which it ends itself, unfinished. What was removed until then stays removed.
     type: float
     default: 86400.0
-  log_file:
-    description:
-      - File on the host to which lines about the progress are appended.
-    type: path
 seealso:
   - module: mlops.mlflow.mlflow_backup
 """
@@ -150,6 +147,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
+    PROGRESS_ARGS,
     SERVER_ARGS,
     SERVER_EXCLUSIVE,
     SERVER_TOGETHER,
@@ -162,7 +160,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._runner import RUNNER
 def remove(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     options = {name: params[name] for name in ("database_uri", "database_password_file", "older_than")}
-    result = carry_out(module, "gc", options, deadline=params["deadline"], say=logging_to(params["log_file"]))
+    result = carry_out(module, "gc", options, deadline=params["deadline"], say=logging_to(params["progress_file"]))
     if result.pop("failed", False):
         module.fail_json(**result)
     return result
@@ -178,7 +176,7 @@ def main() -> None:
             "older_than": {"type": "str", "default": "30d"},
             "timeout": {"type": "float", "default": 120.0},
             "deadline": {"type": "float", "default": 86400.0},
-            "log_file": {"type": "path"},
+            **PROGRESS_ARGS,
         },
         mutually_exclusive=SERVER_EXCLUSIVE,
         required_together=SERVER_TOGETHER,

@@ -18,10 +18,10 @@ description:
   - Artifacts in a bucket cannot be exchanged at once. What is missing is added, what differs is replaced and put back on a
     failure, and what the snapshot does not know stays.
 extends_documentation_fragment:
-  - mlops.mlflow.run_as
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_snapshot
   - mlops.mlflow.snapshot
+  - mlops.mlflow.progress
   - mlops.mlflow.runner
   - mlops.mlflow.snapshot.data
 attributes:
@@ -78,10 +78,6 @@ options:
         was there should this one be cut off. Nobody but the user who restores (and root) may write there.
       - By default C(/var/lib/mlops.mlflow/restore) for root, and C(mlops.mlflow/restore) in C($XDG_STATE_HOME) or
         C(~/.local/state) for others. With PostgreSQL the note is a comment of the database that is loaded.
-    type: path
-  log_file:
-    description:
-      - File on the host to which lines about the progress are appended.
     type: path
 seealso:
   - module: mlops.mlflow.mlflow_backup
@@ -210,7 +206,7 @@ seconds:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import RUN_AS_ARGS, logging_to, run
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import PROGRESS_ARGS, logging_to, run
 from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
     SNAPSHOT_ARGS,
     SNAPSHOT_DATA_ARGS,
@@ -220,13 +216,12 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
 
 
 def restore(module: AnsibleModule) -> dict[str, Any]:
-    return carry_out_on_snapshots(module, "restore", say=logging_to(module.params["log_file"]))
+    return carry_out_on_snapshots(module, "restore", say=logging_to(module.params["progress_file"]))
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **RUN_AS_ARGS,
             **SNAPSHOT_ARGS,
             **SNAPSHOT_DATA_ARGS,
             "state": {"type": "str", "choices": ["present", "cleaned"], "default": "present"},
@@ -237,7 +232,7 @@ def main() -> None:
             "grantee": {"type": "str"},
             "keep_replaced": {"type": "bool"},
             "journal_dir": {"type": "path"},
-            "log_file": {"type": "path"},
+            **PROGRESS_ARGS,
         },
         required_together=SNAPSHOT_TOGETHER,
         required_if=[("state", "cleaned", ["replaced"])],

@@ -15,10 +15,12 @@ description:
     changed then.
   - MLflow itself would create or migrate a schema whenever a server starts, without a lock and without a backup.
 requirements:
-  - mlflow and the database driver (set C(ansible_python_interpreter) to the server's own interpreter)
+  - mlflow and the database driver (where O(runner) is not given, set C(ansible_python_interpreter) to the server's own interpreter)
 extends_documentation_fragment:
-  - mlops.mlflow.run_as
+  - mlops.mlflow.runner
+  - mlops.mlflow.progress
   - mlops.mlflow.attributes
+  - mlops.mlflow.attributes.actiongroup_runner
 attributes:
   check_mode:
     support: full
@@ -31,11 +33,12 @@ options:
     description:
       - SQLAlchemy URI of the backend store, with a driver and without a password.
       - For PostgreSQL its user must own the database, or be allowed to create tables in it.
+      - Required without O(runner), whose database it is otherwise.
     type: str
-    required: true
   password_file:
     description:
-      - File on the host that holds the password of the user in O(uri).
+      - File on the host that holds the password of the user in O(uri). In containers and pods it is where the
+        deployment has put it.
     type: path
   grantee:
     description:
@@ -58,16 +61,30 @@ options:
     default: admin
   admin_password_file:
     description:
-      - File on the host that holds the administrator's first password. Needed with O(auth_uri).
+      - File on the host that holds the administrator's first password. Needed with O(auth_uri). In containers and pods
+        it is where the deployment has put it.
     type: path
+  connections:
+    description:
+      - How many connections the database must offer. V(0) for any number.
+    type: int
+    default: 0
+  wait_timeout:
+    description:
+      - Seconds in which the database must come up.
+    type: float
+    default: 0.0
+  deadline:
+    description:
+      - Seconds after which it ends itself, unfinished. A migration is rolled back then.
+    type: float
+    default: 3600.0
 """
 
 EXAMPLES = r"""
 - name: Create the schema of a new server
   mlops.mlflow.mlflow_schema:
-    uri: sqlite:////var/lib/mlflow/database/mlflow.db
-  vars:
-    ansible_python_interpreter: /opt/mlflow/bin/python
+    runner: "{{ mlflow_server_connection.runner }}"
 
 - name: Create it on PostgreSQL as the owner, for servers that may not change it
   mlops.mlflow.mlflow_schema:
@@ -80,6 +97,8 @@ EXAMPLES = r"""
     uri: postgresql+psycopg://mlflow_owner@db.example.com:5432/mlflow
     password_file: /etc/mlflow/owner-password
     migrate: true
+  vars:
+    ansible_python_interpreter: /opt/mlflow/bin/python
 """
 
 RETURN = r"""
@@ -103,37 +122,38 @@ max_connections:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import changes
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import RUN_AS_ARGS, run, secret_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import PROGRESS_ARGS, logging_to, run
+from ansible_collections.mlops.mlflow.plugins.module_utils._runner import RUNNER_ARGS, carry_out_without_server
+
+_SAME = ("grantee", "auth_uri", "admin_username", "admin_password_file", "migrate", "connections", "wait_timeout")
 
 
 def ensure(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    return changes.ensure(
-        params["uri"],
-        secret_of(module, "password"),
-        grantee=params["grantee"],
-        auth_uri=params["auth_uri"],
-        admin=params["admin_username"],
-        migrate=params["migrate"],
-        # In check mode the file may not exist yet.
-        admin_password=None if module.check_mode else secret_of(module, "admin_password"),
-        dry_run=module.check_mode,
+    options = {"database_uri": params["uri"], "database_password_file": params["password_file"]}
+    options |= {name: params[name] for name in _SAME}
+    return carry_out_without_server(
+        module, "schema", options, deadline=params["deadline"], say=logging_to(params["progress_file"])
     )
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **RUN_AS_ARGS,
-            "uri": {"type": "str", "required": True},
+            **RUNNER_ARGS,
+            **PROGRESS_ARGS,
+            "uri": {"type": "str"},
             "password_file": {"type": "path", "no_log": False},
             "grantee": {"type": "str"},
             "migrate": {"type": "bool", "default": False},
             "auth_uri": {"type": "str"},
             "admin_username": {"type": "str", "default": "admin"},
             "admin_password_file": {"type": "path", "no_log": False},
+            "connections": {"type": "int", "default": 0},
+            "wait_timeout": {"type": "float", "default": 0.0},
+            "deadline": {"type": "float", "default": 3600.0},
         },
+        required_one_of=[("runner", "uri")],
         supports_check_mode=True,
     )
     run(module, ensure)

@@ -13,10 +13,11 @@ description:
   - Lists the migrations between both, classified, with the rows of the tables that they touch.
   - Changes nothing and imports no MLflow.
 requirements:
-  - mlflow and the database driver (set C(ansible_python_interpreter) to the server's own interpreter)
+  - mlflow and the database driver (where O(runner) is not given, set C(ansible_python_interpreter) to the server's own interpreter)
 extends_documentation_fragment:
-  - mlops.mlflow.run_as
+  - mlops.mlflow.runner
   - mlops.mlflow.attributes
+  - mlops.mlflow.attributes.actiongroup_runner
 attributes:
   check_mode:
     support: full
@@ -28,19 +29,33 @@ options:
   uri:
     description:
       - SQLAlchemy URI of the backend store, with a driver and without a password.
+      - Required without O(runner), whose database it is otherwise.
     type: str
-    required: true
   password_file:
     description:
-      - File on the host that holds the password of the user in O(uri) and O(auth_uri).
+      - File on the host that holds the password of the user in O(uri) and O(auth_uri). In containers and pods it is
+        where the deployment has put it.
     type: path
   auth_uri:
     description:
       - URI of the database of users and permissions, where basic authentication is used.
     type: str
+  deadline:
+    description:
+      - Seconds after which it ends itself, unfinished.
+    type: float
+    default: 3600.0
 """
 
 EXAMPLES = r"""
+- name: Look at the databases of a deployment of any platform
+  mlops.mlflow.mlflow_schema_info:
+    runner: "{{ mlflow_server_connection.runner }}"
+
+- name: Look on Kubernetes with the image of another version, which is what an upgrade to it would find
+  mlops.mlflow.mlflow_schema_info:
+    runner: "{{ mlflow_server_connection.runner | combine({'image': 'registry.example.com/mlflow:3.17.2'}) }}"
+
 - name: Look what an upgrade would do
   mlops.mlflow.mlflow_schema_info:
     uri: postgresql+psycopg://mlflow@db.example.com:5432/mlflow
@@ -88,6 +103,11 @@ auth:
   returned: with O(auth_uri)
   type: dict
   sample: {state: current, revision: f1a2b3c4d5e6, expected: f1a2b3c4d5e6, pending: [], safe: true}
+version:
+  description: The version of MLflow that looked.
+  returned: success
+  type: str
+  sample: 3.17.2
 safe:
   description: Whether nothing but additive migrations are pending, in either database.
   returned: success
@@ -98,23 +118,30 @@ safe:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import migrations
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import RUN_AS_ARGS, run, secret_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
+from ansible_collections.mlops.mlflow.plugins.module_utils._runner import RUNNER_ARGS, carry_out_without_server
 
 
 def look(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    return {"changed": False, **migrations.look(params["uri"], secret_of(module, "password"), params["auth_uri"])}
+    options = {"database_uri": params["uri"], "database_password_file": params["password_file"]}
+    options |= {"auth_uri": params["auth_uri"]}
+    return {
+        "changed": False,
+        **carry_out_without_server(module, "schema-info", options, deadline=params["deadline"]),
+    }
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **RUN_AS_ARGS,
-            "uri": {"type": "str", "required": True},
+            **RUNNER_ARGS,
+            "uri": {"type": "str"},
             "password_file": {"type": "path", "no_log": False},
             "auth_uri": {"type": "str"},
+            "deadline": {"type": "float", "default": 3600.0},
         },
+        required_one_of=[("runner", "uri")],
         supports_check_mode=True,
     )
     run(module, look)

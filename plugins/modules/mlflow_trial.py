@@ -14,10 +14,11 @@ description:
   - It works on the real database and artifact store. The smoke run leaves what M(mlops.mlflow.mlflow_smoke_test) leaves.
   - The job runner of the profile C(full) is not started.
 requirements:
-  - mlflow (set C(ansible_python_interpreter) to the server's own interpreter)
+  - mlflow (where O(runner) is not given, set C(ansible_python_interpreter) to the server's own interpreter)
 extends_documentation_fragment:
-  - mlops.mlflow.run_as
+  - mlops.mlflow.runner
   - mlops.mlflow.attributes
+  - mlops.mlflow.attributes.actiongroup_runner
 attributes:
   check_mode:
     support: full
@@ -31,18 +32,22 @@ options:
   launch:
     description:
       - What the server is started with, as the role P(mlops.mlflow.mlflow_server#role) writes it into C(launch.json).
+      - One of O(launch) and O(launch_file) is required.
     type: dict
-    required: true
+  launch_file:
+    description:
+      - File where the trial runs that holds it, such as C(/etc/mlflow/launch.json) in a container.
+    type: path
   starter:
     description:
-      - The program that starts it, which the role installs beside it.
+      - The program that starts it, which the role installs beside it. Images have their own.
+      - Required without O(runner).
     type: path
-    required: true
   url:
     description:
-      - URL of the server once it serves. Scheme and path are the trial's too.
+      - URL of the server once it serves, V(http://127.0.0.1:5000) where it is not given. Scheme and path are the trial's
+        too.
     type: str
-    default: http://127.0.0.1:5000
   version:
     description:
       - Version that the server must have.
@@ -73,6 +78,11 @@ options:
       - Whether the real client works with it.
     type: bool
     default: true
+  deadline:
+    description:
+      - Seconds after which it ends itself, unfinished.
+    type: float
+    default: 3600.0
 seealso:
   - module: mlops.mlflow.mlflow_health
   - module: mlops.mlflow.mlflow_smoke_test
@@ -81,10 +91,14 @@ seealso:
 EXAMPLES = r"""
 - name: Try what the server is started with
   mlops.mlflow.mlflow_trial:
+    runner: "{{ mlflow_server_connection.runner }}"
     launch: "{{ lookup('ansible.builtin.file', '/var/lib/mlflow/server/launch.json') | from_json }}"
     starter: /var/lib/mlflow/server/starter.py
-  vars:
-    ansible_python_interpreter: /opt/mlflow/bin/python
+
+- name: Try it in a container, as the compose file says
+  mlops.mlflow.mlflow_trial:
+    runner: "{{ mlflow_server_connection.runner }}"
+    launch_file: /etc/mlflow/launch.json
 """
 
 RETURN = r"""
@@ -109,42 +123,36 @@ seconds:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health, trial
-from ansible_collections.mlops.mlflow.plugins.module_utils._module import RUN_AS_ARGS, run, secret_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
+from ansible_collections.mlops.mlflow.plugins.module_utils._runner import RUNNER_ARGS, carry_out
+
+_OPTIONS = (
+    "launch",
+    "launch_file",
+    "starter",
+    "version",
+    "database_uri",
+    "database_password_file",
+    "wait_timeout",
+    "smoke_test",
+)
 
 
 def attempt(module: AnsibleModule) -> dict[str, Any]:
-    params = module.params
-    server = Server(
-        url=params["url"],
-        username=params["username"] or None,
-        password=secret_of(module, "password"),
-        # The certificate is the name's under which clients reach it, not loopback's.
-        validate_certs=False,
-        timeout=30.0,
-    )
     if module.check_mode:
         return {"changed": False}
-    wanted = health.Wanted("full", params["version"], params["database_uri"], secret_of(module, "database_password"))
-    tried = trial.run(
-        params["launch"],
-        params["starter"],
-        server,
-        wanted,
-        seconds=params["wait_timeout"],
-        smoke_test=params["smoke_test"],
-    )
-    return {"changed": False, **tried}
+    options = {name: module.params[name] for name in _OPTIONS}
+    return {"changed": False, **carry_out(module, "trial", options, deadline=module.params["deadline"])}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **RUN_AS_ARGS,
-            "launch": {"type": "dict", "required": True},
-            "starter": {"type": "path", "required": True},
-            "url": {"type": "str", "default": "http://127.0.0.1:5000"},
+            **RUNNER_ARGS,
+            "launch": {"type": "dict"},
+            "launch_file": {"type": "path"},
+            "starter": {"type": "path"},
+            "url": {"type": "str"},
             "version": {"type": "str"},
             "username": {"type": "str"},
             "password_file": {"type": "path", "no_log": False},
@@ -152,7 +160,10 @@ def main() -> None:
             "database_password_file": {"type": "path", "no_log": False},
             "wait_timeout": {"type": "float", "default": 120.0},
             "smoke_test": {"type": "bool", "default": True},
+            "deadline": {"type": "float", "default": 3600.0},
         },
+        mutually_exclusive=[("launch", "launch_file")],
+        required_one_of=[("launch", "launch_file"), ("runner", "starter")],
         supports_check_mode=True,
     )
     run(module, attempt)

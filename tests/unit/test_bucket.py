@@ -11,6 +11,8 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, MissingLibrary
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage import bucket
 
+KEYS = bucket.Keys(endpoint="http://store:7070")
+
 
 class ClientError(Exception):
     """As botocore's: an answer, and the operation that got it."""
@@ -87,7 +89,6 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Any:
             "botocore.exceptions": exceptions,
         }.items():
             monkeypatch.setitem(sys.modules, name, module)
-        monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "http://store:7070")
         return store
 
     monkeypatch.setattr(bucket.time, "sleep", lambda _seconds: None)
@@ -97,19 +98,19 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize("uri", ["bucket", "/mnt/artifacts", "s3:///prefix", "gs://bucket", ""])
 def test_what_is_no_bucket_is_refused_before_anything_is_imported(uri: str) -> None:
     with pytest.raises(BadInput, match="is no bucket: write s3://bucket/prefix"):
-        bucket.ensure(uri)
+        bucket.ensure(uri, KEYS)
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(MissingLibrary, match="boto3 is needed to look at the bucket"):
-        bucket.ensure("s3://bucket")
+        bucket.ensure("s3://bucket", KEYS)
 
 
 @pytest.mark.parametrize(("uri", "place"), [("s3://b", ""), ("s3://b/", ""), ("s3://b/team/a/", "team/a/")])
 def test_it_is_proven_by_writing_reading_and_removing_where_artifacts_go(uri: str, place: str, serve: Any) -> None:
     store = serve(S3())
-    assert bucket.ensure(uri) == {"bucket": "b", "changed": False}
+    assert bucket.ensure(uri, KEYS) == {"bucket": "b", "changed": False}
     assert store.calls == ["head_bucket", "put_object", "get_object", "delete_object"]
     assert store.last_key.startswith(f"{place}.mlops-mlflow-probe-")
     assert store.objects == {}
@@ -117,14 +118,22 @@ def test_it_is_proven_by_writing_reading_and_removing_where_artifacts_go(uri: st
 
 def test_a_missing_bucket_is_created_where_that_is_wanted(serve: Any) -> None:
     store = serve(S3(exists=False))
-    assert bucket.ensure("s3://b", create=True) == {"bucket": "b", "changed": True}
+    assert bucket.ensure("s3://b", KEYS, create=True) == {"bucket": "b", "changed": True}
     assert store.calls[:3] == ["head_bucket", "create_bucket", "put_object"]
+
+
+def test_a_check_looks_only_whether_it_is_there(serve: Any) -> None:
+    store = serve(S3(exists=False))
+    assert bucket.ensure("s3://b", KEYS, create=True, check=True) == {"bucket": "b", "changed": True}
+    store.exists = True
+    assert bucket.ensure("s3://b", KEYS, check=True)["changed"] is False
+    assert set(store.calls) == {"head_bucket"}
 
 
 def test_a_missing_bucket_is_not_created_otherwise_and_the_remedy_is_named(serve: Any) -> None:
     store = serve(S3(exists=False))
     with pytest.raises(bucket.BucketError) as refused:
-        bucket.ensure("s3://b")
+        bucket.ensure("s3://b", KEYS)
     for words in ("bucket b at http://store:7070", "does not exist", "mlflow_artifact_store_create_bucket"):
         assert words in str(refused.value)
     assert "create_bucket" not in store.calls
@@ -145,7 +154,7 @@ def test_a_missing_bucket_is_not_created_otherwise_and_the_remedy_is_named(serve
 def test_a_refusal_names_the_step_and_the_cause(operation: str, error: Exception, words: str, serve: Any) -> None:
     serve(S3(True, **{operation: [error]}))
     with pytest.raises(bucket.BucketError) as refused:
-        bucket.ensure("s3://b", create=True, wait_seconds=60)
+        bucket.ensure("s3://b", KEYS, create=True, wait_seconds=60)
     assert words in str(refused.value)
     if isinstance(error, ClientError):
         assert f"{error.operation_name} was refused" in str(refused.value)
@@ -154,16 +163,16 @@ def test_a_refusal_names_the_step_and_the_cause(operation: str, error: Exception
 def test_a_probe_is_removed_even_when_it_cannot_be_read(serve: Any) -> None:
     store = serve(S3(get_object=[ClientError("GetObject", "AccessDenied", 403)]))
     with pytest.raises(bucket.BucketError):
-        bucket.ensure("s3://b")
+        bucket.ensure("s3://b", KEYS)
     assert store.objects == {}
 
 
 def test_an_endpoint_that_comes_up_is_waited_for(serve: Any) -> None:
     serve(S3(head_bucket=[BotoCoreError("Connection refused"), BotoCoreError("Connection refused")]))
-    assert bucket.ensure("s3://b", wait_seconds=60)["changed"] is False
+    assert bucket.ensure("s3://b", KEYS, wait_seconds=60)["changed"] is False
 
 
 def test_an_endpoint_that_stays_away_is_named(serve: Any) -> None:
     serve(S3(head_bucket=[BotoCoreError("Connection refused")] * 2))
     with pytest.raises(bucket.BucketError, match=r"http://store:7070 cannot be reached: Connection refused"):
-        bucket.ensure("s3://b", wait_seconds=-1)
+        bucket.ensure("s3://b", KEYS, wait_seconds=-1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import protocol
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import client, operation_job
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import ClusterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.runner import KubernetesRunner
@@ -140,6 +141,25 @@ def test_a_job_that_failed_without_a_result_says_why() -> None:
     cluster.objects[f"{NAMESPACE}/events"] = {"items": []}
     with pytest.raises(ClusterError, match=r"The Job team-a/mlflow-backup-backup-.* failed"):
         run(cluster, protocol.Request("backup"))
+
+
+def test_a_job_runs_the_image_that_the_runner_names() -> None:
+    for image, runs in (("", "i"), ("new:2", "new:2")):
+        job = operation_job.manifest(cron_job(), protocol.Request("backup"), at_rest=False, image=image)
+        assert job["spec"]["template"]["spec"]["containers"][0]["image"] == runs
+    with pytest.raises(BadInput, match="the servers' pods, which have their own image"):
+        KubernetesRunner(Batch("Complete"), "team-a", "mlflow", image="new:2").run(protocol.Request("info"))
+
+
+def test_a_password_is_not_written_into_the_map_of_a_request() -> None:
+    request = protocol.Request("trial", {"launch": {}}, login={"username": "admin", "password": "kept-to-itself"})
+    cluster = Batch("Complete", protocol.result_line({"steps": []}, request.id))
+    cluster.objects[f"{BATCH}/cronjobs/mlflow-trial"] = cron_job()
+    login = {"username": "admin", "secret": "mlflow-auth", "key": "admin-password"}
+    KubernetesRunner(cluster, "team-a", "mlflow", login).run(request)
+    held = next(body for path, body in cluster.objects.items() if "/configmaps/" in path)
+    assert "kept-to-itself" not in str(held)
+    assert json.loads(held["data"]["request"])["options"] == {"launch": {}, "username": "admin"}
 
 
 def test_a_deployment_without_the_cron_job_is_told_so() -> None:

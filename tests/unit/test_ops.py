@@ -292,7 +292,8 @@ def test_a_trial_starts_what_the_launch_file_describes_with_the_image_s_own_star
 def test_a_snapshot_names_the_version_that_serves_and_a_restore_may_leave_the_artifacts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = {"destination": "/b", "version": "3.17.2", "artifacts_uri": "/a", "database_uri": URI}
+    database = f"sqlite:///{tmp_path}/none/mlflow.db"
+    settings = {"destination": "/b", "version": "3.17.2", "artifacts_uri": "/a", "database_uri": database}
     (tmp_path / "settings.json").write_text(json.dumps(settings))
     given: list[dict[str, Any]] = []
 

@@ -75,6 +75,21 @@ def test_a_result_of_another_request_is_none() -> None:
         protocol.result_of(ANSWER.replace("ID", "another"), "mine")
 
 
+def test_a_refusal_also_repeats_the_id_of_what_it_refuses() -> None:
+    """Else who asked would take it for log, and not know that the image is of another protocol."""
+    for changed, words in (({"protocol": 9}, "of protocol 9"), ({"operation": "fly"}, "built anew with the playbook")):
+        request = protocol.Request("health")
+        line = json.dumps({**json.loads(request.line()), **changed}) + "\n"
+        found = protocol.result_of(ops("run", line=line).stdout, request.id)
+        assert found["failed"] and words in found["msg"]
+
+
+def test_an_image_from_before_there_were_requests_is_refused_with_the_remedy() -> None:
+    log = "usage: mlflow-ops COMMAND\nmlflow-ops: error: argument COMMAND: invalid choice: 'run' (choose from exec)"
+    with pytest.raises(EngineError, match=r"knows no requests, this collection speaks interface .* playbook images"):
+        protocol.result_of(log, "mine")
+
+
 def test_every_operation_of_the_table_has_its_function() -> None:
     assert set(operations._FUNCTIONS) == set(protocol.OPERATIONS)
 

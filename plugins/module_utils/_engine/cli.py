@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import json
 import os
 import signal
 import sys
@@ -21,12 +20,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import operations, progress, protocol, secrets
-from .database import changes, migrations, revisions, waiting
+from .database import revisions, waiting
 from .errors import BadInput, EngineError
-from .http import Server
 from .server import health, trial
 from .standalone import starter
-from .storage import bucket
 
 _BEING_CREATED = "wait also for databases and roles that do not exist yet"
 _TERMINATION_MESSAGE = Path("/dev/termination-log")
@@ -52,33 +49,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _exec(options: argparse.Namespace) -> dict[str, Any]:
     if options.drain:
         _keep(options)
-    uri = _launch(options.launch)["env"]["_MLFLOW_SERVER_FILE_STORE"]
+    password = os.environ.get("PGPASSWORD")
+    uri = trial.read_launch(options.launch)["env"]["_MLFLOW_SERVER_FILE_STORE"]
     uris = {"the backend store": (uri, revisions.TRACKING), "the user database": (options.auth_uri, revisions.AUTH)}
     for what, (database, kind) in uris.items():
         if database:
             if options.being_created:
-                _reach(options, database)
-            waiting.wait_until_current(database, os.environ.get("PGPASSWORD"), kind, what, options.wait_timeout, _say)
+                waiting.wait_until_reachable(database, password, options.wait_timeout, _say, True, None)
+            waiting.wait_until_current(database, password, kind, what, options.wait_timeout, _say)
     starter.start(Path(options.launch))
-
-
-def _launch(path: str) -> dict[str, Any]:
-    try:
-        launch: dict[str, Any] = json.loads(Path(path).read_text())
-        if "_MLFLOW_SERVER_FILE_STORE" not in launch["env"]:
-            raise KeyError("_MLFLOW_SERVER_FILE_STORE")
-    except (OSError, ValueError, KeyError) as error:
-        raise EngineError(
-            f"The launch file {path} cannot be read ({type(error).__name__}: {error}). The server's configuration "
-            f"must be mounted there: deploy again."
-        ) from error
-    return launch
-
-
-def _reach(options: argparse.Namespace, uri: str, role: str | None = None) -> None:
-    waiting.wait_until_reachable(
-        uri, os.environ.get("PGPASSWORD"), options.wait_timeout, _say, options.being_created, role
-    )
 
 
 def _keep(options: argparse.Namespace) -> NoReturn:
@@ -94,54 +73,12 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _schema_info(options: argparse.Namespace) -> dict[str, Any]:
-    return {**migrations.look(options.uri, os.environ.get("PGPASSWORD"), options.auth_uri), "version": _mlflow()}
-
-
-def _trial(options: argparse.Namespace) -> dict[str, Any]:
-    password = os.environ.get("PGPASSWORD")
-    return trial.run(
-        _launch(options.launch),
-        str(Path(__file__).with_name("standalone") / "starter.py"),
-        _trial_server(options),
-        health.Wanted("full", options.version, options.database_uri, password),
-        seconds=options.wait_timeout,
-        smoke_test=options.smoke,
-    )
-
-
 def _version(_options: argparse.Namespace) -> dict[str, Any]:
-    return {"version": _mlflow(), "schema": revisions.expected(), "python": sys.version.split()[0]}
-
-
-def _mlflow() -> str:
-    return importlib.metadata.version("mlflow")
-
-
-def _bucket(options: argparse.Namespace) -> dict[str, Any]:
-    return bucket.ensure(options.uri, create=options.create, wait_seconds=options.wait_timeout)
-
-
-def _schema(options: argparse.Namespace) -> dict[str, Any]:
-    for uri in filter(None, (options.uri, options.auth_uri)):
-        _reach(options, uri, options.grantee)
-    result = changes.ensure(
-        options.uri,
-        os.environ.get("PGPASSWORD"),
-        grantee=options.grantee,
-        auth_uri=options.auth_uri,
-        admin=options.admin_username,
-        admin_password=os.environ.get("MLFLOW_AUTH_ADMIN_PASSWORD"),
-        migrate=options.migrate,
-        dry_run=options.check,
-    )
-    offered = result["max_connections"]
-    if options.connections and offered is not None and offered < options.connections:
-        raise EngineError(
-            f"The database offers {offered} connections, but {options.connections} were planned with. Set "
-            f"mlflow_database_max_connections to {offered}, or raise max_connections of the database."
-        )
-    return result
+    return {
+        "version": importlib.metadata.version("mlflow"),
+        "schema": revisions.expected(),
+        "python": sys.version.split()[0],
+    }
 
 
 def _backup_info(options: argparse.Namespace) -> dict[str, Any]:
@@ -167,8 +104,8 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         raise BadInput(f"The request cannot be read: {error}.") from error
     if len(line) > protocol.LONGEST_REQUEST:
         raise BadInput(f"The request has more than {protocol.LONGEST_REQUEST} characters.")
+    options.request_id = protocol.id_of(line)
     request = protocol.Request.parse(line)
-    options.request_id = request.id
     signal.signal(signal.SIGTERM, lambda *_received: _end(f"{request.operation} was told to end before it had."))
     if options.while_connected:
         threading.Thread(target=_end_when_alone, daemon=True).start()
@@ -200,11 +137,6 @@ def _operation(options: argparse.Namespace) -> dict[str, Any]:
     return operations.run(protocol.Request(options.operation, given, options.check), progress.Lines(), os.environ)
 
 
-def _trial_server(options: argparse.Namespace) -> Server:
-    given = {name: value for name, value in vars(options).items() if value is not None}
-    return operations.Call(given, env=os.environ).server()
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mlflow-ops", description="Operate MLflow from inside a container.")
     subcommands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -225,8 +157,9 @@ def _parser() -> argparse.ArgumentParser:
         "--drain-port", type=int, default=5001, help="where a load balancer asks whether to send requests"
     )
     add("version", _version, "say which interface, schema and Python this image has")
-    create = add("schema", _schema, "create the database schema where it is empty, refuse one that does not fit")
-    create.add_argument("--uri", required=True)
+    create = add("schema", _operation, "create the database schema where it is empty, refuse one that does not fit")
+    create.set_defaults(operation="schema")
+    create.add_argument("--uri", dest="database_uri", required=True)
     create.add_argument("--grantee")
     create.add_argument("--auth-uri")
     create.add_argument("--admin-username", default="admin")
@@ -235,10 +168,12 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--being-created", action="store_true", help=_BEING_CREATED)
     create.add_argument("--connections", type=int, default=0, help="how many connections the database must offer")
     create.add_argument("--wait-timeout", type=float, default=0.0, help="seconds for the database to come up")
-    looked = add("schema-info", _schema_info, "say which schema there is, and what migrations would do")
-    looked.add_argument("--uri", required=True)
+    looked = add("schema-info", _operation, "say which schema there is, and what migrations would do")
+    looked.set_defaults(operation="schema-info", check=False)
+    looked.add_argument("--uri", dest="database_uri", required=True)
     looked.add_argument("--auth-uri")
-    store = add("bucket", _bucket, "prove that an S3 bucket can be used")
+    store = add("bucket", _operation, "prove that an S3 bucket can be used")
+    store.set_defaults(operation="bucket", check=False)
     store.add_argument("--uri", required=True)
     store.add_argument("--create", action="store_true", help="create it where it is missing")
     store.add_argument("--wait-timeout", type=float, default=0.0, help="seconds for the endpoint to answer")
@@ -282,7 +217,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, command in servers.items():
         command.set_defaults(operation=name)
         command.add_argument("--check", action="store_true", help="say only what would be done")
-    servers["trial"] = add("trial", _trial, "start a launch file's server where no client finds it, prove it, end it")
+    servers["trial"] = add(
+        "trial", _operation, "start a launch file's server where no client finds it, prove it, end it"
+    )
     for command in servers.values():
         command.add_argument("--url", default="http://127.0.0.1:5000")
         command.add_argument("--timeout", type=float)
@@ -292,9 +229,9 @@ def _parser() -> argparse.ArgumentParser:
     servers["gc"].add_argument("--database-uri", required=True)
     servers["gc"].add_argument("--older-than", default="30d", help="how long ago it was deleted, such as 1d12h")
     servers["health"].add_argument("--level", choices=health.LEVELS, default="ready")
-    servers["trial"].set_defaults(timeout=30.0)
-    servers["trial"].add_argument("launch")
-    servers["trial"].add_argument("--no-smoke", dest="smoke", action="store_false")
+    servers["trial"].set_defaults(operation="trial", check=False)
+    servers["trial"].add_argument("launch_file", metavar="LAUNCH")
+    servers["trial"].add_argument("--no-smoke", dest="smoke_test", action="store_false")
     for name, seconds in (("health", 0.0), ("trial", 120.0)):
         servers[name].add_argument("--version")
         servers[name].add_argument("--database-uri")

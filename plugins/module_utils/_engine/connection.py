@@ -329,7 +329,7 @@ def postgresql_connection(
 _RUNNER_KEYS = {
     "host": {"name", "directory", "supervision", "python", "user"},
     "compose": {"name", "project", "docker_host"},
-    "kubernetes": {"name", "namespace", "login"},
+    "kubernetes": {"name", "namespace", "login", "image"},
 }
 
 

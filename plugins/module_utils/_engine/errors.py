@@ -53,3 +53,7 @@ class DatabaseUnavailable(SchemaError):
 
 class SnapshotError(EngineError):
     """A snapshot could not be written, read or believed. What is live was not touched, unless the message says so."""
+
+
+class LockHeld(EngineError):
+    """Another operation changes the data of the deployment; nothing was changed by this one."""

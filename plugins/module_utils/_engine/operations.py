@@ -8,7 +8,9 @@ of a server needs no driver of a database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +81,22 @@ def run(request: protocol.Request, say: Say = silent, env: Mapping[str, str] | N
     return _FUNCTIONS[request.operation](Call(request.options, request.check, request.login, env or {}, say))
 
 
+@contextlib.contextmanager
+def _alone(operation: str, uri: str, password: str | None, *, wanted: bool, shared: bool = False) -> Iterator[None]:
+    """With the lock of the deployment.
+
+    :param shared: whether others of the same kind may work meanwhile.
+    :raises LockHeld: another operation has it.
+    """
+    if not (wanted and uri):
+        yield
+        return
+    from .database import lock
+
+    with lock.held(uri, password, operation, shared=shared):
+        yield
+
+
 def health(call: Call) -> dict[str, Any]:
     from .server import health as checks
 
@@ -114,14 +132,105 @@ def clean_load(call: Call) -> dict[str, Any]:
 def gc(call: Call) -> dict[str, Any]:
     from .server import gc as removal
 
-    uri = call.text("database_uri")
-    if not uri:
-        raise BadInput("database_uri is empty: say which database the server has.")
+    uri = _database_uri(call)
     older_than = call.text("older_than") or "30d"
     server = call.server(timeout=120)
-    result = removal.run(server, uri, call.database_password(), older_than, check=call.check, say=call.say)
+    password = call.database_password()
+    with _alone("gc", uri, password, wanted=not call.check):
+        result = removal.run(server, uri, password, older_than, check=call.check, say=call.say)
     problems = result.get("problems")
     return {**result, **({"failed": True, "msg": " ".join(problems)} if problems else {})}
+
+
+def schema(call: Call) -> dict[str, Any]:
+    from .database import changes, waiting
+
+    uri, auth_uri, grantee = _database_uri(call), call.text("auth_uri"), call.text("grantee")
+    password, seconds = call.database_password(), call.number("wait_timeout", 0)
+    being_created = bool(call.options.get("being_created"))
+    for one in filter(None, (uri, auth_uri)) if seconds or being_created else ():
+        waiting.wait_until_reachable(one, password, seconds, call.say, being_created, grantee)
+    migrate = bool(call.options.get("migrate"))
+    if migrate and not call.check:
+        call.say("migrating the databases")
+    with _alone("migration", uri, password, wanted=migrate and not call.check):
+        result = changes.ensure(
+            uri,
+            password,
+            grantee=grantee,
+            auth_uri=auth_uri,
+            admin=call.text("admin_username") or "admin",
+            admin_password=_admin_password(call),
+            migrate=migrate,
+            dry_run=call.check,
+        )
+    planned, offered = int(call.number("connections", 0)), result["max_connections"]
+    if planned and offered is not None and offered < planned:
+        raise EngineError(
+            f"The database offers {offered} connections, but {planned} were planned with. Set "
+            f"mlflow_database_max_connections to {offered}, or raise max_connections of the database."
+        )
+    return result
+
+
+def _database_uri(call: Call) -> str:
+    uri = call.text("database_uri")
+    if not uri:
+        raise BadInput("database_uri is empty: say which database it is.")
+    return uri
+
+
+def _admin_password(call: Call) -> str | None:
+    file = call.text("admin_password_file")
+    if file and not call.check:  # a deployment that is only looked at may not have it yet
+        return secrets.read(file, "admin_password_file")
+    return call.env.get("MLFLOW_AUTH_ADMIN_PASSWORD")
+
+
+def schema_info(call: Call) -> dict[str, Any]:
+    import importlib.metadata
+
+    from .database import migrations
+
+    found = migrations.look(_database_uri(call), call.database_password(), call.text("auth_uri"))
+    return {**found, "version": importlib.metadata.version("mlflow")}
+
+
+def bucket(call: Call) -> dict[str, Any]:
+    from .storage import bucket as store
+
+    keys = store.Keys(
+        endpoint=call.text("endpoint") or call.env.get("MLFLOW_S3_ENDPOINT_URL"),
+        region=call.text("region"),
+        access_key=_secret(call, "access_key_file"),
+        secret_key=_secret(call, "secret_key_file"),
+    )
+    create, seconds = bool(call.options.get("create")), call.number("wait_timeout", 0)
+    return store.ensure(call.text("uri") or "", keys, create=create, wait_seconds=seconds, check=call.check)
+
+
+def _secret(call: Call, option: str) -> str | None:
+    file = call.text(option)
+    return secrets.read(file, option) if file else None
+
+
+def trial(call: Call) -> dict[str, Any]:
+    from .server import health as checks
+    from .server import trial as attempt
+
+    launch = call.options.get("launch") or attempt.read_launch(call.text("launch_file") or "")
+    if call.check:
+        return {}
+    database = call.text("database_uri")
+    return attempt.run(
+        launch,
+        call.text("starter") or attempt.own_starter(),
+        # The certificate is for the name under which clients reach it, not for loopback.
+        dataclasses.replace(call.server(timeout=30), validate_certs=False),
+        checks.Wanted("full", call.text("version"), database, call.database_password() if database else None),
+        seconds=call.number("wait_timeout", 120),
+        smoke_test=bool(call.options.get("smoke_test", True)),
+    )
 
 
 def _settings(call: Call) -> dict[str, Any]:
@@ -146,7 +255,8 @@ def backup(call: Call) -> dict[str, Any]:
     try:
         if settings.get("state") == "pruned":
             return commands.prune_snapshots(settings, check=call.check, say=call.say)
-        result = commands.create_backup(settings, check=call.check, low_priority=low_priority, say=call.say)
+        with _alone("backup", *commands.database(settings), wanted=not call.check, shared=True):
+            result = commands.create_backup(settings, check=call.check, low_priority=low_priority, say=call.say)
         if pruning and not call.check:
             pruned = commands.prune_snapshots(settings, check=False, say=call.say)
             result |= {**pruned, "changed": True}
@@ -172,7 +282,9 @@ def restore(call: Call) -> dict[str, Any]:
     settings = _settings(call)
     if settings.pop("databases_only", False):
         settings = {name: value for name, value in settings.items() if not name.startswith("artifacts_")}
-    return commands.restore_snapshot(settings, check=call.check, say=call.say)
+    changes = not call.check and not settings.get("drill")
+    with _alone("restore", *commands.database(settings), wanted=changes):
+        return commands.restore_snapshot(settings, check=call.check, say=call.say)
 
 
 _FUNCTIONS: dict[str, Callable[[Call], dict[str, Any]]] = {
@@ -181,6 +293,10 @@ _FUNCTIONS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "smoke": smoke,
     "clean-load": clean_load,
     "gc": gc,
+    "schema": schema,
+    "schema-info": schema_info,
+    "bucket": bucket,
+    "trial": trial,
     "backup": backup,
     "backup-info": backup_info,
     "restore": restore,

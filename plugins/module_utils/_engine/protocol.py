@@ -53,8 +53,14 @@ _BACKUP_INFO = frozenset({"snapshot", "verify", "sample_percent", "max_age_hours
 _RESTORE = frozenset(
     {"snapshot", "drill", "grantee", "keep_replaced", "replaced", "databases_only", "journal_dir", "state"}
 )
+_SCHEMA = frozenset({"database_uri", "database_password_file", "auth_uri"})
+_CREATION = frozenset(
+    {"grantee", "admin_username", "admin_password_file", "migrate", "connections", "being_created", "wait_timeout"}
+)
+_BUCKET = frozenset({"uri", "create", "wait_timeout", "endpoint", "region", "access_key_file", "secret_key_file"})
+_TRIAL = frozenset({"launch", "launch_file", "starter", "version", "wait_timeout", "smoke_test"})
 # What a file with settings may hold: it serves all of them.
-SETTINGS = (_SNAPSHOT | _BACKUP | _BACKUP_INFO | _RESTORE | {"log_file"}) - {"settings"}
+SETTINGS = (_SNAPSHOT | _BACKUP | _BACKUP_INFO | _RESTORE) - {"settings"}
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,10 @@ OPERATIONS: dict[str, Operation] = {
     "restore": Operation(
         "backup", _SNAPSHOT | _RESTORE, long=True, changes="the data of the deployment", replaces=True
     ),
+    "schema": Operation("schema", _SCHEMA | _CREATION, long=True, changes="the schema of the databases"),
+    "schema-info": Operation("schema", _SCHEMA),
+    "bucket": Operation("ops", _BUCKET, changes="an object that it removes again, and a bucket that is missing"),
+    "trial": Operation("trial", _SERVER | _DATABASE | _TRIAL, long=True, changes="what a smoke run leaves"),
     "gc": Operation("ops", _SERVER | _DATABASE | {"older_than"}, long=True, changes="what users deleted"),
 }
 
@@ -162,12 +172,23 @@ class Runner(Protocol):
         """
 
 
+def id_of(line: str) -> str:
+    """The id of a request, also of one that nobody understands; empty where there is none."""
+    try:
+        return str(json.loads(line)["id"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
 def check_options(operation: str, options: Mapping[str, Any]) -> None:
     """
     :raises BadInput: there is no such operation, or it does not take one of the options.
     """
     if operation not in OPERATIONS:
-        raise BadInput(f"There is no operation '{operation}'. Known are {', '.join(sorted(OPERATIONS))}.")
+        raise BadInput(
+            f"There is no operation '{operation}'. Known are {', '.join(sorted(OPERATIONS))}. An image that lacks one is "
+            f"built anew with the playbook images of this collection."
+        )
     if unknown := sorted(set(options) - OPERATIONS[operation].options):
         raise BadInput(f"The operation {operation} has no option {', '.join(unknown)}.")
 
@@ -200,5 +221,10 @@ def result_of(log: str, request_id: str = "") -> dict[str, Any]:
                     f"image anew with the playbook images of this collection."
                 )
             return found
+    if "invalid choice: 'run'" in log:
+        raise EngineError(
+            f"The image's mlflow-ops knows no requests, this collection speaks interface {INTERFACE}: build the image "
+            f"anew with the playbook images of this collection."
+        )
     end = " | ".join(log.strip().splitlines()[-5:])
     raise EngineError(f"mlflow-ops ended without a result. The end of its log: {end or 'it is empty'}")

@@ -5,33 +5,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .. import programs, protocol
-from ..errors import EngineError, NotDeployed
+from ..errors import NotDeployed
 from ..http import answered
 from ..progress import Say
 from . import inspect
-from .client import DockerError, call, call_compose, compose_command, last_line
-
-
-def run_ops(project: str, service: str, arguments: Sequence[str], timeout: float) -> dict[str, Any]:
-    """Run mlflow-ops in a container of its own, with the networks and secrets of a service; returns what it says.
-
-    :param project: path of the compose file.
-    """
-    argv = ["--profile=ops", "run", "--rm", "--no-deps", "--no-TTY", service]
-    done = call_compose(project, *argv, *arguments, timeout=timeout, check=False)
-    try:
-        return protocol.result_of(done.stdout)
-    except EngineError as error:
-        if words := last_line(done.stderr):
-            raise DockerError(f"{error} docker said: {words}") from error
-        raise
-
+from .client import DockerError, call, compose_command
 
 # Beyond the deadline that the operation itself keeps: the engine starts and removes a container.
 _GRACE_SECONDS = 60.0

@@ -189,6 +189,14 @@ class Database(ABC):
         """What it takes, and what is free."""
 
     @abstractmethod
+    def locked(self, words: str, *, shared: bool) -> AbstractContextManager[None]:
+        """Hold the lock of the deployment; see C(lock.py).
+
+        :param words: of who holds it, for who is refused meanwhile.
+        :raises LockHeld: another has it.
+        """
+
+    @abstractmethod
     def changing(self) -> AbstractContextManager[None]:
         """Hold the one lock of all schema changes of this database, and make what its tables need around them."""
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar
 
 from ..connection import POSTGRESQL_DRIVERS
 from ..errors import DatabaseMissing, SchemaError, SnapshotError
-from . import postgresql_dumping, postgresql_loading
+from . import postgresql_dumping, postgresql_loading, postgresql_lock
 from .base import Ask, Contents, Database, Dump, Dumping, File, Live, Loaded, Loading, Space, Tools
 from .postgresql_server import Server, alongside, require_rights
 from .postgresql_session import APPLICATION, identifiers, session
@@ -69,6 +69,9 @@ class PostgreSQL(Database):
             cursor.execute("SELECT pg_database_size(current_database())")
             return Space(int(cursor.fetchone()[0]), None)
 
+    def locked(self, words: str, *, shared: bool) -> AbstractContextManager[None]:
+        return postgresql_lock.held(self.uri, self._password, words, shared)
+
     @contextmanager
     def changing(self) -> Iterator[None]:
         with session(self.uri, self._password) as connection:
@@ -94,8 +97,9 @@ class PostgreSQL(Database):
             # Our own are this one and that which holds the lock; probes look for a moment.
             cursor.execute(
                 "SELECT usename, count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND backend_type = 'client backend' AND application_name <> %s GROUP BY usename ORDER BY usename",
-                (APPLICATION,),
+                "AND backend_type = 'client backend' AND application_name NOT LIKE %s "
+                "GROUP BY usename ORDER BY usename",
+                (f"{APPLICATION}%",),
             )
             if users := cursor.fetchall():
                 raise SchemaError(

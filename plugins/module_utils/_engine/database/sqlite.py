@@ -11,11 +11,12 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ClassVar
 
 from ..errors import SchemaError, SnapshotError
-from . import restore_note
+from . import restore_note, sqlite_lock
 from .base import Ask, Contents, Database, Dump, Dumping, File, Live, Loaded, Loading, Space, Tools
 
 # Of a dump.
@@ -65,6 +66,9 @@ class SQLite(Database):
         if not os.path.exists(self.path) or not (size := os.path.getsize(self.path)):
             return Space(0, None)
         return Space(size, shutil.disk_usage(os.path.dirname(self.path)).free)
+
+    def locked(self, words: str, *, shared: bool) -> AbstractContextManager[None]:
+        return sqlite_lock.held(self.path, words, shared)
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:

@@ -24,19 +24,23 @@ _KEPT_SECONDS = 3600
 _GONE_SECONDS = 120.0
 
 
-def run(cluster: Cluster, namespace: str, name: str, request: protocol.Request, say: Say) -> dict[str, Any]:
+def run(
+    cluster: Cluster, namespace: str, name: str, request: protocol.Request, say: Say, image: str = ""
+) -> dict[str, Any]:
     """Carry the request out in a Job.
 
+    :param image: instead of that of the CronJob.
     :raises ClusterError: there is no such CronJob, the Job cannot start, or did not end in time. Nothing runs then.
     """
     identity = protocol.OPERATIONS[request.operation].identity
     batch = f"/apis/batch/v1/namespaces/{namespace}"
     cron_job = cluster.get(f"{batch}/cronjobs/{name}-{identity}")
     if cron_job is None:
-        raise ClusterError(f"There is no CronJob {namespace}/{name}-{identity}, which says how to run this.")
-    made = cluster.call(
-        "POST", f"{batch}/jobs", manifest(cron_job, request, at_rest=not _serves(cluster, namespace, name))
-    )
+        raise ClusterError(
+            f"There is no CronJob {namespace}/{name}-{identity}, which says how to run this: deploy first."
+        )
+    at_rest = not _serves(cluster, namespace, name)
+    made = cluster.call("POST", f"{batch}/jobs", manifest(cron_job, request, at_rest=at_rest, image=image))
     if made is None:
         raise ClusterError(f"The namespace {namespace} is not there.")
     with _removed_unless_ended(cluster, namespace, made["metadata"]["name"]):
@@ -44,10 +48,11 @@ def run(cluster: Cluster, namespace: str, name: str, request: protocol.Request, 
         return _follow(cluster, namespace, made["metadata"]["name"], request, say)
 
 
-def manifest(cron_job: dict[str, Any], request: protocol.Request, *, at_rest: bool) -> dict[str, Any]:
+def manifest(cron_job: dict[str, Any], request: protocol.Request, *, at_rest: bool, image: str = "") -> dict[str, Any]:
     """The Job of a request.
 
     :param at_rest: whether no server runs, beside which it would have to be scheduled to share a volume.
+    :param image: instead of that of the CronJob; empty for that one.
     """
     spec = copy.deepcopy(cron_job["spec"]["jobTemplate"]["spec"])
     seconds = (request.deadline or 86400.0) + _START_SECONDS
@@ -55,6 +60,8 @@ def manifest(cron_job: dict[str, Any], request: protocol.Request, *, at_rest: bo
     name = f"{cron_job['metadata']['name'][:40]}-{request.operation}-{request.id[:8]}"
     pod = spec["template"]["spec"]
     container = pod["containers"][0]
+    if image:
+        container["image"] = image
     container["args"] = ["run", f"--request={REQUEST_FOLDER}/request"]
     mounts = container.setdefault("volumeMounts", [])
     mounts.append({"name": "request", "mountPath": REQUEST_FOLDER, "readOnly": True})
@@ -119,7 +126,7 @@ def _follow(cluster: Cluster, namespace: str, job: str, request: protocol.Reques
         if state != "running":
             if not any(line.startswith(protocol.PREFIX) for line in lines):
                 raise ClusterError(jobs.why_failed(cluster, namespace, job))
-            return {**protocol.result_of(log, request.id), "job": job}
+            return protocol.result_of(log, request.id)
         if problem:
             raise ClusterError(f"The Job {namespace}/{job} cannot start: {problem}")
         if time.monotonic() > end:

@@ -68,7 +68,8 @@ def too_small(quota: Mapping[str, Any], needed: Mapping[str, Any]) -> list[str]:
 def _pods(item: Mapping[str, Any], maxima: Mapping[str, int]) -> int:
     spec = item.get("spec") or {}
     if item["kind"] in ("Job", "CronJob"):
-        return 1
+        # A suspended one runs on request only, while the Job or the servers do not that are counted already.
+        return 0 if spec.get("suspend") else 1
     if item["kind"] == "StatefulSet":
         return int(spec.get("replicas", 1))
     if item["kind"] != "Deployment":

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import protocol
+from ..errors import BadInput
 from ..progress import Say, silent
 from . import inspect, manifests, operation_job, secrets
 from .client import Cluster, ClusterError
@@ -23,24 +24,35 @@ class KubernetesRunner:
     """A runner in a deployment's pods.
 
     :param login: C(username), and C(secret) and C(key) of the password, which the servers' pods do not hold.
+    :param image: what Jobs run instead of the deployment's own image; empty for that one. An upgrade looks with the new
+        one before anything is changed.
     """
 
     cluster: Cluster
     namespace: str
     name: str
     login: Mapping[str, str] = field(default_factory=dict)
+    image: str = ""
 
     def run(self, request: protocol.Request, say: Say = silent) -> dict[str, Any]:
+        operation = protocol.OPERATIONS[request.operation]
+        if operation.identity != "ops":
+            # A Job has its secrets from where its identity is; its request lies in a ConfigMap.
+            options = dict(request.options)
+            if self.login and "username" in operation.options:
+                options.setdefault("username", self.login["username"])
+            request = replace(request, options=options, login={})
+            return operation_job.run(self.cluster, self.namespace, self.name, request, say, self.image)
+        if self.image:
+            raise BadInput(f"The operation {request.operation} runs in the servers' pods, which have their own image.")
         if self.login and not request.login:
             password = secrets.value(self.cluster, self.namespace, self.login["secret"], self.login["key"])
             request = replace(request, login={"username": self.login["username"], "password": password})
-        if protocol.OPERATIONS[request.operation].identity != "ops":
-            return operation_job.run(self.cluster, self.namespace, self.name, request, say)
         seconds = (request.deadline or 86400.0) + _GRACE_SECONDS
         argv = ["mlflow-ops", "run", "--while-connected"]
         pod, container = running(self.cluster, self.namespace, self.name)
         said = self.cluster.converse(self.namespace, pod, container, argv, request.line(), seconds, say)
-        return {**protocol.result_of(said, request.id), "pod": pod}
+        return protocol.result_of(said, request.id)
 
     def workload(self) -> str:
         found = inspect.state(self.cluster, self.namespace, self.name)

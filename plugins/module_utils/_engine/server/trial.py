@@ -8,6 +8,7 @@ It listens on loopback, on a port that was free. An upgrade starts the new versi
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import shutil
@@ -21,13 +22,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import ServerError
+from ..errors import EngineError, ServerError
 from ..http import Server
 from . import health, smoke
 
 _ADDRESS = "127.0.0.1"
 _STOP_SECONDS = 40  # the server waits for its last requests for 30
 _LOG_LINES = 30
+_SET_SIGNAL_OF_PARENTS_DEATH = 1
 
 
 def run(
@@ -62,6 +64,28 @@ def run(
     return {"health": report.as_dict(), "steps": steps, "seconds": ready}
 
 
+def read_launch(path: str) -> dict[str, Any]:
+    """What a launch file holds.
+
+    :raises EngineError: there is none, or it is not one.
+    """
+    try:
+        launch: dict[str, Any] = json.loads(Path(path).read_text())
+        if "_MLFLOW_SERVER_FILE_STORE" not in launch["env"]:
+            raise KeyError("_MLFLOW_SERVER_FILE_STORE")
+    except (OSError, ValueError, KeyError) as error:
+        raise EngineError(
+            f"The launch file {path} cannot be read ({type(error).__name__}: {error}). The server's configuration "
+            f"must be mounted there: deploy again."
+        ) from error
+    return launch
+
+
+def own_starter() -> str:
+    """The program that starts launches, where this engine lies in a folder, as in an image."""
+    return str(Path(__file__).parents[1] / "standalone" / "starter.py")
+
+
 def moved(launch: Mapping[str, Any], port: int) -> dict[str, Any]:
     """The same launch for another address, without jobs: they would begin what is left of the last server's."""
     argv = list(launch["argv"])
@@ -92,6 +116,7 @@ def _started(launch: Mapping[str, Any], starter: str, folder: Path) -> Iterator[
             stderr=subprocess.STDOUT,
             cwd=folder,
             start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
     try:
         yield process
@@ -103,6 +128,12 @@ def _started(launch: Mapping[str, Any], starter: str, folder: Path) -> Iterator[
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def _end_with_parent() -> None:
+    """Who kills us cannot be told: the kernel tells the server's first process then, which ends the others (Linux)."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_SET_SIGNAL_OF_PARENTS_DEATH, signal.SIGTERM)
 
 
 def _free_port() -> int:

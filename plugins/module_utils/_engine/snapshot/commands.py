@@ -177,6 +177,12 @@ def record_result(settings: Settings, result: Mapping[str, Any]) -> None:
         new.replace(path)
 
 
+def database(settings: Settings) -> tuple[str, str | None]:
+    """The database by which a deployment is known, and its password; no URI where none is named."""
+    uri = settings.get("database_uri") or settings.get("auth_uri")
+    return str(uri or ""), _secret(settings, "database_password_file")
+
+
 def destination(settings: Settings) -> Place:
     if not settings.get("destination"):
         raise BadInput("destination is empty: say where snapshots are kept.")

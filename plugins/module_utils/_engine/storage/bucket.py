@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,13 +19,24 @@ class BucketError(EngineError):
     """A bucket cannot be used; the message says at which step and why."""
 
 
-def ensure(uri: str, *, create: bool = False, wait_seconds: float = 0.0) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Keys:
+    """How an endpoint is used. What is None comes from where the cloud's library looks itself; no endpoint is AWS."""
+
+    endpoint: str | None = None
+    region: str | None = None
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+
+
+def ensure(
+    uri: str, keys: Keys, *, create: bool = False, wait_seconds: float = 0.0, check: bool = False
+) -> dict[str, Any]:
     """Prove that a bucket can be used, and create it first where it is missing and C(create) is true.
 
-    Keys, region and endpoint come from the environment that MLflow itself reads.
-
     :param wait_seconds: how long an endpoint that does not answer is tried again.
-    :returns: C(bucket) and C(changed) (whether it was created).
+    :param check: look only whether it is there.
+    :returns: C(bucket) and C(changed) (whether it was created, or would be).
     :raises BucketError: it is missing, unreachable, or refuses one of the three.
     """
     parts = urlsplit(uri)
@@ -37,17 +48,22 @@ def ensure(uri: str, *, create: bool = False, wait_seconds: float = 0.0) -> dict
         import botocore.exceptions
     except ImportError as error:
         raise MissingLibrary("boto3", "look at the bucket") from error
-    endpoint = os.environ.get("MLFLOW_S3_ENDPOINT_URL") or None
-    where = f"bucket {parts.hostname} at {endpoint or 'AWS'}"
+    where = f"bucket {parts.hostname} at {keys.endpoint or 'AWS'}"
     client = boto3.client(
         "s3",
-        endpoint_url=endpoint,
+        endpoint_url=keys.endpoint or None,
+        region_name=keys.region,
+        aws_access_key_id=keys.access_key,
+        aws_secret_access_key=keys.secret_key,
         config=botocore.config.Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 2}),
     )
     end = time.monotonic() + wait_seconds
     while True:
         try:
-            return _prove(client, botocore.exceptions.ClientError, parts.hostname, parts.path.strip("/"), create)
+            created = _created(client, botocore.exceptions.ClientError, parts.hostname, create, check)
+            if not check:
+                _prove(client, parts.hostname, parts.path.strip("/"))
+            return {"bucket": parts.hostname, "changed": created}
         except botocore.exceptions.ClientError as error:
             raise BucketError(f"The {where} cannot be used: {_reason(error)}") from error
         except botocore.exceptions.NoCredentialsError as error:
@@ -58,15 +74,19 @@ def ensure(uri: str, *, create: bool = False, wait_seconds: float = 0.0) -> dict
             time.sleep(1)
 
 
-def _prove(client: Any, refusal: type[Exception], bucket: str, prefix: str, create: bool) -> dict[str, Any]:
-    created = False
+def _created(client: Any, refusal: type[Exception], bucket: str, create: bool, check: bool) -> bool:
     try:
         client.head_bucket(Bucket=bucket)
     except refusal as error:
         if not create or error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:  # type: ignore[attr-defined]
             raise
-        client.create_bucket(Bucket=bucket)
-        created = True
+        if not check:
+            client.create_bucket(Bucket=bucket)
+        return True
+    return False
+
+
+def _prove(client: Any, bucket: str, prefix: str) -> None:
     key = "/".join(part for part in (prefix, _PROBE + uuid.uuid4().hex) if part)
     client.put_object(Bucket=bucket, Key=key, Body=b"probe")
     try:
@@ -74,7 +94,6 @@ def _prove(client: Any, refusal: type[Exception], bucket: str, prefix: str, crea
             raise BucketError(f"The bucket {bucket} gave back something else than was written.")
     finally:
         client.delete_object(Bucket=bucket, Key=key)
-    return {"bucket": bucket, "changed": created}
 
 
 def _reason(error: Any) -> str:

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What all action plugins share that show how far a long module is: a module can say nothing before it ends.
+
+The module writes lines to a file of its host, which is read meanwhile. It runs as any other: who ends the playbook ends
+it, and nothing goes on in the background.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+_LOOK_SECONDS = 2.0
+
+
+class ProgressAction(ActionBase):
+    TRANSFERS_FILES = False
+    # Whose progress it is; such as mlops.mlflow.mlflow_backup.
+    MODULE = ""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        arguments, path = self.followed(dict(self._task.args))
+        if self._task.check_mode or self._task.async_val or not path:
+            done = self._execute_module(self.MODULE, task_vars=task_vars, wrap_async=self._task.async_val)
+            return result | done
+        follower = Follower(
+            lambda: self._text(path), lambda line: self._display.display(f"  {line}", color="bright gray")
+        )
+        with follower if self._readable_meanwhile() else follower.at_the_end():
+            done = self._execute_module(self.MODULE, module_args=arguments, task_vars=task_vars)
+        return result | done
+
+    def followed(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """The module's arguments, and the file that it writes its progress to with them; empty for none."""
+        path = arguments.get("progress_file")
+        if not path:
+            folder = self._connection._shell.tmpdir or self._make_tmp_path()
+            path = os.path.join(str(folder), "progress")
+        return {**arguments, "progress_file": path}, str(path)
+
+    def _readable_meanwhile(self) -> bool:
+        """Not while a password is asked for: both commands would listen to the same question."""
+        become = self._connection.become
+        return not (become and become.get_option("become_pass", playcontext=self._play_context))
+
+    def _text(self, path: str) -> str:
+        done = self._low_level_execute_command(f"cat {shlex.quote(path)} 2>/dev/null || true")
+        return str(done.get("stdout", ""))
+
+
+class Follower:
+    """Shows the complete lines of a growing text, each once.
+
+    :param read: returns the text so far; empty while there is none.
+    """
+
+    def __init__(self, read: Callable[[], str], show: Callable[[str], None]) -> None:
+        self._read, self._show = read, show
+        self._shown = 0
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = threading.Thread(target=self._follow, daemon=True)
+
+    def at_the_end(self) -> Follower:
+        """The same, without looking before the work has ended."""
+        self._thread = None
+        return self
+
+    def __enter__(self) -> None:
+        if self._thread:
+            self._thread.start()
+
+    def __exit__(self, *_raised: object) -> None:
+        self._ended.set()
+        if self._thread:
+            self._thread.join()
+        self._look()
+
+    def _follow(self) -> None:
+        while not self._ended.wait(_LOOK_SECONDS):
+            self._look()
+
+    def _look(self) -> None:
+        lines = [line.rstrip("\r") for line in self._read().split("\n")[:-1]]
+        for line in lines[self._shown :]:
+            self._show(line)
+        self._shown = max(self._shown, len(lines))
