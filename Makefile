@@ -7,7 +7,7 @@ RUN := . $(VENV)/bin/activate &&
 VARS ?=
 EXTRA := $(foreach var,$(VARS),-e '$(var)')
 
-.PHONY: help deploy destroy health status check test test-all test-host test-cluster test-compose test-walk soak lint lock bench bench-backup bench-cluster clean cluster-up cluster-down
+.PHONY: help deploy destroy health status check test test-all test-host test-cluster test-compose test-walk soak lint lock readmes bench bench-backup bench-cluster clean cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -69,6 +69,9 @@ bench-backup: $(VENV)/dev ## measure snapshots beside pg_dump, psql, cp and uplo
 
 lock: $(VENV)/dev ## resolve the pins of what the roles install anew
 	@$(RUN) tools/lock
+
+readmes: $(VENV)/dev ## write the tables of the roles' READMEs from their argument specs
+	@$(RUN) tools/role_readmes.py
 
 clean: ## remove what the targets above put into the clone
 	@rm -rf $(VENV) build .cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -41,6 +42,15 @@ class Elsewhere:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def readme_playbook(self, role: str) -> str:
+        """The playbook of a role's README, as it stands there."""
+        collection = self.folder / "collections/ansible_collections/mlops/mlflow"
+        text = re.search(r"```yaml\n(- hosts:.*?)```", (collection / f"roles/{role}/README.md").read_text(), re.DOTALL)
+        assert text, "the README has no playbook"
+        playbook = self.folder / f"{role}.yml"
+        playbook.write_text(text[1])
+        return str(playbook)
+
     def inventory(self) -> str:
         path = self.folder / "hosts.yml"
         host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
@@ -48,12 +58,16 @@ class Elsewhere:
         return str(path)
 
 
-@pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
-    place = Elsewhere(tmp_path_factory.mktemp("elsewhere"))
+def installed(folder: Path) -> Elsewhere:
+    place = Elsewhere(folder)
     tarball = max((ROOT / "build").glob("mlops-mlflow-*.tar.gz"), key=lambda path: path.stat().st_mtime)
     place.run("ansible-galaxy", "collection", "install", str(tarball), "-p", "collections", "--offline", "--force")
     return place
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
+    return installed(tmp_path_factory.mktemp("elsewhere"))
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +112,21 @@ def test_a_second_deployment_with_strings_changes_nothing(deployed: Elsewhere) -
     shown = deployed.run("ansible-playbook", "-i", deployed.inventory(), "mlops.mlflow.local", *words)
     assert "changed=0 " in shown
     assert "Nothing was changed." in shown
+
+
+def test_the_playbook_of_the_servers_readme_finds_its_work_done(deployed: Elsewhere) -> None:
+    """Every task of the three roles runs, also those that check health; installing once is enough for the tests."""
+    words = deployed.words  # type: ignore[attr-defined]
+    shown = deployed.run(
+        "ansible-playbook", "-i", deployed.inventory(), deployed.readme_playbook("mlflow_server"), *words
+    )
+    assert "changed=0 " in shown and "mlflow_server : Check" in shown
+
+
+def test_the_playbook_of_locusts_readme_says_what_it_would_do_to_that_server(deployed: Elsewhere) -> None:
+    words = [*deployed.words, "--check", "-e", "locust_users=1"]  # type: ignore[attr-defined]
+    shown = deployed.run("ansible-playbook", "-i", deployed.inventory(), deployed.readme_playbook("locust"), *words)
+    assert "would" in shown and "failed=0" in shown
 
 
 def test_one_role_serves_alone_in_a_ten_line_playbook(elsewhere: Elsewhere) -> None:

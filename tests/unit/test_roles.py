@@ -79,6 +79,16 @@ def test_every_door_takes_the_same_variables(role: Path) -> None:
         assert door["options"] == doors["main"]["options"]
 
 
+def test_every_role_says_what_it_is_for_and_which_ansible_it_needs(role: Path) -> None:
+    meta = load(role / "meta/main.yml")
+    info = meta["galaxy_info"]
+    assert meta["dependencies"] == [], "roles get what they need as connections, in the playbook's order"
+    assert {"author", "description", "license", "platforms", "galaxy_tags"} <= set(info)
+    assert info["license"] == "GPL-3.0-or-later" and info["platforms"]
+    needed = load(ROOT / "meta/runtime.yml")["requires_ansible"]
+    assert needed.removeprefix(">=").rsplit(".", 1)[0] == info["min_ansible_version"]
+
+
 def test_every_role_can_be_undone_and_says_so_in_its_readme(role: Path) -> None:
     assert (role / "tasks/remove.yml").is_file()
     readme = (role / "README.md").read_text()
