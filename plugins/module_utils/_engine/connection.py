@@ -193,18 +193,21 @@ def postgresql_connection(
     owner_key: str = "owner-password",
     auth_uri: str = "",
     max_connections: str | int = "",
+    type: str = "external_postgresql",
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The connection of a PostgreSQL, from what an inventory says of it.
 
     :param secret: Kubernetes Secret with the key C(password); passwords are in files otherwise.
     :param owner_secret: Secret with the owner's password under C(owner_key), where it is another.
+    :param more: what else the connection says.
     """
     database = DatabaseUri.parse(uri, "mlflow_database_uri")
     if database.dialect != "postgresql":
         raise BadInput("mlflow_database_uri must be a PostgreSQL URI for the type external_postgresql.")
     auth = auth_uri or database.replace(database=f"{database.database}_auth").uri
     connection: dict[str, Any] = {
-        "type": "external_postgresql",
+        "type": type,
         "uri": uri,
         "host": database.host,
         "port": database.port,
@@ -220,7 +223,7 @@ def postgresql_connection(
             "auth_uri": DatabaseUri.parse(auth).replace(user=owner).uri,
             "secrets": {"PGPASSWORD": place},
         }
-    return connection
+    return connection | dict(more or {})
 
 
 # What the connection of a server says of where operations run; what only one platform has is below its type.
