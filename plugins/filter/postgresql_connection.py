@@ -47,6 +47,14 @@ options:
     description: Connections that the database offers; empty where that is not known.
     type: str
     default: ''
+  type:
+    description: The type of the component.
+    type: str
+    default: external_postgresql
+  more:
+    description: What else the connection says, such as the objects that are applied for the database.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -70,7 +78,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection im
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 
 
-def connection(uri: str, **options: str) -> dict[str, Any]:
+def connection(uri: str, **options: Any) -> dict[str, Any]:
     try:
         return postgresql_connection(uri, **options)
     except EngineError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,12 +10,13 @@ from pathlib import Path
 import pytest
 from support import deployment as deployments
 from support import playbooks
+from support.architecture import files_for
 from support.environments import Environments
 from support.files import sqlite_rows
 from support.host.deployment import Deployment
 from support.playbooks import REPOSITORY
 
-ROW = "kind of database (say CrateDB)"
+ROW = "kind of database"
 ENGINE = "plugins/module_utils/_engine/database"
 ROLE = "roles/mlflow_database/tasks"
 
@@ -74,16 +74,7 @@ def registered(kinds: str) -> str:
 
 def listed() -> set[str]:
     """The files that the architecture page lists for a kind of database, with the toy's name, on a host."""
-    rows = [
-        line.split("|")[2] for line in (REPOSITORY / "docs/architecture.md").read_text().splitlines() if ROW in line
-    ]
-    assert len(rows) == 1
-    files = set()
-    for file in re.findall(r"`([^`]+)`", rows[0]):
-        before, _brace, rest = file.partition("{")
-        inside, _brace, after = rest.partition("}")
-        files |= {before + one + after for one in inside.split(",")}
-    return {file.replace("cratedb", "toy_sqlite").replace("<platform>", "host") for file in files}
+    return {file.replace("cratedb", "toy_sqlite").replace("<platform>", "host") for file in files_for(ROW)}
 
 
 @pytest.fixture(scope="module")

@@ -292,11 +292,14 @@ def postgresql_connection(
     owner_key: str = "owner-password",
     auth_uri: str = "",
     max_connections: str | int = "",
+    type: str = "external_postgresql",
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The connection of a PostgreSQL, from what an inventory says of it.
 
     :param secret: Kubernetes Secret with the key C(password); passwords are in files otherwise.
     :param owner_secret: Secret with the owner's password under C(owner_key), where it is another.
+    :param more: what else the connection says.
     """
     database = DatabaseUri.parse(uri, "mlflow_database_uri").limited()
     if database.dialect != "postgresql":
@@ -306,7 +309,7 @@ def postgresql_connection(
         raise BadInput("mlflow_database_auth_uri must be a PostgreSQL URI for the type external_postgresql.")
     users = users or database.replace(database=f"{database.database}_auth")
     connection: dict[str, Any] = {
-        "type": "external_postgresql",
+        "type": type,
         "uri": database.uri,
         "host": database.host,
         "port": database.port,
@@ -322,7 +325,7 @@ def postgresql_connection(
             "auth_uri": users.replace(user=owner).uri,
             "secrets": {"PGPASSWORD": place},
         }
-    return connection
+    return connection | dict(more or {})
 
 
 # What the connection of a server says of where operations run; what only one platform has is below its type.
