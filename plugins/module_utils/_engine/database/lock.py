@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..connection import DatabaseUri
-from ..errors import DatabaseMissing, LockHeld
+from ..errors import DatabaseMissing, DatabaseUnavailable, LockHeld
 from . import schema
 
 # The first half of every advisory lock of ours; the second is the database's.
@@ -61,7 +61,7 @@ def _connection(database: DatabaseUri, password: str | None) -> Iterator[Any]:
     with contextlib.ExitStack() as stack:
         try:
             found = stack.enter_context(schema.session(database.replace(database=_MAINTENANCE), password))
-        except DatabaseMissing:
+        except (DatabaseMissing, DatabaseUnavailable):
             # Who may not enter there cannot restore either. A restore refuses while there are connections to this one.
             found = stack.enter_context(schema.session(database, password))
         yield found
