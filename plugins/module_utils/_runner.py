@@ -26,6 +26,8 @@ RUNNER_ARGS: dict[str, Any] = {
     "runner": {"type": "dict"},
     "cluster": {"type": "dict", "options": LOGIN_ARGS, "default": {}},
 }
+# What modules that ask no server may be given in files.
+_SECRETS = ("password", "admin_password", "access_key", "secret_key")
 # What a host's runner starts: named here, so that Ansible sends it along with the module.
 _SENT_ALONG = (cli.main,)
 
@@ -60,10 +62,9 @@ def carry_out_without_server(
     given = {name: value for name, value in options.items() if value is not None}
     if module.params["runner"]:
         return in_deployment(module, operation, given, deadline=deadline, say=say)
-    for option in module.params:
-        if option.endswith("_file"):  # what stands in them is masked in all output
-            with contextlib.suppress(EngineError):
-                secret_of(module, option.removesuffix("_file"))
+    for option in _SECRETS:  # what stands in their files is masked in all output
+        with contextlib.suppress(EngineError):
+            secret_of(module, option)
     return operations.run(_request(module, operation, given, {}, deadline), say, os.environ)
 
 

@@ -35,5 +35,8 @@ def test_an_upgrade_says_what_it_will_do_goes_back_when_it_fails_and_then_succee
         who_serves=lambda: {pod["metadata"]["uid"] for pod in old.servers()},
         until_served=old.wait_until_ready,
     )
-    left = old.kubectl.json("get", "jobs,configmaps")["items"]
-    assert not [one for one in left if one["metadata"]["name"] in ("mlflow-inspect", "mlflow-migrate")]
+    jobs = old.kubectl.json("get", "jobs")["items"]
+    assert not [job["metadata"]["name"] for job in jobs if job["status"].get("active")], "an operation runs on"
+    held = old.kubectl.json("get", "configmaps")["items"]
+    requests = [one for one in held if "request" in one.get("data", {})]
+    assert requests and all(one["metadata"].get("ownerReferences") for one in requests), "a request would stay for ever"

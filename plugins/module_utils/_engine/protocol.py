@@ -186,8 +186,8 @@ def check_options(operation: str, options: Mapping[str, Any]) -> None:
     """
     if operation not in OPERATIONS:
         raise BadInput(
-            f"There is no operation '{operation}'. Known: {', '.join(sorted(OPERATIONS))}. An image that lacks one is "
-            f"built anew with the playbook images of this collection."
+            f"There is no operation '{operation}'. Known are {', '.join(sorted(OPERATIONS))}. An image that lacks one "
+            f"is built anew with the playbook images of this collection."
         )
     if unknown := sorted(set(options) - OPERATIONS[operation].options):
         raise BadInput(f"The operation {operation} has no option {', '.join(unknown)}.")

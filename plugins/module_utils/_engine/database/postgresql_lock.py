@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..connection import DatabaseUri
-from ..errors import DatabaseMissing, LockHeld
+from ..errors import DatabaseMissing, DatabaseUnavailable, LockHeld
 from .postgresql_session import APPLICATION, session
 
 # The first half of every advisory lock of ours; the second is the database's.
@@ -39,7 +39,7 @@ def _connection(database: DatabaseUri, password: str | None) -> Iterator[Any]:
     with contextlib.ExitStack() as stack:
         try:
             found = stack.enter_context(session(database.replace(database=_MAINTENANCE), password))
-        except DatabaseMissing:
+        except (DatabaseMissing, DatabaseUnavailable):
             # Who may not enter there cannot restore either. A restore refuses while there are connections to this one.
             found = stack.enter_context(session(database, password))
         yield found
