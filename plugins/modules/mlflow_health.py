@@ -34,7 +34,8 @@ options:
       - Which checks to run. Each level includes the ones before it.
       - V(live) asks whether a process answers.
       - V(ready) adds version, capabilities and a read of the database. Nothing is written.
-      - V(deep) adds a write to the database that leaves no row, and an artifact put, read back and deleted.
+      - V(deep) adds a write to the database that leaves no row, an artifact put, read back and deleted, and a request
+        as the server's own web page under this url sends it.
       - V(full) adds the schema revision (with O(database_uri)) and the refusal of a foreign Host header.
     type: str
     choices: [live, ready, deep, full]
@@ -133,8 +134,8 @@ checks:
   elements: dict
   contains:
     name:
-      description: One of process, version, capabilities, database_read, database_write, artifacts, schema, foreign_host,
-        workload, published.
+      description: One of process, version, capabilities, database_read, database_write, artifacts, web_page, schema,
+        foreign_host, workload, published.
       type: str
       sample: database_read
     ok:

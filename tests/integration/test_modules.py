@@ -16,7 +16,7 @@ from support.servers import API, RunningServer, create_run
 pytestmark = pytest.mark.heart
 
 READY = ["process", "version", "capabilities", "database_read"]
-DEEP = [*READY, "database_write", "artifacts"]
+DEEP = [*READY, "database_write", "artifacts", "web_page"]
 
 
 def run_tasks(module: str, tasks: dict[str, dict[str, Any]], *options: str) -> PlayResult:

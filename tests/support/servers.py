@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client, Server
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.names import ListenAddress
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health, launch
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import starter
 
@@ -34,7 +35,8 @@ class RunningServer:
         self.artifacts = self.home / "artifacts"
         self.artifacts.mkdir()
         self.database = dict(database)
-        self.url = f"http://127.0.0.1:{self.port}{settings.get('static_prefix', '')}"
+        listen = ListenAddress.parse(str(settings.get("host", "127.0.0.1")), "host")
+        self.url = listen.url("http", self.port, str(settings.get("static_prefix", "")))
         self.launch_file = self.home / "launch.json"
         self.log = self.home / "log"
         self._process: subprocess.Popen[bytes] | None = None

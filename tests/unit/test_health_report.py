@@ -149,3 +149,16 @@ def test_an_answer_that_is_no_json_is_a_failed_check_and_no_crash() -> None:
 def test_json_of_another_shape_is_a_failed_check_and_no_crash(body: bytes) -> None:
     report = climb("ready", fake_mlflow(search=status(200, body), server_info=status(200, body)))
     assert {"capabilities", "database_read"} <= {check.name for check in report.checks if not check.ok}
+
+
+def test_a_server_that_refuses_its_own_web_page_is_unhealthy() -> None:
+    def refuse(handler: Handler) -> None:
+        origin = handler.headers.get("Origin")
+        assert origin in (None, f"http://{handler.headers['Host']}"), "as browsers say it"
+        if origin:
+            return handler.answer(403, b"Cross-origin request blocked")
+        return handler.answer(200, b'{"experiments": [{"experiment_id": "0"}]}')
+
+    report = climb("deep", fake_mlflow(search=refuse))
+    assert "web_page" in [check.name for check in report.checks if not check.ok]
+    assert "browsers cannot use the web page" in report.verdict and "mlflow_server_allowed_hosts" in report.verdict

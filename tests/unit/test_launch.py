@@ -65,23 +65,58 @@ def test_secrets_of_all_connections_are_merged_as_places(profile: str) -> None:
     assert secrets["AWS_SECRET_ACCESS_KEY"] == {"secret": "s3", "key": "secret-key"}
 
 
+def allowed_hosts(**settings: Any) -> list[str]:
+    return computed(**settings).env["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+
+
 def test_every_name_is_allowed_with_and_without_a_port() -> None:
-    hosts = launch.allowed_hosts("10.0.0.5", ["mlflow.example.com", "mlflow.ns.svc:5000", "any:*"])
+    hosts = allowed_hosts(host="10.0.0.5", allowed_hosts=["mlflow.example.com", "mlflow.ns.svc:5000", "any:*"])
     assert {"mlflow.example.com", "mlflow.example.com:*", "10.0.0.5", "10.0.0.5:*"} <= set(hosts)
-    assert {"localhost:*", "127.0.0.1:*", "[::1]:*"} <= set(hosts), "the host itself is always let in"
+    assert {"localhost:*", "127.0.0.1:*", "[::1]", "[[]::1]:*"} <= set(hosts), "the host itself is always let in"
     assert "mlflow.ns.svc:5000:*" not in hosts and "any:*:*" not in hosts
     assert len(hosts) == len(set(hosts))
 
 
 def test_only_an_explicit_star_allows_every_host() -> None:
-    assert "*" not in launch.allowed_hosts("0.0.0.0", [])
-    assert "0.0.0.0" not in launch.allowed_hosts("0.0.0.0", [])
-    assert "*" in launch.allowed_hosts("127.0.0.1", ["*"])
+    assert "*" not in allowed_hosts(host="0.0.0.0")
+    assert "0.0.0.0" not in allowed_hosts(host="0.0.0.0")
+    assert "*" in allowed_hosts(allowed_hosts=["*"])
+
+
+def test_names_of_the_deployment_and_of_its_url_are_names_of_the_server() -> None:
+    started = computed(hostname="lb.example.com", url="https://mlflow.example.com/tracking")
+    hosts = started.env["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+    origins = started.env["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"].split(",")
+    assert {"lb.example.com", "mlflow.example.com:*"} <= set(hosts)
+    assert {"http://lb.example.com", "https://mlflow.example.com"} <= set(origins)
+
+
+def test_on_loopback_alone_no_origin_needs_to_be_named() -> None:
+    for host in ("", "127.0.0.1", "::1", "localhost", "0.0.0.0", "::"):
+        assert "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS" not in computed(host=host).env
 
 
 def test_an_ipv6_address_is_bound_in_brackets_by_gunicorn() -> None:
     assert option(computed(profile="throughput", host="::1"), "--bind") == "[::1]:5000"
     assert option(computed(profile="light", host="::1"), "--host") == "::1"
+    assert option(computed(profile="light", host="[FD00:0::5]"), "--host") == "fd00::5"
+    assert option(computed(profile="throughput", host="[::]"), "--bind") == "[::]:5000"
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("", "http://127.0.0.1:5000/p"),
+        ("0.0.0.0", "http://127.0.0.1:5000/p"),
+        ("10.99.5.1", "http://10.99.5.1:5000/p"),
+        ("mlflow.example.com", "http://mlflow.example.com:5000/p"),
+        ("::", "http://[::1]:5000/p"),
+        ("fd00::5", "http://[fd00::5]:5000/p"),
+    ],
+)
+def test_jobs_are_told_an_address_at_which_their_server_listens(host: str, told: str) -> None:
+    jobs = computed(profile="full", database=POSTGRESQL, host=host, static_prefix="/p").jobs
+    assert jobs and jobs.env["MLFLOW_TRACKING_URI"] == jobs.env["MLFLOW_GATEWAY_URI"] == told
 
 
 def test_authentication_starts_its_own_application_without_the_administrators_password() -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from .errors import BadInput, ServerError
+from .names import Host, Origin
 
 _RETRIED_STATUS = frozenset({429, 502, 503, 504})
 
@@ -123,6 +124,11 @@ class Client:
     def address(self) -> str:
         return f"{self._host}:{self._port}"
 
+    @property
+    def origin(self) -> str:
+        """What a browser says of the server's own web page at this url."""
+        return str(Origin(urlsplit(self.server.url).scheme, Host(self._host, self._port)))
+
     def get(self, path: str, query: Mapping[str, Any] | None = None, **kwargs: Any) -> Response:
         return self.request("GET", path + (f"?{urlencode(query, doseq=True)}" if query else ""), **kwargs)
 
@@ -179,6 +185,12 @@ class Client:
             raise ServerError(
                 f"{what}: the server does not know itself by the name {self._host}. "
                 f"Add it to mlflow_server_allowed_hosts.",
+                403,
+            )
+        if response.status == 403 and b"Cross-origin" in response.body:
+            raise ServerError(
+                f"{what}: browsers cannot use the web page under the name {self._host}, because the server refuses "
+                f"what the page sends. Add the name to mlflow_server_allowed_hosts, or set mlflow_server_url.",
                 403,
             )
         raise ServerError(f"{what}: {response.excerpt()}", response.status)

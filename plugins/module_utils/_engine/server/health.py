@@ -9,6 +9,7 @@ the schema themselves, and leaves nothing behind.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 import uuid
@@ -29,6 +30,7 @@ CHECKS = {
     "database_read": "ready",
     "database_write": "deep",
     "artifacts": "deep",
+    "web_page": "deep",
     "schema": "full",
     "foreign_host": "full",
     # Of a deployment that is operated through its runner, seen from the platform.
@@ -215,6 +217,7 @@ class _Checks:
             ("database_read", self.database_read),
             ("database_write", self.database_write),
             ("artifacts", self.artifacts),
+            ("web_page", self.web_page),
             ("schema", self.schema),
             ("foreign_host", self.foreign_host),
         ]
@@ -277,6 +280,13 @@ class _Checks:
         if hashlib.sha256(back).digest() != hashlib.sha256(body).digest():
             raise ServerError("the artifact store gave back something else than was put into it")
         return "1 KiB put, read back and deleted"
+
+    def web_page(self) -> str:
+        """Ask as the server's own web page does: browsers add where it comes from, and MLflow judges that."""
+        headers = {"Content-Type": "application/json", "Origin": self.client.origin}
+        body = json.dumps({"max_results": 1}).encode()
+        self.client.request("POST", f"{_API}/experiments/search", body, headers, safe=True)
+        return f"requests from pages of {self.client.origin} are taken"
 
     def schema(self) -> str:
         if not self.wanted.database_uri:

@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .. import names
 from ..connection import Connection, DatabaseUri, Secret
 from ..database import kinds
 from ..errors import BadInput
+from ..names import Host, ListenAddress, Origin
 
-_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 # Threads of one uvicorn worker: AnyIO's default limit, which nothing outside the program can change.
 _UVICORN_THREADS = 40
 _KEPT_CONNECTIONS = 20
@@ -87,7 +88,8 @@ def compute(intent: Mapping[str, Any]) -> Launch:
 
     :param intent: C(profile), C(database) and C(artifact_store) (connections), and optionally C(version) of MLflow,
         C(host), C(port), C(python), C(workers), C(threads), C(direct_artifacts),
-        C(signed_artifacts), C(plugins_dir), C(allowed_hosts), C(cors_origins), C(static_prefix),
+        C(signed_artifacts), C(plugins_dir), C(allowed_hosts), C(hostname), C(url) (that others are told),
+        C(cors_origins), C(static_prefix),
         C(otlp), C(auth) (C(config) file and C(secret_key)), C(metrics_dir), C(access_log), C(telemetry), C(pool_size),
         C(max_overflow), C(max_connections) (for C(servers) of them together), C(scratch_dir), C(tls_certificate),
         C(tls_key), C(env). Strings are accepted for numbers and booleans, because surveys and C(-e) pass nothing else.
@@ -103,6 +105,8 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     workers, threads = _concurrency(settings, profile, uri)
     direct = settings.flag("direct_artifacts", False)
     version = _release(settings)
+    listen, hosts = settings.listen(), settings.hosts()
+    prefix = names.static_prefix(settings.text("static_prefix"), "mlflow_server_static_prefix")
     _refuse_contradictions(settings, profile, bool(auth), version, uri)
 
     env = {
@@ -115,7 +119,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         "_MLFLOW_SGI_NAME": profile.server,
         "_MLFLOW_IN_JOB_EXECUTOR": "false",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": _flag(profile.jobs),
-        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(allowed_hosts(settings.text("host"), settings.items("allowed_hosts"))),
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(allowed_hosts(listen, hosts)),
         "MLFLOW_DISABLE_TELEMETRY": _flag(not settings.flag("telemetry", False)),
         **_pool(settings, workers, threads, engines=3 if auth else 2, limited=kind.limits_connections),
         **database.env,
@@ -132,9 +136,9 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         env["MLOPS_MLFLOW_PROXIED"] = "true"
     if plugins := settings.text("plugins_dir"):
         env["PYTHONPATH"] = plugins
-    if origins := settings.items("cors_origins"):
+    if origins := allowed_origins(listen, hosts, settings.items("cors_origins")):
         env["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] = ",".join(origins)
-    if prefix := settings.text("static_prefix"):
+    if prefix:
         env["_MLFLOW_STATIC_PREFIX"] = prefix
     if metrics := settings.text("metrics_dir"):
         env["prometheus_multiproc_dir"] = metrics
@@ -146,7 +150,12 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     jobs = None
     if profile.jobs:
         env["_MLFLOW_HUEY_STORAGE_PATH"] = f"{settings.text('scratch_dir', '/tmp')}/jobs"  # noqa: S108
-        jobs = _jobs(settings, database, env["_MLFLOW_SERVER_ARTIFACT_ROOT"])
+        jobs = _jobs(
+            settings,
+            listen.url("http", settings.number("port", 5000), prefix),
+            database,
+            env["_MLFLOW_SERVER_ARTIFACT_ROOT"],
+        )
         if auth:
             secrets["_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN"] = Secret(random_bytes=32)
     extra = intent.get("env") or {}
@@ -164,17 +173,27 @@ def profile_named(name: str) -> Profile:
         raise BadInput(f"mlflow_server_profile is '{name}'; offered are {', '.join(PROFILES)}.") from None
 
 
-def allowed_hosts(bind: str, names: list[str]) -> list[str]:
-    """Every Host header that the server answers to: each name with and without a port, loopback always.
+def allowed_hosts(listen: ListenAddress, hosts: list[Host]) -> list[str]:
+    """Every Host header that the server answers to: each name with and without a port, loopback always."""
+    named = [*(Host(name) for name in names.LOOPBACK), *_of_the_address(listen), *hosts]
+    return list(dict.fromkeys(entry for host in named for entry in host.allowed()))
 
-    MLflow matches the whole header including the port, so both forms are needed.
+
+def allowed_origins(listen: ListenAddress, hosts: list[Host], others: list[str]) -> list[str]:
+    """Every origin whose requests the server takes: its own web page under each of its names, and C(others).
+
+    MLflow compares the origin of a request neither with its Host header nor with the allowed hosts: a browser under a
+    name of the server's own could read and change nothing.
     """
-    listed = [*_LOOPBACK_NAMES, *([] if bind in ("", "0.0.0.0", "::") else [bind]), *names]  # noqa: S104
-    result: list[str] = []
-    for name in listed:
-        forms = [name] if name == "*" or re.search(r":(\d+|\*)$", name.rpartition("]")[2]) else [name, f"{name}:*"]
-        result.extend(form for form in forms if form not in result)
-    return result
+    if "*" in others:
+        return ["*"]
+    entries = [entry for host in [*_of_the_address(listen), *hosts] for entry in host.origins()]
+    given = [str(Origin.parse(text, "mlflow_server_cors_origins")) for text in others]
+    return list(dict.fromkeys([*given, *entries]))
+
+
+def _of_the_address(listen: ListenAddress) -> list[Host]:
+    return [] if listen.everywhere else [Host(listen.name.partition("%")[0])]
 
 
 def connections_needed(workers: int, threads: int, kept: int, engines: int) -> int:
@@ -273,12 +292,9 @@ def _refuse_contradictions(
             f"mlflow_server_otlp is true, but the profile {profile.name} does not serve POST /v1/traces. "
             f"Choose one of: {offered}."
         )
-    prefix = settings.text("static_prefix")
-    if prefix and (not prefix.startswith("/") or prefix.endswith("/") or set("{} ") & set(prefix)):
-        raise BadInput("mlflow_server_static_prefix must start with / and must not end with it, such as /mlflow.")
     if bool(settings.text("tls_certificate")) != bool(settings.text("tls_key")):
         raise BadInput("mlflow_server_tls_certificate and mlflow_server_tls_key must be given together.")
-    if auth and profile.jobs and settings.text("tls_certificate"):
+    if profile.jobs and settings.text("tls_certificate"):
         raise BadInput("The job runner speaks plain HTTP to its own server: use a TLS proxy with the profile full.")
     port = settings.number("port", 5000)
     if not 0 < port < 65536:
@@ -288,19 +304,28 @@ def _refuse_contradictions(
 def _argv(
     settings: _Settings, profile: Profile, workers: int, threads: int, auth: bool, version: tuple[int, int]
 ) -> list[str]:
-    host, port = settings.text("host", "127.0.0.1"), str(settings.number("port", 5000))
+    listen, port = settings.listen(), settings.number("port", 5000)
     certificate, key = settings.text("tls_certificate"), settings.text("tls_key")
     argv = [settings.text("python", "python"), "-m", profile.server]
     if profile.server == "gunicorn":
         # The heartbeat of a threaded worker is its main thread's, so the time-out bounds a hang, not an upload.
         argv += ["--worker-class", "gthread", "--threads", str(threads), "--workers", str(workers)]
-        argv += ["--bind", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
+        argv += ["--bind", listen.with_port(port)]
         argv += ["--timeout", "120", "--graceful-timeout", "30", "--keep-alive", "75"]
         argv += ["--no-control-socket"] if version >= _CONTROL_SOCKET_SINCE else []
         argv += ["--access-logfile", "-"] if settings.flag("access_log", False) else []
         argv += ["--certfile", certificate, "--keyfile", key] if certificate else []
         return [*argv, "mlflow.server.auth:create_app()" if auth else "mlflow.server:app"]
-    argv += ["--host", host, "--port", port, "--timeout-graceful-shutdown", "30", "--timeout-keep-alive", "75"]
+    argv += [
+        "--host",
+        listen.name,
+        "--port",
+        str(port),
+        "--timeout-graceful-shutdown",
+        "30",
+        "--timeout-keep-alive",
+        "75",
+    ]
     argv += ["--no-server-header"]
     # With one worker uvicorn runs the application itself: no second process.
     argv += ["--workers", str(workers)] if workers > 1 else []
@@ -309,8 +334,7 @@ def _argv(
     return [*argv, *(["--factory", "mlflow.server.auth:create_app"] if auth else ["mlflow.server.fastapi_app:app"])]
 
 
-def _jobs(settings: _Settings, database: Connection, artifact_root: str) -> Jobs:
-    own_url = f"http://127.0.0.1:{settings.number('port', 5000)}{settings.text('static_prefix')}"
+def _jobs(settings: _Settings, own_url: str, database: Connection, artifact_root: str) -> Jobs:
     return Jobs(
         argv=[settings.text("python", "python"), "-m", "mlflow.server.jobs._job_runner"],
         env={
@@ -358,7 +382,16 @@ class _Settings:
         raise BadInput(f"mlflow_server_{name} must be true or false.")
 
     def items(self, name: str) -> list[str]:
-        value = self._intent.get(name) or []
-        if isinstance(value, str):
-            value = value.split(",")
-        return [str(item).strip() for item in value if str(item).strip()]
+        return names.as_list(self._intent.get(name), f"mlflow_server_{name}")
+
+    def listen(self) -> ListenAddress:
+        return ListenAddress.parse(self.text("host", "127.0.0.1"), "mlflow_server_host")
+
+    def hosts(self) -> list[Host]:
+        """What clients call the server, beside its address."""
+        hosts = [Host.parse(text, "mlflow_server_allowed_hosts") for text in self.items("allowed_hosts")]
+        if hostname := self.text("hostname"):
+            hosts.append(Host.parse(hostname, "mlflow_server_hostname"))
+        if url := self.text("url"):
+            hosts.append(names.host_of_url(url, "mlflow_server_url"))
+        return hosts
