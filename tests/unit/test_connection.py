@@ -13,6 +13,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection im
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 
 URI = "postgresql+psycopg://mlflow@db.example.com/mlflow"
+LIMITS = "connect_timeout=10&tcp_user_timeout=15000&keepalives_idle=30&keepalives_interval=10&keepalives_count=3"
 
 
 def test_a_postgresql_uri_is_taken_apart() -> None:
@@ -42,6 +43,10 @@ def test_a_sqlite_uri_gives_its_absolute_path() -> None:
         ("postgresql+psycopg://db/mlflow", ["must name user, host and database"]),
         ("postgresql+psycopg://mlflow@db/", ["must name user, host and database"]),
         ("postgresql+psycopg://mlflow@db:port/mlflow", ["not a valid URI"]),
+        ("postgresql+psycopg://mlflow@db/ml#flow", ["holds a #", "%23"]),
+        ("postgresql+psycopg://mlflow@db/100%", ["encodes nothing", "%25"]),
+        ("postgresql+psycopg://mlflow@%2Frun%2Fpostgresql/mlflow", ["?host=/run/postgresql"]),
+        ("postgresql+psycopg://mlflow@db/mlflow?dbname=other", ["dbname", "a place of its own"]),
         ("sqlite:///mlflow.db", ["absolute path", "four slashes"]),
         ("sqlite://", ["absolute path"]),
         ("file:///srv/mlruns", ["file store", "mlflow migrate-filestore"]),
@@ -66,6 +71,84 @@ def test_a_password_inside_is_refused_and_not_repeated(password: str) -> None:
     assert not password or password not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql+psycopg://mlflow@db/mlflow?password=hunter2",
+        "postgresql+psycopg://mlflow@db/mlflow?sslmode=require&PassWord=hunter2",
+        "postgresql+psycopg://mlflow@db/mlflow?%70assword=hunter2",
+        "postgresql+psycopg://mlflow@db/mlflow?pass%57ord=hunter2",
+        "postgresql+psycopg://mlflow@db/mlflow?passfile=/hunter2",
+        "postgresql+psycopg://mlflow@db/mlflow?sslpassword=hunter2",
+        "postgresql+psycopg://mlflow@db/mlflow?conninfo=password%3Dhunter2",
+        "postgresql+psycopg2://mlflow@db/mlflow?dsn=password%3Dhunter2",
+        "postgresql+psycopg://mlflow@db/mlflow?oauth_client_secret=hunter2",
+        "postgresql+psycopg://mlflow@db/mlflow?a=b;password=hunter2",
+        "postgresql+psycopg://mlflow@db/mlflow#password=hunter2",
+        "postgresql+psycopg://mlflow%3Ahunter2@db/mlflow",
+        "postgresql+psycopg://:hunter2@db/mlflow?user=mlflow",
+        "sqlite:////srv/mlflow.db?password=hunter2",
+    ],
+)
+def test_a_password_in_any_part_of_a_uri_is_refused_and_not_repeated(uri: str) -> None:
+    for refusing in (
+        lambda: DatabaseUri.parse(uri, "mlflow_database_uri"),
+        lambda: Connection.parse({"type": "x", "uri": uri}, "x"),
+        lambda: postgresql_connection(URI, "/p", auth_uri=uri),
+    ):
+        with pytest.raises(BadInput) as refused:
+            refusing()
+        assert "a password" in str(refused.value) and "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["s3://key:hunter2@bucket/prefix", "s3://bucket?secret_key=hunter2", "wasbs://c@a.blob.example/x?sig=hunter2"],
+)
+def test_so_is_one_in_the_uri_of_a_store(uri: str) -> None:
+    with pytest.raises(BadInput, match="a password"):
+        Connection.parse({"type": "external_s3", "uri": uri}, "x")
+
+
+@pytest.mark.parametrize("uri", ["wasbs://c@a.blob.core.windows.net/x", "/srv/my?token=x", "s3://bucket/key/of:it"])
+def test_a_store_without_one_is_taken(uri: str) -> None:
+    assert Connection.parse({"type": "x", "uri": uri}, "x").uri == uri
+
+
+def test_a_uri_of_postgresql_notices_a_connection_that_was_cut() -> None:
+    limited = DatabaseUri.parse(URI).limited()
+    assert limited.uri == f"{URI}?{LIMITS}"
+    assert limited.libpq == f"postgresql://mlflow@db.example.com/mlflow?{LIMITS}" == DatabaseUri.parse(URI).libpq
+    assert DatabaseUri.parse(limited.uri).limited() == limited
+
+
+def test_what_a_uri_says_of_that_itself_stays() -> None:
+    given = "sslmode=require&tcp_user_timeout=5000&connect_timeout=3"
+    limited = DatabaseUri.parse(f"{URI}?{given}").limited().uri
+    assert limited == f"{URI}?{given}&keepalives_idle=30&keepalives_interval=10&keepalives_count=3"
+    assert "keepalives_" not in DatabaseUri.parse(f"{URI}?keepalives=0").limited().uri
+    sqlite = "sqlite:////srv/mlflow.db"
+    assert DatabaseUri.parse(sqlite).limited().uri == sqlite
+
+
+def test_parts_are_decoded_once_and_encoded_once() -> None:
+    uri = DatabaseUri.parse("postgresql+psycopg://my%20user%2Fa@db/my%2Ddb%3F?options=-c%20search_path%3Da+b")
+    assert (uri.user, uri.database) == ("my user/a", "my-db?")
+    assert uri.query == (("options", "-c search_path=a b"),)
+    other = uri.replace(user="the owner@home", database="100% mine")
+    assert (other.user, other.database) == ("the owner@home", "100% mine")
+    assert DatabaseUri.parse(other.uri) == other
+    assert other.libpq.startswith("postgresql://the%20owner%40home@db/100%25%20mine?options=-c%20search_path%3Da%20b&")
+    assert DatabaseUri.parse("sqlite:////srv/my%20flow/a%23b.db").path == "/srv/my flow/a#b.db"
+
+
+def test_several_hosts_are_written_as_each_reader_wants_them() -> None:
+    uri = DatabaseUri.parse("postgresql+psycopg://me@/mlflow?host=a:6432&host=b&target_session_attrs=read-write")
+    assert (uri.host, uri.port) == ("a", 6432)
+    assert uri.libpq.endswith("&host=a,b&port=6432,5432")
+    assert uri.limited().uri.startswith("postgresql+psycopg://me@/mlflow?host=a:6432&host=b&target_session")
+
+
 def test_another_user_and_another_database_of_the_same_server() -> None:
     uri = DatabaseUri.parse("postgresql+psycopg://mlflow@db:6432/mlflow?sslmode=require")
     assert uri.replace(user="owner", database="other").uri == (
@@ -75,11 +158,12 @@ def test_another_user_and_another_database_of_the_same_server() -> None:
 
 def test_an_external_postgresql_becomes_a_connection_with_an_owner_and_a_user_database() -> None:
     found = postgresql_connection(URI, "/p", owner="boss", owner_password_file="/o")
-    assert found["auth_uri"] == "postgresql+psycopg://mlflow@db.example.com/mlflow_auth"
+    assert found["uri"] == f"{URI}?{LIMITS}"
+    assert found["auth_uri"] == f"{URI}_auth?{LIMITS}"
     assert found["secrets"] == {"PGPASSWORD": {"file": "/p"}}
     assert found["owner"] == {
-        "uri": "postgresql+psycopg://boss@db.example.com/mlflow",
-        "auth_uri": "postgresql+psycopg://boss@db.example.com/mlflow_auth",
+        "uri": f"postgresql+psycopg://boss@db.example.com/mlflow?{LIMITS}",
+        "auth_uri": f"postgresql+psycopg://boss@db.example.com/mlflow_auth?{LIMITS}",
         "secrets": {"PGPASSWORD": {"file": "/o"}},
     }
     Connection.parse(found, "mlflow_database_connection")  # what the role sets is what launch accepts
@@ -91,8 +175,9 @@ def test_without_an_owner_the_user_itself_changes_the_schema() -> None:
 
 
 def test_a_sqlite_uri_is_no_external_postgresql() -> None:
-    with pytest.raises(BadInput, match="must be a PostgreSQL URI"):
-        postgresql_connection("sqlite:////srv/mlflow.db", "/p")
+    for uri, auth_uri in (("sqlite:////srv/mlflow.db", ""), (URI, "sqlite:////srv/mlflow.db")):
+        with pytest.raises(BadInput, match="must be a PostgreSQL URI"):
+            postgresql_connection(uri, "/p", auth_uri=auth_uri)
 
 
 @pytest.mark.parametrize(
@@ -144,8 +229,8 @@ def test_the_connections_that_a_database_offers_are_told_where_they_are_known(
 
 def test_a_user_database_elsewhere_is_checked_and_gets_the_owner_too() -> None:
     found = postgresql_connection(URI, "/p", owner="boss", auth_uri="postgresql+psycopg://mlflow@users/people")
-    assert found["auth_uri"] == "postgresql+psycopg://mlflow@users/people"
-    assert found["owner"]["auth_uri"] == "postgresql+psycopg://boss@users/people"
+    assert found["auth_uri"] == f"postgresql+psycopg://mlflow@users/people?{LIMITS}"
+    assert found["owner"]["auth_uri"] == f"postgresql+psycopg://boss@users/people?{LIMITS}"
     with pytest.raises(BadInput, match="mlflow_database_auth_uri"):
         postgresql_connection(URI, "/p", auth_uri="postgresql://mlflow@users/people")
 

@@ -52,7 +52,8 @@ def test_the_default_is_light_on_loopback_port_5000() -> None:
 @pytest.mark.parametrize("profile", launch.PROFILES)
 def test_every_profile_gets_its_stores_from_the_connections(profile: str) -> None:
     env = computed(profile=profile, database=POSTGRESQL, artifact_store=BUCKET).env
-    assert env["_MLFLOW_SERVER_FILE_STORE"] == env["_MLFLOW_SERVER_REGISTRY_STORE"] == POSTGRESQL["uri"]
+    assert env["_MLFLOW_SERVER_FILE_STORE"] == env["_MLFLOW_SERVER_REGISTRY_STORE"]
+    assert env["_MLFLOW_SERVER_FILE_STORE"].startswith(f"{POSTGRESQL['uri']}?connect_timeout=")
     assert env["_MLFLOW_SERVER_ARTIFACT_DESTINATION"] == "s3://bucket/prefix"
     assert env["_MLFLOW_SERVER_ARTIFACT_ROOT"] == "mlflow-artifacts:/"
     assert env["AWS_DEFAULT_REGION"] == "eu-west-1"
@@ -119,6 +120,19 @@ def test_jobs_are_told_an_address_at_which_their_server_listens(host: str, told:
     assert jobs and jobs.env["MLFLOW_TRACKING_URI"] == jobs.env["MLFLOW_GATEWAY_URI"] == told
 
 
+def test_jobs_of_a_server_with_a_certificate_use_it() -> None:
+    jobs = computed(profile="full", database=POSTGRESQL, tls_certificate="/c.pem", tls_key="/k.pem").jobs
+    assert jobs and jobs.env["MLFLOW_TRACKING_URI"] == "https://127.0.0.1:5000"
+    assert jobs.env["MLFLOW_TRACKING_INSECURE_TLS"] == "true", "the certificate is not for 127.0.0.1"
+
+
+def test_no_worker_is_killed_for_being_slow() -> None:
+    """uvicorn's own limit of 5 s was seen to kill healthy workers on a busy host."""
+    assert int(computed(profile="full", database=POSTGRESQL).env["UVICORN_TIMEOUT_WORKER_HEALTHCHECK"]) >= 60
+    for profile in ("light", "throughput"):
+        assert "UVICORN_TIMEOUT_WORKER_HEALTHCHECK" not in computed(profile=profile).env, "nobody supervises it so"
+
+
 def test_authentication_starts_its_own_application_without_the_administrators_password() -> None:
     for profile, application in (("light", "mlflow.server.auth:create_app"), ("throughput", "create_app()")):
         started = computed(profile=profile, auth=AUTH)
@@ -183,6 +197,14 @@ def test_a_launch_is_the_same_each_time_it_is_computed() -> None:
     assert computed(profile="full", database=POSTGRESQL, auth=AUTH) == computed(
         profile="full", database=POSTGRESQL, auth=AUTH
     )
+
+
+def test_a_cut_connection_to_the_database_is_noticed_by_the_server_and_by_its_jobs() -> None:
+    started = computed(profile="full", database=POSTGRESQL)
+    assert started.jobs and started.jobs.env["MLFLOW_BACKEND_STORE_URI"] == started.env["_MLFLOW_SERVER_FILE_STORE"]
+    for option_of_libpq in ("connect_timeout", "tcp_user_timeout", "keepalives_idle"):
+        assert f"{option_of_libpq}=" in started.env["_MLFLOW_SERVER_FILE_STORE"]
+    assert computed(database=SQLITE).env["_MLFLOW_SERVER_FILE_STORE"] == SQLITE["uri"]
 
 
 def test_sqlite_needs_no_secret_of_the_database() -> None:

@@ -48,7 +48,6 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"host": "http://0.0.0.0"}, ["mlflow_server_host", "is a URL"]),
     ({"host": "*"}, ["mlflow_server_host", "0.0.0.0"]),
     ({"host": "::g"}, ["mlflow_server_host", "IPv6"]),
-    ({"profile": "full", "tls_certificate": "/c.pem", "tls_key": "/k.pem"}, ["job runner", "TLS proxy"]),
     ({"tls_certificate": "/c.pem"}, ["mlflow_server_tls_certificate", "mlflow_server_tls_key"]),
     (
         {"profile": "full", "auth": AUTH, "tls_certificate": "/c.pem", "tls_key": "/k.pem"},

@@ -163,6 +163,38 @@ def test_the_job_runner_lives_beside_the_server_and_knows_its_pid(
     assert (tmp_path / "jobs").is_dir()
 
 
+# A job runner that ends early, after it has started a consumer in a session of its own that heeds no signal.
+RUNNER = """
+import os, subprocess, sys
+consumer = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(300)"
+child = subprocess.Popen([sys.executable, "-c", consumer], stdout=subprocess.PIPE, start_new_session=True)
+child.stdout.readline()
+open(sys.argv[1], "w").write(str(child.pid))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others do not hand orphans to an ancestor")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_job_consumer_outlives_its_server_however_that_ends(
+    start: Callable[..., Started], tmp_path: Path, number: signal.Signals
+) -> None:
+    note = tmp_path / "consumer"
+    started = start(
+        env={"_MLFLOW_HUEY_STORAGE_PATH": str(tmp_path / "jobs")},
+        jobs={"argv": [sys.executable, "-c", RUNNER, str(note)], "env": {}},
+    )
+    server = started.seen()["pid"]
+    until(lambda: note.exists() and note.read_text(), "the job runner did not start")
+    consumer = int(note.read_text())
+    try:
+        assert not has_ended(consumer)
+        os.kill(server, number)
+        until(lambda: has_ended(consumer), "the consumer outlived the server")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(consumer, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("form", ["uvicorn", "gunicorn"])
 def test_a_taken_port_is_said_at_once(start: Callable[..., Started], form: str) -> None:
     with socket.socket() as other:

@@ -7,15 +7,31 @@ A connection never holds a secret, only where it lies. Errors name keys, not val
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from dataclasses import replace as with_changed
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from .errors import BadInput
 
 # SQLAlchemy's driver names that MLflow's PostgreSQL store runs on, and the package that brings each.
 POSTGRESQL_DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}
+
+# How long a connection that nobody answers is held for alive: without these, a request after a firewall has cut an idle
+# one without a word waits for a quarter of an hour. Seconds; tcp_user_timeout is in milliseconds.
+_LIMITS = {
+    "connect_timeout": "10",
+    "tcp_user_timeout": "15000",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+}
+# Names, in the query of a URI, of what is a secret or says where one is; dsn and conninfo may hold any of them.
+_SECRET_NAMES = re.compile(
+    r"pass|pwd|secret|token|credential|scram|^sig$|^(dsn|conninfo)$|^(account|access|storage|shared|api)?_?key$"
+)
 
 # What a connection may tell beside that, for others than the launch.
 _FOR_OTHERS = (
@@ -94,8 +110,8 @@ class Connection:
         if not isinstance(env, Mapping) or not isinstance(secrets, Mapping):
             raise BadInput(f"env and secrets of {name} must be dicts.")
         uri = str(value["uri"])
-        if urlsplit(uri).password is not None:
-            raise BadInput(f"The uri of {name} holds a password. Take it out, and say in secrets where it lies.")
+        if found := secret_in(uri):
+            raise BadInput(f"The uri of {name} holds {found}. Take it out, and say in secrets where it lies.")
         port = value.get("port")
         if port not in (None, "") and not str(port).isdigit():
             raise BadInput(f"port of {name} must be a whole number.")
@@ -111,9 +127,30 @@ class Connection:
         )
 
 
+def secret_in(uri: str) -> str:
+    """What is secret in a URI, in words and without its value, wherever and however encoded; empty for nothing."""
+    if "://" not in uri:
+        return ""  # a path
+    authority = uri.partition("://")[2].partition("/")[0].partition("?")[0]
+    userinfo = unquote(authority.rpartition("@")[0])
+    if ":" in userinfo:
+        return "a password"
+    query = re.split(r"[?#]", uri, maxsplit=1)[1] if re.search(r"[?#]", uri) else ""
+    for part in re.split(r"[&;?#]", query):
+        name = unquote(part.partition("=")[0].replace("+", " ")).strip().lower()
+        if _SECRET_NAMES.search(name):
+            return f"a password, or where one is, as {name}"
+    return ""
+
+
 @dataclass(frozen=True)
 class DatabaseUri:
-    """A checked SQLAlchemy URI of a backend store. C(path) is set for SQLite, the other fields for PostgreSQL."""
+    """A checked SQLAlchemy URI of a backend store. C(path) is set for SQLite, the other fields for PostgreSQL.
+
+    :param uri: as SQLAlchemy and MLflow read it.
+    :param user, host, database, path: decoded, for SQL and for people.
+    :param query: options of the driver in their order, decoded.
+    """
 
     uri: str
     dialect: str
@@ -123,6 +160,7 @@ class DatabaseUri:
     port: int | None = None
     database: str | None = None
     path: str | None = None
+    query: tuple[tuple[str, str], ...] = ()
 
     @property
     def package(self) -> str | None:
@@ -150,12 +188,17 @@ class DatabaseUri:
             port = parts.port
         except ValueError as error:
             raise BadInput(f"{name} is not a valid URI: its port or host cannot be read.") from error
-        if parts.password is not None:
-            raise BadInput(f"{name} holds a password. Take it out and give mlflow_database_password_file instead.")
+        if found := secret_in(uri):
+            raise BadInput(f"{name} holds {found}. Take it out and give mlflow_database_password_file instead.")
+        if "#" in uri:
+            raise BadInput(f"{name} holds a #, which ends a URI for some and not for others: write %23.")
+        if re.search(r"%(?![0-9A-Fa-f]{2})", uri):
+            raise BadInput(f"{name} holds a % that encodes nothing: write %25.")
+        query = tuple(parse_qsl(parts.query, keep_blank_values=True))
         if dialect == "sqlite":
             if not parts.path.startswith("//"):
                 raise BadInput(f"{name} must hold an absolute path: sqlite:////absolute/path/mlflow.db (four slashes).")
-            return cls(uri=uri, dialect=dialect, path=parts.path[1:])
+            return cls(uri=uri, dialect=dialect, path=unquote(parts.path[1:]), query=query)
         if dialect in ("postgresql", "postgres"):
             offered = ", ".join(f"postgresql+{name}" for name in POSTGRESQL_DRIVERS)
             if not driver:
@@ -165,22 +208,79 @@ class DatabaseUri:
                 )
             if dialect == "postgres" or driver not in POSTGRESQL_DRIVERS:
                 raise BadInput(f"{name} starts with '{scheme}', which is not offered. Write one of: {offered}.")
-            database = parts.path.lstrip("/")
-            host = parts.hostname or next(iter(parse_qs(parts.query).get("host", [])), None)
-            if not (host and parts.username and database):
+            database, user = unquote(parts.path.removeprefix("/")), unquote(parts.username or "")
+            if twice := sorted({key for key, _value in query} & {"user", "dbname", "hostaddr"}):
+                raise BadInput(
+                    f"{name} names {twice[0]} as an option; it has a place of its own: {scheme}://USER@HOST/DB."
+                )
+            if "%" in parts.netloc.rpartition("@")[2]:
+                raise BadInput(
+                    f"{name} holds an encoded host. The folder of a socket is an option: ?host=/run/postgresql."
+                )
+            hosts = _hosts(query)
+            first, its_port = hosts[0] if hosts else (None, None)
+            host, port = parts.hostname or first, port or (int(its_port) if its_port else None)
+            if not (host and user and database):
                 raise BadInput(f"{name} must name user, host and database: {scheme}://USER@HOST:5432/DATABASE.")
-            return cls(uri, dialect, driver, parts.username, host, port or 5432, database)
+            if "\0" in user + database:
+                raise BadInput(f"{name} holds a character that no name of PostgreSQL has.")
+            return cls(uri, dialect, driver, user, host, port or 5432, database, None, query)
         # Whether there is such a kind of database is known by database/kinds.py alone.
-        return cls(uri, dialect, driver or None, parts.username, parts.hostname, port, parts.path.lstrip("/") or None)
+        user, database = unquote(parts.username or ""), unquote(parts.path.removeprefix("/"))
+        return cls(uri, dialect, driver or None, user or None, parts.hostname, port, database or None, None, query)
 
     def replace(self, *, user: str | None = None, database: str | None = None) -> DatabaseUri:
-        """The same server with another user or database. PostgreSQL only."""
-        parts = urlsplit(self.uri)
-        netloc = parts.netloc
-        if user:
-            netloc = f"{user}@{netloc.rpartition('@')[2]}"
-        path = f"/{database}" if database else parts.path
-        return DatabaseUri.parse(parts._replace(netloc=netloc, path=path).geturl())
+        """The same server with another user or database, given as they are and not encoded. PostgreSQL only."""
+        changed = with_changed(self, user=user or self.user, database=database or self.database)
+        return with_changed(changed, uri=changed._written(urlsplit(self.uri).scheme))
+
+    def limited(self) -> DatabaseUri:
+        """The same, so that a connection that was cut is noticed within seconds. What the URI itself says stays."""
+        if self.dialect != "postgresql":
+            return self
+        given = dict(self.query)
+        unset = {
+            name: value
+            for name, value in _LIMITS.items()
+            if name not in given and not (name.startswith("keepalives_") and given.get("keepalives") == "0")
+        }
+        if not unset:
+            return self
+        changed = with_changed(self, query=(*self.query, *unset.items()))
+        return with_changed(changed, uri=changed._written(urlsplit(self.uri).scheme))
+
+    @property
+    def libpq(self) -> str:
+        """As libpq and its programs want it, with those limits. PostgreSQL only."""
+        limited = self.limited()
+        if (hosts := _hosts(self.query)) and any(port for _host, port in hosts):
+            # SQLAlchemy has a port with each host, libpq two lists.
+            lists = (
+                ("host", ",".join(host for host, _ in hosts)),
+                ("port", ",".join(port or "5432" for _, port in hosts)),
+            )
+            others = tuple(pair for pair in limited.query if pair[0] not in ("host", "port"))
+            limited = with_changed(limited, query=(*others, *lists))
+        return limited._written("postgresql")
+
+    def _written(self, scheme: str) -> str:
+        """A URI of PostgreSQL from its parts, each encoded once."""
+        authority = urlsplit(self.uri).netloc.rpartition("@")[2]
+        query = "&".join(f"{quote(name, safe='')}={quote(value, safe='/:,')}" for name, value in self.query)
+        user, database = (quote(str(part), safe="") for part in (self.user, self.database))
+        return f"{scheme}://{user}@{authority}/{database}" + (f"?{query}" if query else "")
+
+
+def _hosts(query: tuple[tuple[str, str], ...]) -> list[tuple[str, str | None]]:
+    """The hosts that a query names, each with its port where it says one."""
+    names = [name for key, value in query if key == "host" for name in value.split(",")]
+    ports = [port for key, value in query if key == "port" for port in value.split(",")]
+    found: list[tuple[str, str | None]] = []
+    for number, name in enumerate(names):
+        match = re.fullmatch(r"([A-Za-z0-9.-]+):(\d+)", name)
+        later = ports[number] if number < len(ports) else ports[0] if len(ports) == 1 else None
+        found.append((match[1], match[2]) if match else (name, later or None))
+    return found
 
 
 def postgresql_connection(
@@ -199,16 +299,19 @@ def postgresql_connection(
     :param secret: Kubernetes Secret with the key C(password); passwords are in files otherwise.
     :param owner_secret: Secret with the owner's password under C(owner_key), where it is another.
     """
-    database = DatabaseUri.parse(uri, "mlflow_database_uri")
+    database = DatabaseUri.parse(uri, "mlflow_database_uri").limited()
     if database.dialect != "postgresql":
         raise BadInput("mlflow_database_uri must be a PostgreSQL URI for the type external_postgresql.")
-    auth = auth_uri or database.replace(database=f"{database.database}_auth").uri
+    users = DatabaseUri.parse(auth_uri, "mlflow_database_auth_uri").limited() if auth_uri else None
+    if users and users.dialect != "postgresql":
+        raise BadInput("mlflow_database_auth_uri must be a PostgreSQL URI for the type external_postgresql.")
+    users = users or database.replace(database=f"{database.database}_auth")
     connection: dict[str, Any] = {
         "type": "external_postgresql",
-        "uri": uri,
+        "uri": database.uri,
         "host": database.host,
         "port": database.port,
-        "auth_uri": DatabaseUri.parse(auth, "mlflow_database_auth_uri").uri,
+        "auth_uri": users.uri,
         "secrets": {"PGPASSWORD": {"secret": secret, "key": "password"} if secret else {"file": password_file}},
     }
     if max_connections:
@@ -217,7 +320,7 @@ def postgresql_connection(
         place = {"secret": owner_secret or secret, "key": owner_key} if secret else {"file": owner_password_file}
         connection["owner"] = {
             "uri": database.replace(user=owner).uri,
-            "auth_uri": DatabaseUri.parse(auth).replace(user=owner).uri,
+            "auth_uri": users.replace(user=owner).uri,
             "secrets": {"PGPASSWORD": place},
         }
     return connection

@@ -11,13 +11,12 @@ from typing import Any
 from ..connection import DatabaseUri
 from ..errors import DatabaseMissing, DatabaseUnavailable, MissingLibrary, SchemaError
 
-_CONNECT_SECONDS = 10
 APPLICATION = "mlops.mlflow"
 
 
 def libpq(database: DatabaseUri) -> str:
     """The URI as libpq and PostgreSQL's own tools want it, which is without the suffix for SQLAlchemy's driver."""
-    return database.uri.replace(f"+{database.driver}", "", 1)
+    return database.libpq
 
 
 def identifiers(database: DatabaseUri) -> Any:
@@ -38,7 +37,6 @@ def session(database: DatabaseUri, password: str | None) -> Iterator[Any]:
         connection = driver.connect(
             libpq(database),
             password=password or None,
-            connect_timeout=_CONNECT_SECONDS,
             application_name=APPLICATION,
         )
     except driver.OperationalError as error:

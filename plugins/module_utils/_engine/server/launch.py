@@ -24,6 +24,8 @@ from ..names import Host, ListenAddress, Origin
 # Threads of one uvicorn worker: AnyIO's default limit, which nothing outside the program can change.
 _UVICORN_THREADS = 40
 _KEPT_CONNECTIONS = 20
+# A worker that gives no sign for so long hangs.
+_HANGING_SECONDS = 120
 # MLflow has an ASGI application since the first, lets gunicorn be one with a control socket since the second, and does
 # without the administrator's password in a file since the third.
 _ASGI_SINCE, _CONTROL_SOCKET_SINCE, _AUTH_SINCE = (3, 3), (3, 10), (3, 16)
@@ -99,7 +101,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     profile = profile_named(settings.text("profile", "light"))
     database = Connection.parse(intent.get("database"), "mlflow_server_database")
     store = Connection.parse(intent.get("artifact_store"), "mlflow_server_artifact_store")
-    uri = DatabaseUri.parse(database.uri, "uri of mlflow_server_database")
+    uri = DatabaseUri.parse(database.uri, "uri of mlflow_server_database").limited()
     kind = kinds.kind_of(uri, "uri of mlflow_server_database")
     auth = intent.get("auth") or None
     workers, threads = _concurrency(settings, profile, uri)
@@ -111,8 +113,8 @@ def compute(intent: Mapping[str, Any]) -> Launch:
 
     env = {
         # What `mlflow server` hands to its workers.
-        "_MLFLOW_SERVER_FILE_STORE": database.uri,
-        "_MLFLOW_SERVER_REGISTRY_STORE": database.uri,
+        "_MLFLOW_SERVER_FILE_STORE": uri.uri,
+        "_MLFLOW_SERVER_REGISTRY_STORE": uri.uri,
         "_MLFLOW_SERVER_ARTIFACT_ROOT": store.uri if direct else "mlflow-artifacts:/",
         "_MLFLOW_SERVER_ARTIFACT_DESTINATION": store.uri,
         "_MLFLOW_SERVER_SERVE_ARTIFACTS": _flag(not direct),
@@ -148,14 +150,15 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         env |= {"MLFLOW_AUTH_CONFIG_PATH": str(auth["config"]), "_MLFLOW_AUTH_ADMIN_BOOTSTRAPPED": "true"}
         secrets["MLFLOW_FLASK_SERVER_SECRET_KEY"] = Secret.parse(auth.get("secret_key"), "secret_key of auth")
     jobs = None
+    if profile.server == "uvicorn" and workers > 1:
+        # Its supervisor kills a worker that does not answer within 5 s, which healthy ones do on a busy host. Told by
+        # the environment, which versions without the option ignore. A stop waits as long for one that really hangs.
+        env["UVICORN_TIMEOUT_WORKER_HEALTHCHECK"] = str(_HANGING_SECONDS)
     if profile.jobs:
         env["_MLFLOW_HUEY_STORAGE_PATH"] = f"{settings.text('scratch_dir', '/tmp')}/jobs"  # noqa: S108
-        jobs = _jobs(
-            settings,
-            listen.url("http", settings.number("port", 5000), prefix),
-            database,
-            env["_MLFLOW_SERVER_ARTIFACT_ROOT"],
-        )
+        scheme = "https" if settings.text("tls_certificate") else "http"
+        own_url = listen.url(scheme, settings.number("port", 5000), prefix)
+        jobs = _jobs(settings, own_url, uri, env["_MLFLOW_SERVER_ARTIFACT_ROOT"])
         if auth:
             secrets["_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN"] = Secret(random_bytes=32)
     extra = intent.get("env") or {}
@@ -294,7 +297,7 @@ def _refuse_contradictions(
         )
     if bool(settings.text("tls_certificate")) != bool(settings.text("tls_key")):
         raise BadInput("mlflow_server_tls_certificate and mlflow_server_tls_key must be given together.")
-    if profile.jobs and settings.text("tls_certificate"):
+    if auth and profile.jobs and settings.text("tls_certificate"):
         raise BadInput("The job runner speaks plain HTTP to its own server: use a TLS proxy with the profile full.")
     port = settings.number("port", 5000)
     if not 0 < port < 65536:
@@ -334,7 +337,7 @@ def _argv(
     return [*argv, *(["--factory", "mlflow.server.auth:create_app"] if auth else ["mlflow.server.fastapi_app:app"])]
 
 
-def _jobs(settings: _Settings, own_url: str, database: Connection, artifact_root: str) -> Jobs:
+def _jobs(settings: _Settings, own_url: str, database: DatabaseUri, artifact_root: str) -> Jobs:
     return Jobs(
         argv=[settings.text("python", "python"), "-m", "mlflow.server.jobs._job_runner"],
         env={
@@ -342,6 +345,8 @@ def _jobs(settings: _Settings, own_url: str, database: Connection, artifact_root
             "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifact_root,
             "MLFLOW_TRACKING_URI": own_url,
             "MLFLOW_GATEWAY_URI": own_url,
+            # The certificate is for the name that clients use, not for the address within this host.
+            **({"MLFLOW_TRACKING_INSECURE_TLS": "true"} if own_url.startswith("https:") else {}),
             # The runner ends when the server does, and takes up what was unfinished before it came up. The starter
             # knows both values.
             "MLFLOW_SERVER_PID": "{pid}",

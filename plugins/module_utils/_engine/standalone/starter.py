@@ -4,15 +4,19 @@
 
 Supervisor, systemd and containers all run C(starter.py LAUNCH.json [FOLDER]). It ends what an earlier start left
 behind, reads the secrets, starts the job runner where there is one, and replaces itself with the server, so that the
-supervisor watches the server itself. The process group is noted in FOLDER, which the server's user may write, or
-beside the launch. It is copied to hosts as one file: standard library only, no import of the engine.
+supervisor watches the server itself. A child stays with the jobs, and ends them when the server ends, however that
+comes about. The process group is noted in FOLDER, which the server's user may write, or beside the launch. It is copied
+to hosts as one file: standard library only, no import of the engine.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
 import secrets
+import select
 import signal
 import socket
 import subprocess
@@ -45,10 +49,79 @@ def start(launch_file: Path, folder: Path | None = None) -> NoReturn:
     if jobs := launch.get("jobs"):
         os.makedirs(env["_MLFLOW_HUEY_STORAGE_PATH"], mode=0o700, exist_ok=True)
         own = {"{pid}": str(os.getpid()), "{milliseconds}": str(int(time.time() * 1000))}
-        subprocess.Popen(jobs["argv"], env={**env, **{k: own.get(v, v) for k, v in jobs["env"].items()}})
+        _keep_jobs(jobs["argv"], {**env, **{k: own.get(v, v) for k, v in jobs["env"].items()}})
     if metrics := env.get("prometheus_multiproc_dir"):
         _empty(Path(metrics))
     os.execve(launch["argv"][0], launch["argv"], env)  # noqa: S606
+
+
+def _keep_jobs(argv: list[str], env: dict[str, str]) -> None:
+    """Start the job runner below a child of ours that ends it, and all that it started, when the server ends.
+
+    MLflow's own consumers look for their parent from time to time, finish what they do, and were seen to work for
+    another minute and a half. The child is told by the kernel: the server alone holds the other end of a pipe.
+    """
+    ended, server = os.pipe()
+    os.set_inheritable(server, True)  # survives that we become the server; programs that it starts do not get it
+    if os.fork():
+        os.close(ended)
+        return
+    os.close(server)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # of the whole group: the server may still finish its requests
+    _adopt_orphans()
+    subprocess.Popen(argv, env=env)
+    while not select.select([ended], [], [], 1.0)[0]:
+        _reap()
+    for number, wait in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, _GRACE_SECONDS)):
+        for pid in _descendants(os.getpid()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        end = time.monotonic() + wait
+        while time.monotonic() < end and _descendants(os.getpid()):
+            _reap()
+            time.sleep(0.05)
+    os._exit(0)
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of what our descendants leave behind. Linux only: elsewhere those are MLflow's to end."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _descendants(pid: int) -> list[int]:
+    """The numbers of all live processes below one."""
+    children: dict[int, list[int]] = {}
+    for child, parent in _parents():
+        children.setdefault(parent, []).append(child)
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
+
+
+def _parents() -> list[tuple[int, int]]:
+    """Number and parent of every process that is no zombie."""
+    if not Path("/proc/self/stat").exists():
+        said = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False).stdout
+        return [(int(pid), int(parent)) for pid, parent in (line.split() for line in said.splitlines())]
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            state, parent = (directory / "stat").read_text().rpartition(")")[2].split()[:2]
+            if state != "Z":
+                found.append((int(directory.name), int(parent)))
+    return found
 
 
 def _read(name: str, where: dict[str, Any]) -> str:
