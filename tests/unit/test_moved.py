@@ -1,4 +1,4 @@
-"""Another database or artifact store under a deployment with data is noticed, another spelling of the same one is not."""
+"""Another database or artifact store under a deployment with data is noticed; another spelling of the same is not."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def at(connection: dict[str, Any], uri: str, **more: Any) -> dict[str, Any]:
         (launch(store=BUCKET), launch(store=at(BUCKET, "s3://bucket/other")), ["artifact store", "s3://bucket/other"]),
         (
             launch(store=BUCKET),
-            launch(store=at(BUCKET, BUCKET["uri"], env={"MLFLOW_S3_ENDPOINT_URL": "https://s3.other"})),
+            launch(store=at(BUCKET, "s3://bucket/prefix", env={"MLFLOW_S3_ENDPOINT_URL": "https://s3.other"})),
             ["artifact store"],
         ),
     ],
