@@ -162,3 +162,13 @@ def test_a_server_that_refuses_its_own_web_page_is_unhealthy() -> None:
     report = climb("deep", fake_mlflow(search=refuse))
     assert "web_page" in [check.name for check in report.checks if not check.ok]
     assert "browsers cannot use the web page" in report.verdict and "mlflow_server_allowed_hosts" in report.verdict
+
+
+def test_who_may_not_look_is_told_so_and_not_that_the_server_is_broken() -> None:
+    refused = status(401, b"You are not authenticated")
+    report = climb("ready", fake_mlflow(version=refused, search=refused))
+    assert not report.healthy
+    assert report.verdict.startswith("not allowed to look at level ready: version: ")
+    assert "mlflow_server_auth_password_file" in report.verdict
+    broken = climb("ready", fake_mlflow(version=refused, search=status(500, b"broken")))
+    assert broken.verdict.startswith("unhealthy at level ready: ")

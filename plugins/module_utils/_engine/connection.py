@@ -226,7 +226,8 @@ class DatabaseUri:
                 raise BadInput(f"{name} holds a character that no name of PostgreSQL has.")
             return cls(uri, dialect, driver, user, host, port or 5432, database, None, query)
         # Whether there is such a kind of database is known by database/kinds.py alone.
-        return cls(uri, dialect, driver or None, parts.username, parts.hostname, port, parts.path.lstrip("/") or None)
+        user, database = unquote(parts.username or ""), unquote(parts.path.removeprefix("/"))
+        return cls(uri, dialect, driver or None, user or None, parts.hostname, port, database or None, None, query)
 
     def replace(self, *, user: str | None = None, database: str | None = None) -> DatabaseUri:
         """The same server with another user or database, given as they are and not encoded. PostgreSQL only."""

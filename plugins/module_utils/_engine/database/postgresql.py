@@ -14,7 +14,7 @@ from ..errors import DatabaseMissing, SchemaError, SnapshotError
 from . import postgresql_dumping, postgresql_loading, postgresql_lock
 from .base import Ask, Contents, Database, Dump, Dumping, File, Live, Loaded, Loading, Space, Tools
 from .postgresql_server import Server, alongside, require_rights
-from .postgresql_session import APPLICATION, identifiers, session
+from .postgresql_session import APPLICATION, identifiers, namespace, session
 from .postgresql_tools import Programs
 
 # One number for every schema change of one database, so that two starters never migrate at once.
@@ -22,7 +22,7 @@ _ADVISORY_LOCK = 0x6D6C666C6F77
 
 
 class PostgreSQL(Database):
-    """A database of a PostgreSQL server. Tables are in the schema C(public)."""
+    """A database of a PostgreSQL server. Tables are in the schema that C(namespace) tells."""
 
     kind: ClassVar[str] = "postgresql"
     schemes: ClassVar[tuple[str, ...]] = tuple(f"postgresql+{driver}" for driver in POSTGRESQL_DRIVERS)
@@ -33,13 +33,10 @@ class PostgreSQL(Database):
 
     def contents(self, version_table: str) -> Contents:
         with session(self.uri, self._password) as connection:
+            self._require_visible(connection)
+            tables = postgresql_dumping.tables(connection)
+            found = [name for name in postgresql_dumping.revisions(connection, version_table) if name]
             cursor = connection.cursor()
-            cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-            tables = [row[0] for row in cursor.fetchall()]
-            found = []
-            if version_table in tables:
-                cursor.execute(f"SELECT version_num FROM {version_table}")  # noqa: S608
-                found = [row[0] for row in cursor.fetchall()]
             cursor.execute(
                 "SELECT current_setting('max_connections')::int "
                 "- current_setting('superuser_reserved_connections')::int, "
@@ -47,6 +44,21 @@ class PostgreSQL(Database):
             )
             available, role_limit = cursor.fetchone()
             return Contents(tables, found, min(available, role_limit) if role_limit > 0 else available)
+
+    def _require_visible(self, connection: Any) -> None:
+        """
+        :raises SchemaError: MLflow under this role would not find its tables, and make them a second time.
+        """
+        where = namespace(connection)
+        cursor = connection.cursor()
+        cursor.execute("SELECT %s = ANY (current_schemas(false))", (where,))
+        if not cursor.fetchone()[0]:
+            raise SchemaError(
+                f"MLflow's tables are in the schema {where} of the database {self.uri.database}, which the user "
+                f"{self.uri.user} does not find. Let the owner of the database lead it there, and to use it: "
+                f'ALTER ROLE "{self.uri.user}" IN DATABASE "{self.uri.database}" SET search_path = "{where}"; '
+                f'GRANT USAGE ON SCHEMA "{where}" TO "{self.uri.user}";'
+            )
 
     @contextmanager
     def ask(self) -> Iterator[Ask]:
@@ -124,18 +136,32 @@ class PostgreSQL(Database):
     def grant(self, role: str) -> None:
         with session(self.uri, self._password) as connection:
             names = identifiers(self.uri)
-            grantee, owner = names.Identifier(role), names.Identifier(self.uri.user)
-            for statement in (
-                "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
-                "GRANT USAGE ON SCHEMA public TO {role}",
-                "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
-                "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}",
-                "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public "
+            where = namespace(connection)
+            given = {
+                "role": names.Identifier(role),
+                "owner": names.Identifier(self.uri.user),
+                "schema": names.Identifier(where),
+                "database": names.Identifier(self.uri.database),
+            }
+            statements = ["REVOKE CREATE ON SCHEMA public FROM PUBLIC"] if where == "public" else []
+            statements += [
+                "GRANT USAGE ON SCHEMA {schema} TO {role}",
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
+                "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
+                "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} "
                 "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}",
-                "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO {role}",
-            ):
-                cursor = connection.cursor()
-                cursor.execute(names.SQL(statement).format(role=grantee, owner=owner))
+                "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} "
+                "GRANT USAGE, SELECT ON SEQUENCES TO {role}",
+            ]
+            cursor = connection.cursor()
+            cursor.execute(
+                "SELECT pg_has_role(current_user, datdba, 'USAGE') FROM pg_database WHERE datname = current_database()"
+            )
+            if where not in ("public", role) and cursor.fetchone()[0]:
+                # The role would look into a schema of its own name, and into public.
+                statements.append('ALTER DATABASE {database} SET search_path = {schema}, "$user", public')
+            for statement in statements:
+                cursor.execute(names.SQL(statement).format(**given))
             connection.commit()
 
     def require_dumpable(self, version_table: str, what: str, tools: Tools) -> None:
@@ -213,6 +239,6 @@ class PostgreSQL(Database):
         with session(self.uri, self._password) as connection:
             connection.autocommit = True
             cursor = connection.cursor()
-            cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-            for (name,) in cursor.fetchall():
-                cursor.execute(names.SQL("ANALYZE {}").format(names.Identifier("public", name)))
+            where = namespace(connection)
+            for name in postgresql_dumping.tables(connection):
+                cursor.execute(names.SQL("ANALYZE {}").format(names.Identifier(where, name)))

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..connection import DatabaseUri
 from .base import Dump, Dumping, File
-from .postgresql_session import session
+from .postgresql_session import namespace, session
 from .postgresql_tools import Programs, ended
 
 # A file of a dump that is bigger than this is read while pg_dump is still writing it.
@@ -35,13 +35,7 @@ class Held:
     connection: Any
 
     def revision(self, version_table: str) -> str | None:
-        cursor = self.connection.cursor()
-        cursor.execute("SELECT to_regclass(%s)", (version_table,))
-        if cursor.fetchone()[0] is None:
-            return None
-        cursor.execute(f"SELECT version_num FROM {version_table}")  # noqa: S608
-        found = cursor.fetchone()
-        return str(found[0]) if found else None
+        return (revisions(self.connection, version_table) or [None])[0]
 
     def rows(self) -> dict[str, int]:
         return rows(self.connection)
@@ -62,16 +56,35 @@ def held(database: DatabaseUri, password: str | None) -> Iterator[Held]:
         yield Held(snapshot, version, major, size, connection)
 
 
+def tables(connection: Any) -> list[str]:
+    """What lies in the schema of MLflow's tables."""
+    cursor = connection.cursor()
+    cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY tablename", (namespace(connection),))
+    return [name for (name,) in cursor.fetchall()]
+
+
+def revisions(connection: Any, version_table: str) -> list[str | None]:
+    """What a version table says; nothing where it is not there."""
+    if version_table not in tables(connection):
+        return []
+    cursor = connection.cursor()
+    cursor.execute(f"SELECT version_num FROM {_qualified(connection, version_table)}")  # noqa: S608
+    return [str(name) for (name,) in cursor.fetchall()]
+
+
 def rows(connection: Any) -> dict[str, int]:
     """Rows per table, as a session sees them."""
-    cursor = connection.cursor()
-    cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename")
     found = {}
-    for (name,) in cursor.fetchall():
-        quoted = name.replace('"', '""')
-        cursor.execute(f'SELECT count(*) FROM public."{quoted}"')  # noqa: S608
+    cursor = connection.cursor()
+    for name in tables(connection):
+        cursor.execute(f"SELECT count(*) FROM {_qualified(connection, name)}")  # noqa: S608
         found[name] = cursor.fetchone()[0]
     return found
+
+
+def _qualified(connection: Any, table: str) -> str:
+    """A table with its schema, quoted."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in (namespace(connection), table))
 
 
 def dump(database: DatabaseUri, password: str | None, to: Dumping[File], programs: Programs, jobs: int) -> Dump[File]:

@@ -19,6 +19,35 @@ def identifiers(database: DatabaseUri) -> Any:
     return _driver(database).sql
 
 
+def namespace(connection: Any) -> str:
+    """The schema with MLflow's tables, or in which they would be made; not quoted.
+
+    Since PostgreSQL 15 C(public) is often closed, and a role's tables are in a schema of its name. So: the first schema
+    of the session's search path that holds them, as MLflow itself finds them; else the one schema that does, which is
+    for who reads or loads them under another role; else the first of the path.
+
+    :raises SchemaError: the role finds no schema at all.
+    """
+    cursor = connection.cursor()
+    cursor.execute(
+        "SELECT n.nspname, array_position(current_schemas(false), n.nspname) "
+        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') "
+        "AND (c.relname = 'alembic_version_auth' OR c.relname = 'alembic_version' AND EXISTS "
+        "(SELECT 1 FROM pg_class o WHERE o.relnamespace = n.oid AND o.relname = 'latest_metrics')) "
+        "ORDER BY 2 NULLS LAST, 1"
+    )
+    if found := cursor.fetchall():
+        return str(found[0][0])
+    cursor.execute("SELECT current_schema(), current_user, current_database()")
+    first, user, database = cursor.fetchone()
+    if first is None:
+        raise SchemaError(
+            f"The user {user} finds no schema in the database {database} in which tables could be: public is closed to "
+            f'it. Let the owner of the database give it one: CREATE SCHEMA "{user}" AUTHORIZATION "{user}";'
+        )
+    return str(first)
+
+
 @contextlib.contextmanager
 def session(database: DatabaseUri, password: str | None) -> Iterator[Any]:
     """A connection, closed at the end.

@@ -40,6 +40,8 @@ CHECKS = {
 _API = "/api/2.0/mlflow"
 _TAG = "mlops.mlflow.health"
 _FOREIGN_HOST = "rebinding.invalid"
+# What the client says of a login that was refused.
+_REFUSED = "wants credentials"
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,13 @@ class Report:
         failed = [check for check in self.checks if not check.ok]
         if failed:
             reasons = "; ".join(f"{check.name}: {check.message}" for check in failed)
+            if all(_REFUSED in check.message for check in failed):
+                # Nothing is known to be broken: a password that was changed in MLflow is not known to who asks.
+                return (
+                    f"not allowed to look at level {self.level}: {reasons} Where the password was changed in MLflow, "
+                    f"put the new one into the file that is read here (mlflow_server_auth_password_file, "
+                    f"password_file)."
+                )
             return f"unhealthy at level {self.level}: {reasons}"
         ran = f"{len(self.checks)} checks in {sum(check.seconds for check in self.checks):.2f} s"
         if self.reached == self.level:
@@ -192,7 +201,7 @@ def wait(
     while True:
         last = ended()  # asked before checking, so that the report is of what it left behind
         report = check(server, wanted)
-        hopeless = any("wants credentials" in c.message or "runs version" in c.message for c in report.checks)
+        hopeless = any(_REFUSED in c.message or "runs version" in c.message for c in report.checks)
         if report.healthy or hopeless or last or time.monotonic() + sleep >= end:
             return report
         if progress:

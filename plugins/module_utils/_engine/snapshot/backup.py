@@ -267,6 +267,11 @@ class _Dump:
             dump = database.dump(to, what, self._options.tools)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+        if not dump.rows or (what == TRACKING and dump.revision is None):
+            raise SnapshotError(
+                f"The {what} database has no tables of MLflow that {database.uri.user or 'this user'} finds, so there "
+                f"is nothing to back up. Is database_uri that of the deployment?"
+            )
         stored = Database(
             kind=database.kind,
             server_version=dump.server_version,

@@ -316,6 +316,11 @@ class _Restore:
 
     def _prove(self, what: str, known: Database, found: dict[str, int]) -> None:
         self._report.rows[what] = found
+        if not known.rows:
+            raise SnapshotError(
+                f"The snapshot has no table of the {what} database, so nothing could be compared, and nothing is "
+                f"proven. The live one was not touched."
+            )
         if found != known.rows:
             different = sorted(
                 f"{table} ({known.rows.get(table, 'none')} in the snapshot, {found.get(table, 'none')} restored)"

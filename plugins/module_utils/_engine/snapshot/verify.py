@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from .. import progress
-from ..errors import EngineError, SnapshotError
+from ..errors import SnapshotError
 from ..storage.base import Store
 from ..storage.cloud import Place, connect
 from . import artifacts, chunks, layout, manifest
@@ -29,13 +29,16 @@ class Verified:
 
 
 def snapshots(place: Place, name: str | None) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    """Summaries, the newest first; and beside them the snapshots that cannot be read, with the reason."""
+    """Summaries, the newest first; and beside them the snapshots that are damaged, with the reason.
+
+    :raises EngineError: they could not be looked at, such as for want of a library: that says nothing about them.
+    """
     store = connect(place, create=False)
     good, bad = [], []
     for snapshot in manifest.ids(store):
         try:
             found = manifest.load(store, snapshot)
-        except EngineError as error:
+        except SnapshotError as error:
             bad.append({"id": snapshot, "problem": str(error)})
             continue
         if name is None or found.name == name:
@@ -81,7 +84,7 @@ def _databases(store: Store, snapshot: Manifest, share: float, chosen: random.Ra
                 if chosen.random() < share:
                     result.size += sum(len(data) for data in chunks.assemble(store, file.chunks, file.size))
                     result.objects += 1
-            except EngineError as error:
+            except SnapshotError as error:
                 result.problems.append(f"{what} database, {file.path}: {error}")
 
 
@@ -104,8 +107,8 @@ def _artifacts(
                 for block in artifacts.proven(store, row):
                     result.size += len(block)
                 result.objects += 1
-            except EngineError as error:
+            except SnapshotError as error:
                 result.problems.append(f"artifact {row['path']}: {error}")
             now(lambda: f"Read {result.objects} objects, {progress.size(result.size)}")
-    except EngineError as error:
+    except SnapshotError as error:
         result.problems.append(f"list of the artifacts: {error}")

@@ -1,0 +1,78 @@
+"""Another database or artifact store under a deployment with data is noticed; another spelling of the same is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.moved import moved
+from support.intents import BUCKET, FOLDER, POSTGRESQL, SQLITE, computed
+
+
+def launch(database: dict[str, Any] = SQLITE, store: dict[str, Any] = FOLDER, **settings: Any) -> dict[str, Any]:
+    return computed(database=database, artifact_store=store, **settings).as_dict()
+
+
+def at(connection: dict[str, Any], uri: str, **more: Any) -> dict[str, Any]:
+    return {**connection, "uri": uri, **more}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (launch(), launch(at(SQLITE, "sqlite:////srv/other/mlflow.db")), ["database", "/srv/other/mlflow.db"]),
+        (launch(), launch(POSTGRESQL), ["database", "db.example.com", "sqlite:////srv/mlflow/mlflow.db"]),
+        (launch(POSTGRESQL), launch(at(POSTGRESQL, "postgresql+psycopg://mlflow@db2/mlflow")), ["database", "db2"]),
+        (
+            launch(POSTGRESQL),
+            launch(at(POSTGRESQL, "postgresql+psycopg://mlflow@db.example.com:6432/mlflow")),
+            ["database", "6432"],
+        ),
+        (
+            launch(POSTGRESQL),
+            launch(at(POSTGRESQL, "postgresql+psycopg://mlflow@db.example.com/other")),
+            ["database", "/other"],
+        ),
+        (launch(), launch(store=at(FOLDER, "/srv/elsewhere")), ["artifact store", "/srv/elsewhere"]),
+        (launch(), launch(store=BUCKET), ["artifact store", "s3://bucket/prefix", "/srv/mlflow/artifacts"]),
+        (launch(store=BUCKET), launch(store=at(BUCKET, "s3://bucket/other")), ["artifact store", "s3://bucket/other"]),
+        (
+            launch(store=BUCKET),
+            launch(store=at(BUCKET, "s3://bucket/prefix", env={"MLFLOW_S3_ENDPOINT_URL": "https://s3.other"})),
+            ["artifact store"],
+        ),
+    ],
+)
+def test_data_that_would_lie_elsewhere_is_named_with_both_places(
+    before: dict[str, Any], after: dict[str, Any], words: list[str]
+) -> None:
+    (said,) = moved(before, after, "mlflow_server_accept_other_data")
+    assert [word for word in [*words, "mlflow_server_accept_other_data"] if word not in said] == []
+
+
+def test_both_are_named_when_both_moved() -> None:
+    assert len(moved(launch(), launch(POSTGRESQL, BUCKET), "x")) == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, launch()),
+        (launch(), launch(port=5001, host="0.0.0.0", profile="full", static_prefix="/x")),
+        (
+            launch(POSTGRESQL),
+            launch(at(POSTGRESQL, "postgresql+psycopg2://other@DB.example.com/mlflow?sslmode=require")),
+        ),
+        (launch(), launch(at(SQLITE, "sqlite:////srv//mlflow/mlflow.db"))),
+        (launch(store=at(FOLDER, "file:///srv/mlflow/artifacts/")), launch()),
+        (launch(store=BUCKET), launch(store=at(BUCKET, "s3://bucket/prefix/"))),
+        (launch(store=BUCKET), launch(store=BUCKET, direct_artifacts=True)),
+    ],
+)
+def test_the_same_data_reached_in_another_way_is_no_other_data(before: dict[str, Any], after: dict[str, Any]) -> None:
+    assert moved(before, after, "x") == []
+
+
+def test_a_launch_that_an_older_collection_wrote_is_compared_too() -> None:
+    old = {"env": {"_MLFLOW_SERVER_FILE_STORE": "postgresql://mlflow@db/mlflow"}}
+    assert len(moved(old, launch(), "x")) == 1
