@@ -12,7 +12,20 @@ ENGINE = Path(__file__).parents[2] / "plugins" / "module_utils" / "_engine"
 # From left to right; a set's members may not import each other.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"standalone"}),
-    frozenset({"errors", "http", "secrets", "connection", "progress", "programs", "protocol", "quantities", "renamed"}),
+    frozenset(
+        {
+            "backup_settings",
+            "errors",
+            "http",
+            "secrets",
+            "connection",
+            "progress",
+            "programs",
+            "protocol",
+            "quantities",
+            "renamed",
+        }
+    ),
     frozenset({"database", "storage"}),
     frozenset({"host", "compose", "kubernetes"}),
     frozenset({"server"}),
