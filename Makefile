@@ -70,8 +70,8 @@ bench-backup: $(VENV)/dev ## measure snapshots beside pg_dump, psql, cp and uplo
 lock: $(VENV)/dev ## resolve the pins of what the roles install anew
 	@$(RUN) tools/lock
 
-readmes: $(VENV)/dev ## write the tables of the roles' READMEs from their argument specs
-	@$(RUN) tools/role_readmes.py
+readmes: $(VENV)/dev ## write what is generated of the documentation: tables of the roles, ways of values
+	@$(RUN) tools/role_readmes.py && tools/ways.py
 
 clean: ## remove what the targets above put into the clone
 	@rm -rf $(VENV) build .cache
