@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support.playbooks import run_playbook
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 PLATFORMS = ("host", "compose", "kubernetes")
@@ -52,6 +55,16 @@ def test_no_condition_of_a_playbook_names_a_platform(path: Path) -> None:
         if re.search(rf"mlflow_platform|'({'|'.join(PLATFORMS)})'", text) and "tasks/fault_" not in text
     ]
     assert bool(named) == (path in STILL), named
+
+
+def test_one_server_cannot_be_scaled_and_nothing_is_deployed(tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.json"
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    inventory.write_text(json.dumps({"mlflow": {"hosts": {"local": local}}}))
+    told = {"mlflow_data_dir": str(tmp_path / "data"), "mlflow_server_replicas": 2}
+    refused = run_playbook(PLAYBOOKS / "scale.yml", inventory, told)
+    assert refused.code != 0 and refused.message.startswith("A server that is a process cannot be scaled")
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("role", ["cluster_prerequisites", "host_prerequisites"])
