@@ -7,7 +7,7 @@ RUN := . $(VENV)/bin/activate &&
 VARS ?=
 EXTRA := $(foreach var,$(VARS),-e '$(var)')
 
-.PHONY: help deploy destroy health status check test test-all test-host test-cluster test-compose test-walk soak lint lock readmes bench bench-backup bench-cluster clean cluster-up cluster-down
+.PHONY: help deploy destroy health status check test test-all test-host test-cluster test-compose test-benchmark soak lint lock readmes bench bench-backup bench-cluster clean cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -42,8 +42,8 @@ test-cluster: $(VENV)/dev ## the target kubernetes on a real Kubernetes (Linux, 
 test-compose: $(VENV)/dev ## the compose targets on a real Docker Engine (Linux, root, Go; the first time 5 min more)
 	@$(RUN) tests/run compose_scenario compose_zones_scenario compose
 
-test-walk: $(VENV)/dev ## of these only the walk over local, compose_single_az and compose_multi_az: build/walk/walk.html
-	@$(RUN) tests/run walk
+test-benchmark: $(VENV)/dev ## of these only the benchmark over local, compose_single_az and compose_multi_az: build/benchmark/benchmark.html
+	@$(RUN) tests/run benchmark
 
 soak: $(VENV)/dev ## backups of whole size, and the tests on the cluster with their full counts (the same, and an hour and a half)
 	@$(RUN) tests/run soak
@@ -70,8 +70,8 @@ bench-backup: $(VENV)/dev ## measure snapshots beside pg_dump, psql, cp and uplo
 lock: $(VENV)/dev ## resolve the pins of what the roles install anew
 	@$(RUN) tools/lock
 
-readmes: $(VENV)/dev ## write the tables of the roles' READMEs from their argument specs
-	@$(RUN) tools/role_readmes.py
+readmes: $(VENV)/dev ## write what is generated of the documentation: tables of the roles, ways of values
+	@$(RUN) tools/role_readmes.py && tools/ways.py
 
 clean: ## remove what the targets above put into the clone
 	@rm -rf $(VENV) build .cache

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mlflow_benchmark_report
-short_description: Put what a walk through deployments measured side by side
+short_description: Put what a benchmark of deployments measured side by side
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
   - Reads what the playbook C(benchmark) left in each target's folder, and writes one report as JSON, as Markdown and as
-    one self-contained HTML page with charts. C(walk.svg) is a picture for the Markdown.
-  - A target that failed is in the report, with the step and the reason.
+    one self-contained HTML page with charts. C(benchmark.svg) is a picture for the Markdown.
+  - A target that failed is in the report, with the stage and the reason.
 extends_documentation_fragment:
   - mlops.mlflow.attributes
 attributes:
@@ -24,7 +24,7 @@ attributes:
 options:
   directory:
     description:
-      - The folder of the walk, with one folder for each target.
+      - The folder of the benchmark, with one folder for each target.
     type: path
     required: true
   targets:
@@ -36,7 +36,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Write the report of a walk anew
+- name: Write the report of a benchmark anew
   mlops.mlflow.mlflow_benchmark_report:
     directory: /srv/mlflow-benchmark
     targets: [local, compose_local]
@@ -47,7 +47,7 @@ reports:
   description: Paths of the report, by kind. They are not written in check mode.
   returned: success
   type: dict
-  sample: {"json": "/srv/walk/walk.json", "html": "/srv/walk/walk.html"}
+  sample: {"json": "/srv/benchmark/benchmark.json", "html": "/srv/benchmark/benchmark.html"}
 failed_targets:
   description: Names of the targets that failed.
   returned: success
@@ -71,16 +71,16 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 def report(module: AnsibleModule) -> dict[str, Any]:
     directory = Path(module.params["directory"])
-    walked = comparison.read(directory, module.params["targets"])
+    targets = comparison.read(directory, module.params["targets"])
     before = {file: _text(directory / file) for file in comparison.FILES.values()}
     reports = {kind: str(directory / name) for kind, name in comparison.FILES.items()}
     if not module.check_mode:
-        comparison.write(walked, directory)
+        comparison.write(targets, directory)
     return {
         "changed": module.check_mode or before != {file: _text(directory / file) for file in comparison.FILES.values()},
         "reports": reports,
-        "failed_targets": [one.name for one in walked if one.failed],
-        "text": f"{comparison.markdown(walked)}\nReport: {reports['html']}",
+        "failed_targets": [one.name for one in targets if one.failed],
+        "text": f"{comparison.markdown(targets)}\nReport: {reports['html']}",
     }
 
 

@@ -100,9 +100,9 @@ def test_a_second_deployment_with_backups_changes_nothing(kept: Deployment) -> N
 
 
 def test_destroy_keeps_the_snapshots_unless_it_is_told_otherwise(kept: Deployment) -> None:
-    said = kept.destroy(mlflow_remove_data=True).succeeded().of("Report what is left")["msg"]
+    said = kept.destroy(mlflow_remove_data=True).succeeded().of("Report what was removed, and what was kept")["msg"]
     assert "Left: the volumes t-backup-backup" in said and "All data was removed" not in said
     assert "t-backup-backup" in docker("volume", "ls", "--format={{.Name}}").split()
     done = kept.destroy(mlflow_remove_data=True, mlflow_backup_remove_data=True).succeeded()
-    assert done.of("Report what is left")["msg"] == "All data was removed."
+    assert done.of("Report what was removed, and what was kept")["msg"] == "All data was removed."
     assert "t-backup-backup" not in docker("volume", "ls", "--format={{.Name}}").split()

@@ -1,4 +1,4 @@
-"""The walk over a process, one server and two zones, and over a target that cannot be deployed."""
+"""The benchmark over a process, one server and two zones, and over a target that cannot be deployed."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ MIB = 1024**2
 
 
 @dataclass(frozen=True)
-class Walk:
-    """A walk that is over. C(before) and C(after) are what the engine held."""
+class Benchmark:
+    """A benchmark that is over. C(before) and C(after) are what the engine held."""
 
     played: PlayResult
     folder: Path
@@ -38,11 +38,11 @@ class Walk:
 
     @property
     def report(self) -> dict[str, Any]:
-        return dict(json.loads((self.folder / "walk.json").read_text()))
+        return dict(json.loads((self.folder / "benchmark.json").read_text()))
 
 
 @pytest.fixture(scope="module")
-def walk(make: Callable[..., Deployment]) -> Iterator[Walk]:
+def benchmark(make: Callable[..., Deployment]) -> Iterator[Benchmark]:
     make("compose_local", "mlflow-benchmark")  # whatever it leaves is removed at the end
     # Not pytest's folder: supervisor's socket needs a short path.
     top = Path(tempfile.mkdtemp(prefix="mlops-"))
@@ -51,7 +51,7 @@ def walk(make: Callable[..., Deployment]) -> Iterator[Walk]:
               "variables": {"mlflow_image": "mlops-test.local/nothing:none"}}  # fmt: skip
     targets = [{"name": name, "inventory": _inventory(name)} for name in GOOD]
     settings = {
-        "benchmark_dir": str(top / "walk"),
+        "benchmark_dir": str(top / "benchmark"),
         "benchmark_targets": [targets[0], broken, *targets[1:]],
         "benchmark_variables": small | install | {"mlflow_docker_host": os.environ["TEST_DOCKER_HOST"]},
         "benchmark_install_environment": install["benchmark_install_environment"],
@@ -61,11 +61,11 @@ def walk(make: Callable[..., Deployment]) -> Iterator[Walk]:
     try:
         before = everything("mlflow-benchmark")
         played = run_playbook(REPOSITORY / "playbooks" / "benchmark.yml", Path("localhost,"), settings, timeout=1800)
-        done = Walk(played, top / "walk", before, everything("mlflow-benchmark"))
-        print(f"\n{(done.folder / 'walk.md').read_text()}")
-        kept = REPOSITORY / "build" / "walk"
+        done = Benchmark(played, top / "benchmark", before, everything("mlflow-benchmark"))
+        print(f"\n{(done.folder / 'benchmark.md').read_text()}")
+        kept = REPOSITORY / "build" / "benchmark"
         kept.mkdir(parents=True, exist_ok=True)
-        for file in done.folder.glob("walk.*"):
+        for file in done.folder.glob("benchmark.*"):
             shutil.copy(file, kept)
         yield done
     finally:
@@ -75,10 +75,10 @@ def walk(make: Callable[..., Deployment]) -> Iterator[Walk]:
 
 
 @pytest.mark.parametrize("target", GOOD)
-def test_a_target_goes_through_every_step_and_is_measured(walk: Walk, target: str) -> None:
-    found = walk.report[target]
-    assert [(step["name"], step.get("reason", "")) for step in found["steps"]] == [(name, "") for name in STEPS]
-    assert set(found["training"]["steps"]) == {"linear regression", "random forest", "registry", "artifacts"}
+def test_a_target_goes_through_every_step_and_is_measured(benchmark: Benchmark, target: str) -> None:
+    found = benchmark.report[target]
+    assert [(stage["name"], stage.get("reason", "")) for stage in found["stages"]] == [(name, "") for name in STEPS]
+    assert set(found["training"]["stages"]) == {"linear regression", "random forest", "registry", "artifacts"}
     assert [one["bytes"] for one in found["training"]["artifacts"]] == [4096, MIB, 32 * MIB]
     assert found["load"]["total"]["requests"] > 50 and found["load"]["total"]["failures"] == 0
     assert found["fault"]["survived"] is True
@@ -91,26 +91,26 @@ def test_a_target_goes_through_every_step_and_is_measured(walk: Walk, target: st
         assert (server["database_connections_peak"] or 0) > 0 or target == "local"
 
 
-def test_a_target_that_cannot_be_deployed_is_reported_and_the_walk_goes_on(walk: Walk) -> None:
-    assert walk.played.code != 0
-    assert "3 of 4 targets went through. broken failed at deploy: " in walk.played.message
-    assert "mlops-test.local/nothing:none" in walk.played.message
-    taken = {step["name"]: step["ok"] for step in walk.report["broken"]["steps"]}
+def test_a_target_that_cannot_be_deployed_is_reported_and_the_walk_goes_on(benchmark: Benchmark) -> None:
+    assert benchmark.played.code != 0
+    assert "3 of 4 targets went through. broken failed at deploy: " in benchmark.played.message
+    assert "mlops-test.local/nothing:none" in benchmark.played.message
+    taken = {stage["name"]: stage["ok"] for stage in benchmark.report["broken"]["stages"]}
     assert taken == {"deploy": False, "destroy": True, "left behind": True}
-    assert list(walk.report) == ["local", "broken", "compose_single_az", "compose_multi_az"]
+    assert list(benchmark.report) == ["local", "broken", "compose_single_az", "compose_multi_az"]
 
 
-def test_nothing_is_left_but_the_reports_and_the_client(walk: Walk) -> None:
-    assert walk.after == walk.before
-    assert _processes(walk.folder) == []
-    left = {path.name for path in walk.folder.iterdir()}
-    assert left == {*walk.report, "client", "walk.html", "walk.md", "walk.json", "walk.svg"}
+def test_nothing_is_left_but_the_reports_and_the_client(benchmark: Benchmark) -> None:
+    assert benchmark.after == benchmark.before
+    assert _processes(benchmark.folder) == []
+    left = {path.name for path in benchmark.folder.iterdir()}
+    assert left == {*benchmark.report, "client", "benchmark.html", "benchmark.md", "benchmark.json", "benchmark.svg"}
 
 
-def test_the_report_is_one_page_that_loads_nothing_and_names_every_target(walk: Walk) -> None:
-    page = (walk.folder / "walk.html").read_text()
+def test_the_report_is_one_page_that_loads_nothing_and_names_every_target(benchmark: Benchmark) -> None:
+    page = (benchmark.folder / "benchmark.html").read_text()
     assert not re.search(r"\b(src|href)=|url\(|@import", page)
-    assert all(f">{name}</th>" in page for name in walk.report)
+    assert all(f">{name}</th>" in page for name in benchmark.report)
     assert all(f"log_metric · {name}" in page for name in GOOD)
 
 

@@ -78,10 +78,10 @@ def test_nothing_that_others_made_is_taken_and_all_that_we_made_is_found(
     assert runs("stranger")
 
     looked = deployment.play("destroy", "--check", mlflow_remove_data=True).succeeded()
-    assert looked.of("Report what is left")["msg"] == "Nothing was changed."
+    assert looked.of("Report what was removed, and what was kept")["msg"] == "Nothing was changed."
     # The typo of somebody who destroys.
     done = deployment.destroy(mlflow_remove_data=True, mlflow_data_dir=str(tmp_path / "other")).succeeded()
-    said = done.of("Report what is left")["msg"]
+    said = done.of("Report what was removed, and what was kept")["msg"]
     assert f"the networks {NAME}, which containers of others use" in said
     assert str(deployment.folder / "server") in said, said
     assert "All data was removed" not in said
@@ -89,6 +89,8 @@ def test_nothing_that_others_made_is_taken_and_all_that_we_made_is_found(
     assert not deployment.containers()
 
     docker("rm", "--force", "stranger")
-    left = deployment.destroy(mlflow_remove_data=True).succeeded().of("Report what is left")["msg"]
+    left = (
+        deployment.destroy(mlflow_remove_data=True).succeeded().of("Report what was removed, and what was kept")["msg"]
+    )
     assert left == "All data was removed."
     assert everything(NAME) == before

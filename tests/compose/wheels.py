@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""All that the walk installs with pip and uv, downloaded into a folder: nothing leaves the engine's namespace."""
+"""All that the benchmark installs with pip and uv, downloaded into a folder: nothing leaves the engine's namespace."""
 
 from __future__ import annotations
 

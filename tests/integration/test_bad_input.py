@@ -73,7 +73,7 @@ CASES = {
     "a certificate without its key": Case(
         {"mlflow_server_tls_certificate": "/etc/cert.pem"}, ["mlflow_server_tls_key", "together"]
     ),
-    "workers that are no number": Case({"mlflow_server_workers": "many"}, ["mlflow_server_workers", "whole number"]),
+    "workers that are no number": Case({"mlflow_server_workers": "many"}, ["mlflow_server_workers", "int"]),
     "pool below the threads": Case(
         POSTGRESQL
         | {

@@ -78,7 +78,7 @@ def deployed(elsewhere: Elsewhere) -> Iterator[Elsewhere]:
         f"-e mlflow_data_dir={elsewhere.data}",
         f"-e mlflow_server_port={elsewhere.port}",
         "-e mlflow_server_otlp=true -e mlflow_server_access_log=false -e mlflow_server_telemetry=false",
-        "-e mlflow_server_workers=1 -e mlflow_server_threads= -e mlflow_server_health_timeout=180",
+        "-e mlflow_server_workers=1 -e mlflow_server_threads=0 -e mlflow_server_health_timeout=180",
         "-e mlflow_server_smoke_test=true -e mlflow_server_auth=basic -e mlflow_server_auth_cache_seconds=30",
     )
     words = [word for wish in settings for word in wish.split(" ")]

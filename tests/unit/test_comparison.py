@@ -1,4 +1,4 @@
-"""The report of a walk: what the steps left, side by side, also of a target that failed."""
+"""The report of a benchmark: what the stages left, side by side, also of a target that failed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ fatal: [local]: FAILED! =>
 """
 
 
-def step(name: str, ok: bool = True, seconds: float = 2.0, output: str = "") -> dict[str, Any]:
+def stage(name: str, ok: bool = True, seconds: float = 2.0, output: str = "") -> dict[str, Any]:
     return {"name": name, "ok": ok, "seconds": seconds, "output": output}
 
 
@@ -33,11 +33,11 @@ def folder(tmp_path: Path) -> Path:
     good, bad = tmp_path / "good", tmp_path / "bad"
     (good / "load").mkdir(parents=True)
     bad.mkdir()
-    (good / "steps.json").write_text(json.dumps([step("deploy", seconds=31.4), step("training"), step("destroy")]))
+    (good / "stages.json").write_text(json.dumps([stage("deploy", seconds=31.4), stage("training"), stage("destroy")]))
     (good / "training.json").write_text(
         json.dumps(
             {
-                "steps": {"linear regression": 1.25, "random forest": 3.5, "registry": 2.0},
+                "stages": {"linear regression": 1.25, "random forest": 3.5, "registry": 2.0},
                 "artifacts": [{"bytes": 32 * MIB, "put_seconds": 2.0, "get_seconds": 0.5}],
             }
         )
@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
     total = {"per_second": 88.8, "p50_ms": 6.0, "p95_ms": 20.0, "p99_ms": 55.0, "error_rate": 0.0025}
     servers = [{"measured": True, "memory_peak_bytes": 200 * MIB}, {"measured": False}]
     (good / "load/result.json").write_text(json.dumps({"total": total, "operations": [operation], "servers": servers}))
-    (bad / "steps.json").write_text(json.dumps([step("deploy", False, 3.0, FAILED), step("destroy")]))
+    (bad / "stages.json").write_text(json.dumps([stage("deploy", False, 3.0, FAILED), stage("destroy")]))
     return tmp_path
 
 
@@ -69,27 +69,27 @@ def test_what_was_measured_stands_side_by_side(folder: Path) -> None:
 
 
 def test_a_target_that_failed_is_reported_with_step_and_reason(folder: Path) -> None:
-    walked = comparison.read(folder, ["good", "bad"])
-    said = comparison.sentence(walked)
+    targets = comparison.read(folder, ["good", "bad"])
+    said = comparison.sentence(targets)
     assert said == (
         "1 of 2 targets went through. bad failed at deploy: Port 5099 is taken by another process: free it."
     )
-    assert "| training | 2 s | not tried |" in comparison.markdown(walked)
+    assert "| training | 2 s | not tried |" in comparison.markdown(targets)
 
 
 def test_a_load_whose_client_was_the_bottleneck_is_noted(folder: Path) -> None:
     file = folder / "good/load/result.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"client": {"reasons": ["a core was full"]}}))
-    walked = comparison.read(folder, ["good", "bad"])
+    targets = comparison.read(folder, ["good", "bad"])
     note = "good: The client or its machine was the bottleneck, so the server may be better than this: a core was full."
-    assert comparison.notes(walked) == [note]
-    assert note in comparison.markdown(walked) and note in comparison.html(walked)
+    assert comparison.notes(targets) == [note]
+    assert note in comparison.markdown(targets) and note in comparison.html(targets)
 
 
 def test_a_long_reason_with_bars_does_not_break_the_table(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     said = f"\n    msg: a | b {'and more ' * 40}\n"
-    (tmp_path / "one/steps.json").write_text(json.dumps([step("deploy", False, 3.0, said)]))
+    (tmp_path / "one/stages.json").write_text(json.dumps([stage("deploy", False, 3.0, said)]))
     row = next(
         line
         for line in comparison.markdown(comparison.read(tmp_path, ["one"])).splitlines()
@@ -122,7 +122,7 @@ def test_a_step_that_left_no_message_has_a_reason_too(output: str) -> None:
 
 
 def test_a_target_that_the_walk_never_came_to_is_named(folder: Path) -> None:
-    with pytest.raises(BadInput, match="the walk did not come to never"):
+    with pytest.raises(BadInput, match="the benchmark did not come to never"):
         comparison.read(folder, ["good", "never"])
 
 
@@ -153,7 +153,7 @@ def test_the_page_is_well_formed_and_loads_nothing_from_elsewhere(folder: Path) 
 def test_all_forms_are_written(folder: Path) -> None:
     paths = comparison.write(comparison.read(folder, ["good"]), folder)
     assert set(paths) == {"json", "markdown", "html", "picture"}
-    assert "](walk.svg)" in Path(paths["markdown"]).read_text()
+    assert "](benchmark.svg)" in Path(paths["markdown"]).read_text()
     drawn = ElementTree.parse(paths["picture"]).getroot()  # noqa: S314
     assert "88.8" in [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert json.loads(Path(paths["json"]).read_text())["good"]["fault"]["seconds"] == 4.2

@@ -14,7 +14,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"standalone"}),
     frozenset(
         {"errors", "http", "secrets", "connection", "names", "progress", "programs", "protocol", "quantities"}
-        | {"renamed"}
+        | {"renamed", "backup_settings"}
     ),
     frozenset({"database", "storage"}),
     frozenset({"host", "compose", "kubernetes"}),

@@ -1,18 +1,26 @@
-"""Day-2 playbooks work with the inventory of any platform, or say before that they do not."""
+"""Playbooks work with the inventory of any platform: what differs is in roles, which skip what is not theirs."""
 
 from __future__ import annotations
 
+import json
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support.playbooks import run_playbook
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 PLATFORMS = ("host", "compose", "kubernetes")
-BY_PLATFORM = re.compile(r"tasks/(\w+)_\{\{ mlflow_platform \| default\('host'\) }}\.yml")
-PARTS = sorted({part for file in PLAYBOOKS.glob("*.yml") for part in BY_PLATFORM.findall(file.read_text())})
+FILES = sorted(PLAYBOOKS.rglob("*.yml"))
+# A target is named as its inventory is, and an injected fault is a platform's own.
+TARGETS = {path.name for path in (PLAYBOOKS.parent / "inventories").iterdir()}
+FAULT = re.compile(r"^fault_(host|compose|kubernetes)$")
+# Others still do; a name is taken away when its playbook is.
+STILL = {PLAYBOOKS / "upgrade.yml"}
 
 
 def in_order(file: str) -> list[str]:
@@ -43,11 +51,57 @@ def test_an_upgrade_looks_with_the_new_version_and_at_the_snapshot_before_server
     assert "stopped" not in before[: before.index("mlops.mlflow.mlflow_restore True") + 1]
 
 
-def test_there_are_parts_that_differ_by_platform() -> None:
-    assert {"fault", "summary"} <= set(PARTS)
+def conditions(value: Any) -> Iterator[str]:
+    """Texts of each C(when), C(that) and C(loop), and of variables, which conditions are made of."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in ("when", "that", "loop", "vars", "tasks_from", "ansible.builtin.include_tasks"):
+                yield yaml.safe_dump(inner)
+            yield from conditions(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from conditions(inner)
 
 
+def test_no_file_of_a_playbook_is_of_one_platform_but_the_injected_fault() -> None:
+    named = [
+        str(path.relative_to(PLAYBOOKS))
+        for path in PLAYBOOKS.rglob("*.*")
+        if set(re.split(r"[_.]", path.name)) & set(PLATFORMS)
+        and path.stem not in TARGETS
+        and not FAULT.fullmatch(path.stem)
+    ]
+    assert named == []
+    assert {path.stem for path in PLAYBOOKS.rglob("fault_*")} == {f"fault_{platform}" for platform in PLATFORMS}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PLAYBOOKS)))
+def test_no_condition_of_a_playbook_names_a_platform(path: Path) -> None:
+    named = [
+        text
+        for text in conditions(yaml.safe_load(path.read_text()))
+        if re.search(rf"mlflow_platform|'({'|'.join(PLATFORMS)})'", text) and "tasks/fault_" not in text
+    ]
+    assert bool(named) == (path in STILL), named
+
+
+def test_one_server_cannot_be_scaled_and_nothing_is_deployed(tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.json"
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    inventory.write_text(json.dumps({"mlflow": {"hosts": {"local": local}}}))
+    told = {"mlflow_data_dir": str(tmp_path / "data"), "mlflow_server_replicas": 2}
+    refused = run_playbook(PLAYBOOKS / "scale.yml", inventory, told)
+    assert refused.code != 0 and refused.message.startswith("A server that is a process cannot be scaled")
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("role", ["cluster_prerequisites", "host_prerequisites"])
 @pytest.mark.parametrize("platform", PLATFORMS)
-@pytest.mark.parametrize("part", PARTS)
-def test_each_platform_has_its_tasks(part: str, platform: str) -> None:
-    assert (PLAYBOOKS / "tasks" / f"{part}_{platform}.yml").exists()
+def test_a_role_that_prepares_has_its_tasks_or_skips_the_platform(role: str, platform: str) -> None:
+    tasks = PLAYBOOKS.parent / "roles" / role / "tasks"
+    for entry, file in (("main", f"{platform}.yml"), ("remove", f"{platform}/remove.yml")):
+        text = (tasks / f"{entry}.yml").read_text()
+        skipped = f"{role}_platform != '{platform}'" in text or (
+            f"{role}_platform == " in text and f"{role}_platform == '{platform}'" not in text
+        )
+        assert skipped != (tasks / file).is_file()

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The walk through deployments: what the steps left in their folders, side by side in one report."""
+"""The comparison of deployments: what the stages left in their folders, side by side in one report."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from ..errors import BadInput
 from . import charts, verdict
 from .report import COLOURS, STYLE
 
-FILES = {"json": "walk.json", "markdown": "walk.md", "html": "walk.html", "picture": "walk.svg"}
+FILES = {"json": "benchmark.json", "markdown": "benchmark.md", "html": "benchmark.html", "picture": "benchmark.svg"}
 _MIB = 1024**2
-# Characters of a reason in the table of steps; the sentence has more of it.
+# Characters of a reason in the table of stages; the sentence has more of it.
 _CELL = 90
 # A value in what a failed task shows, over as many lines as it has.
 _KEY = r"^\s*{}: (.*(?:\n\s{{6,}}\S.*)*)"
 
 
 @dataclass(frozen=True)
-class Walked:
-    """One target. A part is empty where its step did not get so far; times are seconds, sizes bytes."""
+class Compared:
+    """One target. A part is empty where its stage did not get so far; times are seconds, sizes bytes."""
 
     name: str
-    steps: list[dict[str, Any]]
+    stages: list[dict[str, Any]]
     size: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     load: dict[str, Any] = field(default_factory=dict)
@@ -38,14 +38,14 @@ class Walked:
 
     @property
     def failed(self) -> dict[str, Any] | None:
-        """The first step that failed: why the steps after it, up to the removal, were not taken."""
-        return next((step for step in self.steps if not step["ok"]), None)
+        """The first stage that failed: why the stages after it, up to the removal, were not taken."""
+        return next((stage for stage in self.stages if not stage["ok"]), None)
 
-    def seconds(self, step: str) -> float | None:
-        return next((one["seconds"] for one in self.steps if one["name"] == step and one["ok"]), None)
+    def seconds(self, stage: str) -> float | None:
+        return next((one["seconds"] for one in self.stages if one["name"] == stage and one["ok"]), None)
 
-    def trained(self, step: str) -> float | None:
-        return self.training.get("steps", {}).get(step)
+    def trained(self, stage: str) -> float | None:
+        return self.training.get("stages", {}).get(stage)
 
     def artifact(self, size: int, way: str) -> float | None:
         """MiB per second of one artifact of that size, C(way) put or get."""
@@ -74,12 +74,12 @@ class Row:
     """One measure of all targets. C(digits) after the point; C(drawn): as a chart, too."""
 
     label: str
-    value: Callable[[Walked], float | None]
+    value: Callable[[Compared], float | None]
     unit: str
     digits: int = 1
     drawn: bool = False
 
-    def text(self, target: Walked) -> str:
+    def text(self, target: Compared) -> str:
         value = self.value(target)
         return "-" if value is None else f"{value:.{self.digits}f}"
 
@@ -107,96 +107,98 @@ ROWS = (
 )
 
 
-def read(directory: Path, names: Sequence[str]) -> list[Walked]:
-    """What each target's steps left.
+def read(directory: Path, names: Sequence[str]) -> list[Compared]:
+    """What each target's stages left.
 
-    :raises BadInput: a target has no record of its steps, or a record cannot be read.
+    :raises BadInput: a target has no record of its stages, or a record cannot be read.
     """
     found = []
     for name in names:
         folder = directory / name
-        steps = _json(folder / "steps.json")
-        if not isinstance(steps, list):
-            raise BadInput(f"{folder}/steps.json is missing: the walk did not come to {name}.")
+        stages = _json(folder / "stages.json")
+        if not isinstance(stages, list):
+            raise BadInput(f"{folder}/stages.json is missing: the benchmark did not come to {name}.")
         parts = {part: _json(folder / f"{part}.json") or {} for part in ("size", "training", "fault")}
         found.append(
-            Walked(name, [_step(step) for step in steps], load=_json(folder / "load/result.json") or {}, **parts)
+            Compared(name, [_stage(stage) for stage in stages], load=_json(folder / "load/result.json") or {}, **parts)
         )
     return found
 
 
-def write(walked: Sequence[Walked], directory: Path) -> dict[str, str]:
+def write(targets: Sequence[Compared], directory: Path) -> dict[str, str]:
     """Write all forms of the report. :returns: their paths by kind."""
     texts = {
-        "json": json.dumps({one.name: one.__dict__ for one in walked}, indent=1) + "\n",
-        "markdown": markdown(walked),
-        "html": html(walked),
-        "picture": picture(walked),
+        "json": json.dumps({one.name: one.__dict__ for one in targets}, indent=1) + "\n",
+        "markdown": markdown(targets),
+        "html": html(targets),
+        "picture": picture(targets),
     }
     for kind, text in texts.items():
         (directory / FILES[kind]).write_text(text, encoding="utf-8")
     return {kind: str(directory / name) for kind, name in FILES.items()}
 
 
-def sentence(walked: Sequence[Walked]) -> str:
+def sentence(targets: Sequence[Compared]) -> str:
     """How it went, in one line; each failure with its reason."""
-    failed = [f"{one.name} failed at {one.failed['name']}: {one.failed['reason']}" for one in walked if one.failed]
-    held = len(walked) - len(failed)
-    return f"{held} of {len(walked)} targets went through." + "".join(f" {text}" for text in failed)
+    failed = [f"{one.name} failed at {one.failed['name']}: {one.failed['reason']}" for one in targets if one.failed]
+    held = len(targets) - len(failed)
+    return f"{held} of {len(targets)} targets went through." + "".join(f" {text}" for text in failed)
 
 
-def markdown(walked: Sequence[Walked]) -> str:
-    lines = ["# Walk through deployments", "", sentence(walked), "", f"![Side by side]({FILES['picture']})", ""]
-    lines += ["| | unit | " + " | ".join(f"`{one.name}`" for one in walked) + " |"]
-    lines += ["|---|---|" + "--:|" * len(walked)]
-    lines += [f"| {row.label} | {row.unit} | " + " | ".join(map(row.text, walked)) + " |" for row in ROWS]
-    lines += [text for note in notes(walked) for text in ("", note)]
-    lines += ["", "| step | " + " | ".join(f"`{one.name}`" for one in walked) + " |", "|---|" + "---|" * len(walked)]
-    lines += [f"| {step} | " + " | ".join(_cell(one, step) for one in walked) + " |" for step in _steps(walked)]
+def markdown(targets: Sequence[Compared]) -> str:
+    lines = ["# Comparison of deployments", "", sentence(targets), "", f"![Side by side]({FILES['picture']})", ""]
+    lines += ["| | unit | " + " | ".join(f"`{one.name}`" for one in targets) + " |"]
+    lines += ["|---|---|" + "--:|" * len(targets)]
+    lines += [f"| {row.label} | {row.unit} | " + " | ".join(map(row.text, targets)) + " |" for row in ROWS]
+    lines += [text for note in notes(targets) for text in ("", note)]
+    lines += ["", "| stage | " + " | ".join(f"`{one.name}`" for one in targets) + " |", "|---|" + "---|" * len(targets)]
+    lines += [f"| {stage} | " + " | ".join(_cell(one, stage) for one in targets) + " |" for stage in _stages(targets)]
     return "\n".join(lines) + "\n"
 
 
-def notes(walked: Sequence[Walked]) -> list[str]:
+def notes(targets: Sequence[Compared]) -> list[str]:
     """Why the figures of a load say less of a target than they seem to."""
-    found = [(one.name, one.load.get("client", {}).get("reasons", [])) for one in walked]
+    found = [(one.name, one.load.get("client", {}).get("reasons", [])) for one in targets]
     return [f"{name}: {verdict.BOTTLENECK}: {'; '.join(reasons)}." for name, reasons in found if reasons]
 
 
-def html(walked: Sequence[Walked]) -> str:
+def html(targets: Sequence[Compared]) -> str:
     """One page that loads nothing from elsewhere."""
-    good = not any(one.failed for one in walked)
-    heads = "".join(f'<th class="number">{escape(one.name)}</th>' for one in walked)
-    names = "".join(f"<th>{escape(one.name)}</th>" for one in walked)
+    good = not any(one.failed for one in targets)
+    heads = "".join(f'<th class="number">{escape(one.name)}</th>' for one in targets)
+    names = "".join(f"<th>{escape(one.name)}</th>" for one in targets)
     measures = "".join(
         f"<tr><td>{escape(row.label)}</td><td>{row.unit}</td>"
-        + "".join(f'<td class="number">{row.text(one)}</td>' for one in walked)
+        + "".join(f'<td class="number">{row.text(one)}</td>' for one in targets)
         + "</tr>"
         for row in ROWS
     )
-    steps = "".join(
-        f"<tr><td>{escape(step)}</td>" + "".join(f"<td>{escape(_outcome(one, step))}</td>" for one in walked) + "</tr>"
-        for step in _steps(walked)
+    stages = "".join(
+        f"<tr><td>{escape(stage)}</td>"
+        + "".join(f"<td>{escape(_outcome(one, stage))}</td>" for one in targets)
+        + "</tr>"
+        for stage in _stages(targets)
     )
-    noted = "".join(f'<p class="note">{escape(note)}</p>' for note in notes(walked))
-    figures = "".join(charts.bars(row.label, _values(row, walked), row.unit) for row in _drawn())
+    noted = "".join(f'<p class="note">{escape(note)}</p>' for note in notes(targets))
+    figures = "".join(charts.bars(row.label, _values(row, targets), row.unit) for row in _drawn())
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Walk through deployments</title><style>{STYLE}</style></head>\n<body><main>"
+        f"<title>Comparison of deployments</title><style>{STYLE}</style></head>\n<body><main>"
         f'<header class="{"good" if good else "bad"}"><p class="badge">{"Passed" if good else "Failed"}</p>'
-        f"<h1>Walk through deployments</h1><p>{escape(sentence(walked))}</p>{noted}</header>"
+        f"<h1>Comparison of deployments</h1><p>{escape(sentence(targets))}</p>{noted}</header>"
         f'<h2>Side by side</h2><div class="charts">{figures}</div>'
         f'<div class="wide"><table><tr><th></th><th></th>{heads}</tr>{measures}</table></div>'
-        f"<h2>Response times under load</h2>{charts.ranges('', _ranges(walked))}"
-        f'<h2>Steps</h2><div class="wide"><table><tr><th></th>{names}</tr>{steps}</table></div>'
+        f"<h2>Response times under load</h2>{charts.ranges('', _ranges(targets))}"
+        f'<h2>Stages</h2><div class="wide"><table><tr><th></th>{names}</tr>{stages}</table></div>'
         '<p class="quiet">Figures are of this machine and of what else it did: compare them side by side only. '
         "Logs and the whole report of each load test are in the targets' folders.</p></main></body></html>\n"
     )
 
 
-def picture(walked: Sequence[Walked]) -> str:
+def picture(targets: Sequence[Compared]) -> str:
     """What the page draws first, for the Markdown."""
-    drawn = [(f"{row.label}, {row.unit}", _values(row, walked)) for row in _drawn()]
+    drawn = [(f"{row.label}, {row.unit}", _values(row, targets)) for row in _drawn()]
     return charts.picture("Side by side", drawn, COLOURS)
 
 
@@ -204,14 +206,14 @@ def _drawn() -> list[Row]:
     return [row for row in ROWS if row.drawn]
 
 
-def _values(row: Row, walked: Sequence[Walked]) -> list[tuple[str, float]]:
-    return [(one.name, value) for one in walked if (value := row.value(one)) is not None]
+def _values(row: Row, targets: Sequence[Compared]) -> list[tuple[str, float]]:
+    return [(one.name, value) for one in targets if (value := row.value(one)) is not None]
 
 
-def _ranges(walked: Sequence[Walked]) -> list[charts.Range]:
+def _ranges(targets: Sequence[Compared]) -> list[charts.Range]:
     """The same operation of all targets, one below the other."""
     by_name: dict[str, list[charts.Range]] = {}
-    for one in walked:
+    for one in targets:
         for operation in one.load.get("operations", []):
             if operation["p50_ms"] is not None:
                 values = (operation["p50_ms"], operation["p95_ms"], operation["p99_ms"])
@@ -220,27 +222,27 @@ def _ranges(walked: Sequence[Walked]) -> list[charts.Range]:
     return [each for name in sorted(by_name) for each in by_name[name]]
 
 
-def _steps(walked: Sequence[Walked]) -> list[str]:
+def _stages(targets: Sequence[Compared]) -> list[str]:
     """In their order, which only a target that came to all of them shows."""
-    longest_first = sorted(walked, key=lambda one: -len(one.steps))
-    return list(dict.fromkeys(step["name"] for one in longest_first for step in one.steps))
+    longest_first = sorted(targets, key=lambda one: -len(one.stages))
+    return list(dict.fromkeys(stage["name"] for one in longest_first for stage in one.stages))
 
 
-def _outcome(target: Walked, name: str) -> str:
-    for step in target.steps:
-        if step["name"] == name:
-            return f"{step['seconds']:.0f} s" if step["ok"] else f"failed: {shorten(step['reason'], _CELL)}"
+def _outcome(target: Compared, name: str) -> str:
+    for stage in target.stages:
+        if stage["name"] == name:
+            return f"{stage['seconds']:.0f} s" if stage["ok"] else f"failed: {shorten(stage['reason'], _CELL)}"
     return "not tried"
 
 
-def _cell(target: Walked, name: str) -> str:
+def _cell(target: Compared, name: str) -> str:
     """The outcome in a table of Markdown."""
     return _outcome(target, name).replace("|", "\\|")
 
 
-def _step(step: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {"name": step["name"], "ok": bool(step["ok"]), "seconds": float(step["seconds"])}
-    return kept if kept["ok"] else {**kept, "reason": reason(str(step.get("output", "")))}
+def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {"name": stage["name"], "ok": bool(stage["ok"]), "seconds": float(stage["seconds"])}
+    return kept if kept["ok"] else {**kept, "reason": reason(str(stage.get("output", "")))}
 
 
 def reason(output: str) -> str:

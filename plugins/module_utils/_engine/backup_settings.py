@@ -1,0 +1,141 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a backup is told, made from the variables of its role and the connections of what it backs up.
+
+The one place where a setting is named for the schedule of every platform; C(protocol.SETTINGS) has their names.
+Secrets are never here, only where they lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import BadInput
+
+# Where containers find secrets that are files on their host.
+INSIDE = "/run/secrets"
+# Where pods find the secret that a restored server needs.
+FLASK_SECRET = {"flask-secret-key": f"{INSIDE}/mlflow/flask-secret-key"}
+# Of the destination, by variables of the same names.
+_DESTINATION = (
+    "destination",
+    "endpoint",
+    "region",
+    "encryption",
+    "kms_key",
+    "account",
+    "access_key_file",
+    "secret_key_file",
+    "account_key_file",
+    "name",
+)
+
+
+@dataclass(frozen=True)
+class BackupSettings:
+    """C(settings) as mlflow-ops takes them, C(inside) the same for a container, which finds the files of C(copies)
+    below C(/run/secrets), and C(places): environment from Secrets of a cluster."""
+
+    settings: dict[str, Any]
+    inside: dict[str, Any]
+    copies: dict[str, str]
+    places: dict[str, dict[str, str]]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"settings": self.settings, "inside": self.inside, "copies": self.copies, "places": self.places}
+
+
+def compute(
+    options: Mapping[str, Any],
+    database: Mapping[str, Any],
+    store: Mapping[str, Any],
+    server: Mapping[str, Any],
+    platform: str,
+) -> BackupSettings:
+    """
+    :param options: the variables of the role mlflow_backup without its prefix; numbers may be strings.
+    :param database: connection of the database. The role that owns it, where one is named, reads and restores it.
+    :param store: connection of the artifact store.
+    :param server: connection of the server, whose further secrets are fingerprinted.
+    :param platform: C(host), C(compose) or C(kubernetes).
+    :raises BadInput: a number that is none.
+    """
+    owner = database.get("owner") or database
+    if platform == "kubernetes":
+        fixed = FLASK_SECRET if server.get("flask_secret") else {}
+    else:
+        fixed = {**(server.get("secret_files") or {}), **(options["secrets"] or {})}
+    told = {
+        **{name: options[name] for name in _DESTINATION},
+        **_data(owner, store, server),
+        "secrets": fixed,
+        "pg_bindir": options["pg_bindir"],
+        "jobs": int(_number(options, "jobs")),
+        "scratch_dir": options["scratch_dir"],
+    }
+    told = {name: value for name, value in told.items() if value}
+    # What only the schedule knows.
+    further = {
+        "max_age_hours": _number(options, "max_age_hours"),
+        "version": server.get("version"),
+        "grantee": urlsplit(str(database.get("uri") or "")).username if database.get("owner") else "",
+        "result_file": options["result_file"] if platform == "host" else "",
+    }
+    settings = {
+        **told,
+        "keep_days": _number(options, "keep_days"),
+        "keep_count": int(_number(options, "keep_count")),
+        "max_hours": _number(options, "max_hours"),
+        **{name: value for name, value in further.items() if value},
+    }
+    files = {name: path for name, path in told.items() if name.endswith("_file")}
+    further_secrets = told.get("secrets", {})
+    inside = settings | {name: f"{INSIDE}/{name}" for name in files}
+    if further_secrets:
+        inside["secrets"] = {name: f"{INSIDE}/{name}" for name in further_secrets}
+    copies = {f"secrets/{name}": path for name, path in {**files, **further_secrets}.items()}
+    return BackupSettings(settings, inside, copies, _places(options, owner, store))
+
+
+def _data(owner: Mapping[str, Any], store: Mapping[str, Any], server: Mapping[str, Any]) -> dict[str, Any]:
+    """What is backed up, and the files with what it takes to read it."""
+    env, secrets = store.get("env") or {}, store.get("secrets") or {}
+
+    def file(places: Mapping[str, Any], name: str) -> str:
+        return str((places.get(name) or {}).get("file") or "")
+
+    return {
+        "database_uri": owner.get("uri"),
+        "auth_uri": owner.get("auth_uri") if "MLFLOW_TRACKING_USERNAME" in (server.get("env") or {}) else "",
+        "database_password_file": file(owner.get("secrets") or {}, "PGPASSWORD"),
+        "artifacts_uri": store.get("uri"),
+        "artifacts_endpoint": env.get("MLFLOW_S3_ENDPOINT_URL"),
+        "artifacts_region": env.get("AWS_DEFAULT_REGION"),
+        "artifacts_account": env.get("AZURE_STORAGE_ACCOUNT"),
+        "artifacts_access_key_file": file(secrets, "AWS_ACCESS_KEY_ID"),
+        "artifacts_secret_key_file": file(secrets, "AWS_SECRET_ACCESS_KEY"),
+        "artifacts_account_key_file": file(secrets, "AZURE_STORAGE_ACCESS_KEY"),
+    }
+
+
+def _places(
+    options: Mapping[str, Any], owner: Mapping[str, Any], store: Mapping[str, Any]
+) -> dict[str, dict[str, str]]:
+    """Environment from Secrets, under the names that mlflow-ops reads."""
+    secret = options["secret"]
+    keys = {"ACCESS_KEY": "access-key", "SECRET_KEY": "secret-key"}
+    if str(options["destination"]).startswith("az:"):
+        keys = {"ACCOUNT_KEY": "account-key"}
+    own = {f"MLFLOW_BACKUP_{name}": {"secret": secret, "key": key} for name, key in keys.items()} if secret else {}
+    places = {**(owner.get("secrets") or {}), **(store.get("secrets") or {}), **own}
+    return {name: dict(place) for name, place in places.items() if place.get("secret")}
+
+
+def _number(options: Mapping[str, Any], name: str) -> float:
+    try:
+        return float(options[name])
+    except (TypeError, ValueError):
+        raise BadInput(f"mlflow_backup_{name} must be a number, and is '{options[name]}'.") from None

@@ -1,0 +1,162 @@
+"""The shape of the project: small files, said once, planned in Python, in the words of docs/architecture.md.
+
+What does not hold yet is listed in test_project.yml, which only gets shorter: an exception that matches nothing
+any more is an error as well.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+EXCEPTIONS: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text())
+EQUAL_LINES = 10
+TASK_FILE_LINES = 120
+MODULE_LINES = 70
+PLANNING = re.compile(r"\{%-? *(for|set)|combine\(|items2dict|selectattr")
+# Words of the first edition, and what is said instead (docs/architecture.md has the words of today).
+NOT_SAID = {
+    "wish": "requested, settings",
+    "wishes": "settings",
+    "wished": "requested",
+    "look": "inspect",
+    "door": "entry point",
+    "doors": "commands",
+    "gentle": "low_priority",
+    "keeper": "drain",
+    "footprint": "requirements",
+    "walk": "benchmark",
+    "walked": "compared",
+    "ladder": "checks",
+    "rung": "check",
+    "climb": "levels",
+    "front": "load_balancer",
+    "condemned": "pending",
+    "objections": "errors",
+    "mend": "fix",
+    "remember": "save",
+    "beside": "alongside",
+}
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+LISTED = subprocess.run(
+    ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+).stdout.decode()
+FILES = [
+    path
+    for name in sorted(LISTED.split("\0"))
+    if name and not name.startswith(("tests/unit/golden/", ".dev/")) and (path := ROOT / name).is_file()
+]
+SHIPPED = [path for path in FILES if path.relative_to(ROOT).parts[0] in ("roles", "playbooks", "plugins")]
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def allowed(what: str, found: dict[str, Any]) -> None:
+    """What was found is what is excepted, and no more."""
+    excepted = EXCEPTIONS[what] or {}
+    new = {name: value for name, value in found.items() if name not in excepted}
+    gone = sorted(name for name in excepted if name not in found)
+    assert new == {}, f"{what}: these are new"
+    assert gone == [], f"{what}: remove these exceptions, which match nothing"
+
+
+def code_of(path: Path) -> str:
+    """A file of Python without its documentation."""
+    text = path.read_text()
+    return re.sub(r'^(DOCUMENTATION|EXAMPLES|RETURN) = r?""".*?^"""', "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+@cache
+def lines_of(path: Path) -> tuple[str, ...]:
+    """Lines that say something; docstrings, comments and imports do not."""
+    if path.suffix == ".py":
+        text = re.sub(r'^ *"""(.|\n)*?"""$', "", code_of(path), flags=re.MULTILINE)
+        plain = re.compile(r"\s*(#|import |from |$)")
+    else:
+        text, plain = path.read_text(), re.compile(r"\s*(#|---|$)")
+    return tuple(line.strip() for line in text.splitlines() if not plain.match(line))
+
+
+def repeated() -> Iterator[tuple[str, str]]:
+    """Pairs of files that have C(EQUAL_LINES) equal lines, one after the other."""
+    seen: dict[tuple[str, ...], Path] = {}
+    for path in FILES:
+        said_already = path.parent.name in ("defaults", "meta") or "doc_fragments" in path.parts
+        if path.suffix not in (".py", ".yml") or said_already:
+            continue
+        lines = lines_of(path)
+        for start in range(len(lines) - EQUAL_LINES + 1):
+            part = lines[start : start + EQUAL_LINES]
+            other = seen.setdefault(part, path)
+            if other != path:
+                yield name_of(other), name_of(path)
+
+
+def test_nothing_of_ten_lines_is_said_twice() -> None:
+    allowed("repeated", {f"{one} {other}": "" for one, other in repeated()})
+
+
+def test_no_task_file_is_long() -> None:
+    tasks = [path for path in SHIPPED if path.suffix == ".yml" and "tasks" in path.parts]
+    assert len(tasks) > 100
+    long = {name_of(path): len(path.read_text().splitlines()) for path in tasks}
+    assert {name: lines for name, lines in long.items() if lines > TASK_FILE_LINES} == {}
+
+
+def test_modules_are_thin() -> None:
+    modules = [name_of(path) for path in SHIPPED if path.parent.name == "modules"]
+    assert len(modules) > 20
+    lines = {
+        name: sum(1 for line in code_of(ROOT / name).splitlines() if line.strip() and not line.startswith("#"))
+        for name in modules
+    }
+    allowed("modules", {name: count for name, count in lines.items() if count > MODULE_LINES})
+
+
+def test_planning_is_done_in_python() -> None:
+    """C(for), C(set), C(combine) and the like in YAML and templates: each file with its lines, which only get fewer."""
+    excepted = EXCEPTIONS["planning"]
+    found: dict[str, int] = defaultdict(int)
+    for path in SHIPPED:
+        if path.suffix in (".yml", ".j2"):
+            found[name_of(path)] += sum(1 for line in path.read_text().splitlines() if PLANNING.search(line))
+    more = {name: count for name, count in found.items() if count > excepted.get(name, 0)}
+    assert more == {}, "do this in the engine, with a filter"
+    assert sum(excepted.values()) <= EXCEPTIONS["planning_at_most"]
+
+
+def identifiers(path: Path) -> Iterator[str]:
+    """Names that a file gives: of functions, classes, arguments, variables, tasks and facts."""
+    if path.suffix == ".py":
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                yield node.name
+            elif isinstance(node, ast.arg):
+                yield node.arg
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                yield node.id
+    elif path.suffix == ".yml":
+        text = path.read_text()
+        yield from re.findall(r"^\s*(?:- )?name: (.+)$", text, re.MULTILINE)
+        yield from re.findall(r"^\s*(_?_?[a-z]+_[a-z_]+):", text, re.MULTILINE)
+
+
+def test_names_are_the_words_of_the_project() -> None:
+    said = {}
+    for path in SHIPPED:
+        for identifier in (path.stem, *identifiers(path)):
+            for word in WORD.findall(identifier):
+                if word.lower() in NOT_SAID and not re.search(r"os\.walk", identifier):
+                    said[f"{name_of(path)}: {identifier}"] = f"say {NOT_SAID[word.lower()]}"
+    allowed("names", said)
