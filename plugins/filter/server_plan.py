@@ -11,7 +11,7 @@ description:
   - Turns settings, connections and what was seen so far into all that templates and tasks of the role
     P(mlops.mlflow.mlflow_server#role) need - launch, ports, URLs, files, places of secrets, validation errors and the
     connection of the server. Asks nothing and changes nothing.
-positional: platform, database, store, observed
+positional: platform, database, store, observed, staged
 options:
   _input:
     description: The role's variables without their prefix.
@@ -35,6 +35,10 @@ options:
       known yet is left out.
     type: dict
     default: {}
+  staged:
+    description: Whether to plan it in the folder C(staged_dir), beside what runs.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -69,9 +73,15 @@ def server_plan(
     database: Mapping[str, Any],
     store: Mapping[str, Any],
     observed: Mapping[str, Any] | None = None,
+    staged: bool = False,
 ) -> dict[str, Any]:
+    # A task that was skipped has seen nothing.
+    seen = {
+        name: {} if isinstance(found, Mapping) and found.get("skipped") else found
+        for name, found in (observed or {}).items()
+    }
     try:
-        return plan(str(platform), settings, database, store, observed)
+        return plan(str(platform), settings, database, store, seen, staged)
     except EngineError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import BadInput
-from . import common, host
+from . import common, compose, host
 
 _Planner = Callable[[common.Request], dict[str, Any]]
 _Fits = Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]]
 _PLATFORMS: dict[str, tuple[_Planner, _Fits]] = {
     "host": (host.plan, host.fits),
+    "compose": (compose.plan, compose.fits),
 }
 
 
@@ -27,6 +28,7 @@ def plan(
     database: Mapping[str, Any],
     store: Mapping[str, Any],
     observed: Mapping[str, Any] | None = None,
+    staged: bool = False,
 ) -> dict[str, Any]:
     """Plan one deployment. Call it again when more was seen.
 
@@ -38,6 +40,7 @@ def plan(
     :param observed: what was seen so far, each key left out or {} before: by the name of the platform what its module
         returned (mlflow_host_info, mlflow_compose_info, mlflow_kubernetes_info), and C(max_connections), which the
         database itself said.
+    :param staged: plan it in C(staged_dir) instead of C(dir), beside what runs, as an upgrade does on compose.
     :returns: a dict with these keys on every platform:
 
         ========== ======================================================================================
@@ -80,6 +83,7 @@ def plan(
         store=store if isinstance(store, Mapping) else {},
         found=found,
         max_connections=int(seen.get("max_connections") or 0),
+        staged=staged,
         errors=errors,
     )
     common.check(request)

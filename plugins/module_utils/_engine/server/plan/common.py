@@ -114,6 +114,7 @@ class Request:
 
     :param found: what the platform's own module returned, {} before it did.
     :param max_connections: that the database itself said it offers; 0 before.
+    :param staged: whether it is prepared in a folder of its own, beside that which runs.
     """
 
     settings: Settings
@@ -121,11 +122,17 @@ class Request:
     store: Mapping[str, Any]
     found: Mapping[str, Any]
     max_connections: int
+    staged: bool = False
     errors: Errors = field(default_factory=Errors)
 
     @property
     def name(self) -> str:
         return self.settings.text("name", "mlflow")
+
+    @property
+    def folder(self) -> str:
+        """Where programs and files of the servers are on the host."""
+        return self.settings.text("staged_dir" if self.staged else "dir")
 
     @property
     def auth(self) -> bool:
@@ -217,23 +224,32 @@ def check_volume(request: Request) -> None:
     )
 
 
-def check_resources(request: Request) -> None:
-    """That limits can be read, and that the profile fits into them."""
-    settings, errors = request.settings, request.errors
-    limits = settings.mapping("resources").get("limits")
+def check_resources(request: Request, name: str) -> None:
+    """That the limits of containers can be read."""
+    limits = request.settings.mapping(name).get("limits")
     if not isinstance(limits, Mapping):
-        errors.add("mlflow_server_resources must hold limits, with cpu and memory.")
+        request.errors.add(f"mlflow_server_{name} must hold limits, with cpu and memory.")
         return
-    for name in ("cpu", "memory"):
+    for kind in ("cpu", "memory"):
         try:
-            quantity(limits.get(name, ""))
+            quantity(limits.get(kind, ""))
         except BadInput as error:
-            errors.add(f"mlflow_server_resources: the limit of {name}: {error}")
-            return
-    errors.add(
+            request.errors.add(f"mlflow_server_{name} limits {kind}: {error}")
+
+
+def check_profile_fits(request: Request) -> None:
+    """That the profile fits into the memory that a server may use."""
+    limits = request.settings.mapping("resources").get("limits")
+    if request.settings.text("profile") != "full" or not isinstance(limits, Mapping):
+        return
+    try:
+        too_small = quantity(limits.get("memory", "")) < quantity(_FULL_NEEDS)
+    except BadInput:
+        return
+    request.errors.add(
         f"The profile full needs at least {_FULL_NEEDS} of memory for each server, and mlflow_server_resources limits"
         f" it to {limits['memory']}: raise it, or choose the profile throughput.",
-        settings.text("profile") == "full" and quantity(limits["memory"]) < quantity(_FULL_NEEDS),
+        too_small,
     )
 
 

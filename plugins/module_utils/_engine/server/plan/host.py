@@ -32,7 +32,7 @@ def plan(request: common.Request) -> dict[str, Any]:
     C(plan["secrets"]) maps names of the secrets that the role generates to their files.
     """
     settings = request.settings
-    folder, secrets_dir = settings.text("dir"), settings.text("secrets_dir")
+    folder, secrets_dir = request.folder, settings.text("secrets_dir")
     port, prefix = settings.number("port", common.CONTAINER_PORT), settings.text("static_prefix")
     flavor = _flavor(request)
     requirements = [*(settings.items("requirements") or _requirements(request))]
