@@ -55,6 +55,7 @@ def plan(
         files      text by name, of what was computed and is written for the server (C(launch.json))
         secrets    what is put where: platform's own, see host, compose and kubernetes
         owner      C(uri), C(auth_uri), C(secrets) of the role that may change the schema
+        bucket     whether artifacts are in a bucket
         grantee    the server's database role where the owner is another; empty else
         auth       C(enabled); C(database_uri) as auth.ini has it, C(username) (empty without), C(cache_seconds)
         version    that the server must answer
@@ -111,6 +112,7 @@ def _shared(request: common.Request) -> dict[str, Any]:
         "target": settings.text("inventory_hostname", "this host"),
         "owner": dict(request.owner),
         "grantee": request.grantee,
+        "bucket": request.uses_bucket,
         "auth": {
             "enabled": request.auth,
             "username": settings.text("auth_admin", "admin") if request.auth else "",
