@@ -58,6 +58,7 @@ def plan(
         bucket     whether artifacts are in a bucket
         grantee    the server's database role where the owner is another; empty else
         auth       C(enabled); C(database_uri) as auth.ini has it, C(username) (empty without), C(cache_seconds)
+        staged     C(runner): as in C(connection), but with what an upgrade prepares alongside that which serves
         version    that the server must answer
         deployed   version of the servers that were seen; empty where none are, or they do not say
         errors     validation errors of the settings, each a sentence that names the variables; [] where there are none

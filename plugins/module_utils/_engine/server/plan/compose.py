@@ -101,6 +101,7 @@ def plan(request: common.Request) -> dict[str, Any]:
         "secrets": secrets,
         "resources": {"servers": replicas, "connections": connections, "images": images},
         "deployed": _deployed(request),
+        "staged": {"runner": {**runner, "project": f"{settings.text('staged_dir')}/compose.yaml"}},
         "compose": {
             "dir": folder,
             "file": f"{folder}/compose.yaml",

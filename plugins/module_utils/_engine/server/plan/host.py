@@ -79,12 +79,30 @@ def plan(request: common.Request) -> dict[str, Any]:
         "database_password_file": _password_file(request.database),
         "owner_password_file": _password_file(request.owner),
     }
+    runner = {
+        "type": "host",
+        "name": request.name,
+        "directory": folder,
+        "supervision": settings.text("supervision"),
+        "user": settings.text("user"),
+        "published": local_url,
+        "options": {
+            "url": local_url,
+            # The certificate is for the name that clients use.
+            "validate_certs": False,
+            "username": settings.text("auth_admin", "admin") if request.auth else "",
+            "password_file": password_file,
+            "database_uri": str(request.database.get("uri") or ""),
+            "database_password_file": own["database_password_file"],
+        },
+    }
     return {
         "launch": launch,
         "ports": {"listen": port, "publish": port},
         "urls": {"public": public, "local": local_url, "inside": local_url, "operations": local_url},
         "files": {"launch.json": common.launch_text(launch)},
         "secrets": {"admin-password": password_file, common.FLASK_KEY: flask_key["file"]} if request.auth else {},
+        "staged": {"runner": {**runner, "python": interpreter}},
         "deployed": str(request.found.get("deployed") or ""),
         "resources": {"servers": 1, "connections": request.max_connections, "images": []},
         "host": {**own, **_supervision(request, folder, run_dir, own["starter"])},
@@ -94,23 +112,7 @@ def plan(request: common.Request) -> dict[str, Any]:
             host=common.reachable(settings.text("host")),
             password={"file": password_file},
             restored=flask_key,
-            runner={
-                "type": "host",
-                "name": request.name,
-                "directory": folder,
-                "supervision": settings.text("supervision"),
-                "user": settings.text("user"),
-                "published": local_url,
-                "options": {
-                    "url": local_url,
-                    # The certificate is for the name that clients use.
-                    "validate_certs": False,
-                    "username": settings.text("auth_admin", "admin") if request.auth else "",
-                    "password_file": password_file,
-                    "database_uri": str(request.database.get("uri") or ""),
-                    "database_password_file": own["database_password_file"],
-                },
-            },
+            runner=runner,
             # For those who act on the same host: the interpreter with all libraries.
             workload={"python": interpreter, "launch_file": launch_file},
         ),
