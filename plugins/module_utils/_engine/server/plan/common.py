@@ -37,11 +37,18 @@ _CHOICES = {
     "supervision": ("auto", "systemd", "supervisor"),
     "auth_default_permission": ("READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS"),
 }
-_FLAGS = ("direct_artifacts", "signed_artifacts", "otlp", "access_log", "telemetry", "smoke_test", "remove_data")
+_FLAGS = ("direct_artifacts", "signed_artifacts", "otlp", "access_log", "telemetry", "smoke_test")
+_FOLDERS_AND_FILES = ("dir", "secrets_dir", "auth_password_file", "tls_certificate", "tls_key", "metrics_dir")
+# It becomes a line of a file of MLflow, which takes % for its own.
+_ADMIN = re.compile(r"[^\s:%=;#\[\]]+")
+_URL = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
 # Smallest and largest of whole numbers that every platform knows.
 _NUMBERS: dict[str, tuple[int, int | None]] = {
     "port": (1, 65535),
     "auth_cache_seconds": (0, None),
+    "threads": (0, None),
+    "pool_size": (0, None),
+    "max_overflow": (0, None),
     "health_timeout": (1, None),
     "migration_timeout": (1, None),
 }
@@ -150,7 +157,11 @@ class Request:
         """The server's own role, where it needs rights from another that owns the tables."""
         if not self.database.get("owner"):
             return ""
-        return urlsplit(str(self.database.get("uri") or "")).username or ""
+        try:
+            return urlsplit(str(self.database.get("uri") or "")).username or ""
+        except ValueError:
+            # Launch says what is wrong with it.
+            return ""
 
     @property
     def uses_bucket(self) -> bool:
@@ -184,6 +195,20 @@ def check(request: Request) -> None:
         settings.flag(name)
     for name, (least, most) in _NUMBERS.items():
         check_range(request, name, least, most)
+    settings.number("workers")
+    settings.mapping("env")
+    for name in _FOLDERS_AND_FILES:
+        path = settings.text(name)
+        errors.add(
+            f"mlflow_server_{name} is '{path}'; it must be an absolute path.",
+            bool(path) and not path.startswith(("/", "~")),
+        )
+    for name, shape, example in (
+        ("auth_admin", _ADMIN, "a name such as admin"),
+        ("url", _URL, "a URL such as https://mlflow.example.com"),
+    ):
+        text = settings.text(name)
+        errors.add(f"mlflow_server_{name} is '{text}'; it must be {example}.", bool(text) and not shape.fullmatch(text))
     length = settings.number("auth_password_length")
     errors.add(
         f"mlflow_server_auth_password is too short: MLflow wants at least {_PASSWORD_LENGTH} characters. Leave it empty"
@@ -264,6 +289,7 @@ def compute_launch(request: Request, place: Mapping[str, Any]) -> dict[str, Any]
     """
     intent = {name: request.settings.get(name) for name in _OF_LAUNCH}
     intent |= {"database": request.database, "artifact_store": request.store, **place}
+    intent["env"] = request.settings.mapping("env")
     try:
         return launch.compute(intent).as_dict()
     except BadInput as error:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -187,10 +188,18 @@ def _check(request: common.Request) -> None:
         template.check_name(request.name, "mlflow_name")
     except BadInput as error:
         errors.add(str(error))
+    common.check_range(request, "run_as", 1)
+    common.check_range(request, "load_balancer_run_as", 1)
+    errors.add(
+        "mlflow_server_run_as is empty: on the platform compose it must be a user of containers, such as 10001.",
+        not settings.text("run_as"),
+    )
+    for zone, subnet in settings.mapping("zones").items():
+        _check_zone(request, str(zone), str(subnet or ""))
     zones, replicas = len(settings.mapping("zones")), settings.number("replicas", 1)
     errors.add(
         f"mlflow_server_replicas is {settings.text('replicas')}, but there are {zones} zones: each needs a server.",
-        replicas < zones,
+        0 < replicas < zones,
     )
     host = str(request.database.get("host") or "")
     errors.add(
@@ -198,6 +207,19 @@ def _check(request: common.Request) -> None:
         f" mlflow_database_uri at which containers reach it.",
         host in _ITSELF,
     )
+
+
+def _check_zone(request: common.Request, zone: str, subnet: str) -> None:
+    try:
+        template.check_name(zone, "A zone of mlflow_zones")
+    except BadInput as error:
+        request.errors.add(str(error))
+    try:
+        ipaddress.ip_network(subnet or "10.0.0.0/8")
+    except ValueError:
+        request.errors.add(
+            f"The subnet of the zone {zone} in mlflow_zones is '{subnet}', which is no network such as 10.20.0.0/24."
+        )
 
 
 def _secrets(request: common.Request, places: Mapping[str, str], password: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,9 @@ _STARTER = Path(__file__).parents[2] / "standalone" / "starter.py"
 _ALWAYS = ("uvloop", "httptools", "obstore", "pyfastcdc", "zstandard")
 # Older versions of MLflow do not say that they cannot use a newer SQLAlchemy.
 _NEWER_SQLALCHEMY_SINCE = (3, 10)
+# Of a program of supervisor and a unit of systemd; of a user of the system.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_USER = re.compile(r"[a-z_][a-z0-9_-]*[$]?")
 
 
 def plan(request: common.Request) -> dict[str, Any]:
@@ -31,6 +35,7 @@ def plan(request: common.Request) -> dict[str, Any]:
     passwords: C(password_file), C(database_password_file), C(owner_password_file) (empty where there is none).
     C(plan["secrets"]) maps names of the secrets that the role generates to their files.
     """
+    _check(request)
     settings = request.settings
     folder, secrets_dir = request.folder, settings.text("secrets_dir")
     port, prefix = settings.number("port", common.CONTAINER_PORT), settings.text("static_prefix")
@@ -146,6 +151,19 @@ def fits(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
     return found.as_list()
 
 
+def _check(request: common.Request) -> None:
+    user = request.settings.text("user")
+    request.errors.add(
+        f"mlflow_name is '{request.name}', which is no name for a program: letters, digits, '.', '-' and '_'.",
+        not _NAME.fullmatch(request.name),
+    )
+    request.errors.add(
+        f"mlflow_server_user is '{user}', which is no name for a user of the system: small letters, digits, '-' and"
+        f" '_'.",
+        bool(user) and not _USER.fullmatch(user),
+    )
+
+
 def _flavor(request: common.Request) -> str:
     settings = request.settings
     flavor = settings.text("install") or ("slim" if settings.text("profile") == "light" else "full")
@@ -196,7 +214,7 @@ def _data_dirs(request: common.Request) -> list[str]:
 def _endpoints(request: common.Request) -> list[str]:
     """What is reached over the network; a host that is a folder is a Unix socket."""
     return [
-        f"{one['host']}:{one['port']}"
+        f"{one['host']}:{one.get('port', '')}"
         for one in (request.database, request.store)
         if one.get("host") and not str(one["host"]).startswith("/")
     ]
