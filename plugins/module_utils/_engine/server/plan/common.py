@@ -57,17 +57,23 @@ _NUMBERS: dict[str, tuple[int, int | None]] = {
 class Settings:
     """The role's variables without their prefix, whatever type an inventory, a survey or -e gave them.
 
-    What cannot be read is an error of the list C(errors), and reads as the default from then on.
+    What cannot be read, or is rejected, is an error of the list C(errors), and reads as the default from then on: one
+    mistake is one error.
     """
 
     def __init__(self, values: Mapping[str, Any], errors: Errors) -> None:
         self._values, self._errors = values, errors
+        self._rejected: set[str] = set()
+
+    def reject(self, name: str, error: str) -> None:
+        self._errors.add(error)
+        self._rejected.add(name)
 
     def get(self, name: str) -> Any:
-        return self._values.get(name)
+        return None if name in self._rejected else self._values.get(name)
 
     def text(self, name: str, default: str = "") -> str:
-        value = self._values.get(name)
+        value = self.get(name)
         return default if value is None or value == "" else str(value)
 
     def number(self, name: str, default: int = 0) -> int:
@@ -75,7 +81,7 @@ class Settings:
         try:
             return int(value) if value else default
         except ValueError:
-            self._errors.add(f"mlflow_server_{name} must be a whole number.")
+            self.reject(name, f"mlflow_server_{name} must be a whole number.")
             return default
 
     def flag(self, name: str, default: bool = False) -> bool:
@@ -83,21 +89,21 @@ class Settings:
         if value in ("true", "yes", "on", "1"):
             return True
         if value and value not in ("false", "no", "off", "0"):
-            self._errors.add(f"mlflow_server_{name} must be true or false.")
+            self.reject(name, f"mlflow_server_{name} must be true or false.")
         return default if not value else False
 
     def items(self, name: str) -> list[str]:
         """A list, also where it is given as text with commas."""
-        value = self._values.get(name) or []
+        value = self.get(name) or []
         if isinstance(value, str):
             value = value.split(",")
         return [str(item).strip() for item in value if str(item).strip()]
 
     def mapping(self, name: str) -> Mapping[str, Any]:
-        value = self._values.get(name) or {}
+        value = self.get(name) or {}
         if isinstance(value, Mapping):
             return value
-        self._errors.add(f"mlflow_server_{name} must be a dict.")
+        self.reject(name, f"mlflow_server_{name} must be a dict.")
         return {}
 
 
@@ -222,9 +228,9 @@ def check_range(request: Request, name: str, least: int, most: int | None = None
     """That a whole number, where one is given, is within its limits."""
     value, text = request.settings.number(name, least), request.settings.text(name)
     if most is not None and not least <= value <= most:
-        request.errors.add(f"mlflow_server_{name} is {text}; it must be between {least} and {most}.")
+        request.settings.reject(name, f"mlflow_server_{name} is {text}; it must be between {least} and {most}.")
     elif value < least:
-        request.errors.add(f"mlflow_server_{name} is {text}; it must be at least {least}.")
+        request.settings.reject(name, f"mlflow_server_{name} is {text}; it must be at least {least}.")
 
 
 def check_tls_pair(request: Request) -> None:

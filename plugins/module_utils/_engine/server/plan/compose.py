@@ -192,14 +192,14 @@ def _check(request: common.Request) -> None:
     common.check_range(request, "load_balancer_run_as", 1)
     errors.add(
         "mlflow_server_run_as is empty: on the platform compose it must be a user of containers, such as 10001.",
-        not settings.text("run_as"),
+        settings.get("run_as") == "",
     )
     for zone, subnet in settings.mapping("zones").items():
         _check_zone(request, str(zone), str(subnet or ""))
     zones, replicas = len(settings.mapping("zones")), settings.number("replicas", 1)
     errors.add(
         f"mlflow_server_replicas is {settings.text('replicas')}, but there are {zones} zones: each needs a server.",
-        0 < replicas < zones,
+        replicas < zones,
     )
     host = str(request.database.get("host") or "")
     errors.add(
