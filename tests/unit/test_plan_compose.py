@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support.intents import BUCKET
 from support.plans import POSTGRESQL, planned
+from support.playbooks import REPOSITORY
 
 FOUND: dict[str, Any] = {
     "engine": {"version": "28", "problem": ""},
@@ -137,3 +138,10 @@ def test_what_is_wrong_with_the_engine_is_said_with_the_remedy(found: dict[str, 
 
 def test_an_engine_that_fits_has_no_misfits() -> None:
     assert seen()["misfits"] == []
+
+
+def test_the_port_in_the_container_is_written_in_the_plan_alone() -> None:
+    role = REPOSITORY / "roles" / "mlflow_server"
+    files = [*(role / "templates" / "compose").iterdir(), *(role / "tasks" / "compose").iterdir()]
+    files += [role / "vars" / "main" / name for name in ("compose.yml", "host.yml", "server.yml", "settings.yml")]
+    assert [file.name for file in files if "5000" in file.read_text()] == []

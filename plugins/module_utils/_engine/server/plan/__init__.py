@@ -66,8 +66,8 @@ def plan(
         connection C(mlflow_server_connection), the same keys on every platform:
                    C(type), C(uri), C(host), C(port), C(env), C(secrets), C(version), C(database) (C(type), C(uri)),
                    C(restored_secrets) (places by name, of what a restored database needs), C(runner), C(workload)
-        resources  C(servers): at most at the same time; C(connections): what the database offers to all of them, 0
-                   for no limit; C(images): of the whole deployment
+        resources  C(servers): at most at the same time; C(offered): connections of the database for all roles;
+                   C(connections): those for all servers (0: not known, or no limit); C(images): of the deployment
         ========== ======================================================================================
 
         and one with the platform's name, which holds what only that one has.

@@ -100,7 +100,12 @@ def plan(request: common.Request) -> dict[str, Any]:
         "urls": urls,
         "files": {"launch.json": common.launch_text(inside) if launch else ""},
         "secrets": secrets,
-        "resources": {"servers": replicas, "connections": connections, "images": images},
+        "resources": {
+            "servers": replicas,
+            "offered": request.offered_connections,
+            "connections": connections,
+            "images": images,
+        },
         "deployed": _deployed(request),
         "staged": {"runner": {**runner, "project": f"{settings.text('staged_dir')}/compose.yaml"}},
         "compose": {

@@ -109,7 +109,12 @@ def plan(request: common.Request) -> dict[str, Any]:
         "secrets": {"admin-password": password_file, common.FLASK_KEY: flask_key["file"]} if request.auth else {},
         "staged": {"runner": {**runner, "python": interpreter}},
         "deployed": str(request.found.get("deployed") or ""),
-        "resources": {"servers": 1, "connections": request.max_connections, "images": []},
+        "resources": {
+            "servers": 1,
+            "offered": request.max_connections,
+            "connections": request.max_connections,
+            "images": [],
+        },
         "host": {**own, **_supervision(request, folder, run_dir, own["starter"])},
         "connection": common.connection(
             request,
