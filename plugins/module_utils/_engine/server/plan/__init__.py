@@ -52,7 +52,7 @@ def plan(
                    C(publish): where clients connect (of the host, or of the Service)
         urls       C(public): what others use; C(local): from this host, empty where there is none;
                    C(inside): from the deployment's own network; C(operations): what operations ask
-        files      text by name, of what was computed and is written for the server (C(launch.json))
+        files      text by name, of what was computed and is written for the server (C(launch.json); none with errors)
         secrets    what is put where: platform's own, see host, compose and kubernetes
         owner      C(uri), C(auth_uri), C(secrets) of the role that may change the schema
         bucket     whether artifacts are in a bucket

@@ -303,9 +303,9 @@ def compute_launch(request: Request, place: Mapping[str, Any]) -> dict[str, Any]
         return {}
 
 
-def launch_text(computed: Mapping[str, Any]) -> str:
-    """Of the file launch.json. The order of keys is launch's own."""
-    return json.dumps(computed, indent=4) if computed else ""
+def launch_files(computed: Mapping[str, Any]) -> dict[str, str]:
+    """The file launch.json, in the order of launch's own keys; none where there is no launch: nobody starts nothing."""
+    return {"launch.json": json.dumps(computed, indent=4)} if computed else {}
 
 
 def auth_place(request: Request, config: str, secret_key: Mapping[str, Any]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def plan(request: common.Request) -> dict[str, Any]:
         "launch": inside if launch else {},
         "ports": {"listen": common.CONTAINER_PORT, "publish": settings.number("port", common.CONTAINER_PORT)},
         "urls": urls,
-        "files": {"launch.json": common.launch_text(inside) if launch else ""},
+        "files": common.launch_files(inside if launch else {}),
         "secrets": secrets,
         "resources": {
             "servers": replicas,

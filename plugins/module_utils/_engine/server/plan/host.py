@@ -105,7 +105,7 @@ def plan(request: common.Request) -> dict[str, Any]:
         "launch": launch,
         "ports": {"listen": port, "publish": port},
         "urls": {"public": public, "local": local_url, "inside": local_url, "operations": local_url},
-        "files": {"launch.json": common.launch_text(launch)},
+        "files": common.launch_files(launch),
         "secrets": {"admin-password": password_file, common.FLASK_KEY: flask_key["file"]} if request.auth else {},
         "staged": {"runner": {**runner, "python": interpreter}},
         "deployed": str(request.found.get("deployed") or ""),
