@@ -74,8 +74,8 @@ clean: ## remove what the targets above put into the clone
 	@rm -rf $(VENV) build .cache
 
 # An environment is complete when its stamp is written; a changed requirements file makes it anew.
-$(VENV)/run: requirements.txt
+$(VENV)/run: requirements.txt requirements.lock
 	@tools/environment $(VENV) requirements.txt && touch $@
 
-$(VENV)/dev: requirements.txt requirements-dev.txt requirements-kubernetes.txt requirements-compose.txt
+$(VENV)/dev: requirements.txt requirements-dev.txt requirements-kubernetes.txt requirements-compose.txt requirements.lock
 	@tools/environment $(VENV) requirements-dev.txt && touch $@ $(VENV)/run

@@ -96,11 +96,11 @@ class Databases:
 def _create_schema(kind: str, uri: str, password_file: str | None) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema\n"
+        "from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import changes\n"
         "kind, uri, file, admin, admin_password = sys.argv[1:]\n"
         "password = Path(file).read_text() if file else None\n"
-        "if kind == 'auth': schema.create_auth(uri, password, admin, admin_password)\n"
-        "else: schema.create(uri, password)\n"
+        "if kind == 'auth': changes.create_auth(uri, password, admin, admin_password)\n"
+        "else: changes.create(uri, password)\n"
     )
     env = {**_clean_env(), "PYTHONPATH": str(environment.ROOT / ".dev")}
     argv = [environment.install("full"), "-c", code, kind, uri, password_file or "", *ADMIN]

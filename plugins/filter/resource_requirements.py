@@ -23,7 +23,7 @@ options:
 EXAMPLES = r"""
 - name: Show what a deployment takes
   ansible.builtin.debug:
-    msg: "{{ [{'pods': '2', 'requests.cpu': '500m'}, {'pods': '1', 'requests.cpu': '1'}] | mlops.mlflow.resource_requirements }}"
+    msg: "{{ [{'pods': '2', 'requests.cpu': '500m'}, {'pods': '1'}] | mlops.mlflow.resource_requirements }}"
 """
 
 RETURN = r"""

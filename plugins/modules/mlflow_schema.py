@@ -103,13 +103,13 @@ max_connections:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import changes
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import RUN_AS_ARGS, run, secret_of
 
 
 def ensure(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    return schema.ensure(
+    return changes.ensure(
         params["uri"],
         secret_of(module, "password"),
         grantee=params["grantee"],

@@ -9,32 +9,26 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ROOT / "roles"
-# What the role adds to MLflow itself, and what some sources need to be built.
-_BESIDE = ("scikit-learn", "uvloop", "httptools", "obstore", "pyfastcdc", "zstandard", "setuptools")
+_LISTS = ("mlflow_server/files/tools.txt", "mlflow_server/files/constraints.txt", "locust/files/requirements.txt")
+# What some sources need to be built.
+_BUILD = ("setuptools", "wheel")
 
 
 def folder() -> Path:
     """Downloaded once for each state of the pins."""
-    server, locust = ROLES / "mlflow_server", ROLES / "locust"
-    wanted = [
-        (server, [f"mlflow=={_read(server, 'vars/main/version.yml')['_mlflow_server_pinned_version']}",
-                  *_read(server, "vars/main/host.yml")["_mlflow_server_tools"], *_BESIDE]),
-        (locust, [f"locust=={_read(locust, 'defaults/main.yml')['locust_version']}"]),
-    ]  # fmt: skip
-    pins = [(packages, (role / "files/constraints.txt").read_text()) for role, packages in wanted]
-    state = hashlib.sha256(json.dumps([pins, sys.version_info[:2]]).encode()).hexdigest()[:10]
-    cache = Path(os.environ.get("MLOPS_TEST_CACHE") or ROOT / ".cache" / "test-mlflow").parent / "test-wheels" / state
+    lists = [ROLES / name for name in _LISTS]
+    state = hashlib.sha256(json.dumps([[one.read_text() for one in lists], sys.version_info[:2]]).encode())
+    home = Path(os.environ.get("MLOPS_TEST_CACHE") or ROOT / ".cache" / "test-mlflow").parent / "test-wheels"
+    cache = home / state.hexdigest()[:10]
     if not (cache / ".complete").exists():
-        for role, packages in wanted:
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-            command += ["--dest", str(cache), "--constraint", str(role / "files/constraints.txt"), *packages]
-            subprocess.run(command, check=True)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        for one in lists:
+            flags = ["--dest", str(cache), "--require-hashes", "--requirement", str(one)]
+            subprocess.run([*command, *flags], check=True)
+        subprocess.run([*command, "--dest", str(cache), *_BUILD], check=True)
         (cache / ".complete").touch()
     return cache
 
@@ -44,14 +38,10 @@ def variables() -> dict[str, dict[str, str]]:
     pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder())}
     uv = {"UV_OFFLINE": "1", "UV_FIND_LINKS": str(folder())}
     return {
-        "benchmark_install_environment": pip,
+        "benchmark_install_environment": pip | uv,
         "locust_install_environment": pip,
         "mlflow_server_install_environment": pip | uv,
     }
-
-
-def _read(role: Path, file: str) -> dict[str, Any]:
-    return dict(yaml.safe_load((role / file).read_text()))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import revisions
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import launch
 from support.environments import Environments, pinned_version
 from support.intents import AUTH, POSTGRESQL, computed
@@ -33,7 +33,7 @@ def mlflow(environments: Environments) -> Path:
 QUESTIONS = """
 import importlib, json, os, sys, mlflow
 from alembic.script import ScriptDirectory
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import revisions
 home = os.path.dirname(mlflow.__file__)
 print(json.dumps({
     "version": mlflow.__version__,
@@ -42,8 +42,8 @@ print(json.dumps({
         for target in sys.argv[1:]
     },
     "revisions": [
-        [schema.expected_revision(kind), ScriptDirectory(os.path.join(home, os.path.dirname(kind[0]))).get_heads()]
-        for kind in (schema.TRACKING, schema.AUTH)
+        [revisions.expected(kind), ScriptDirectory(os.path.join(home, os.path.dirname(kind[0]))).get_heads()]
+        for kind in (revisions.TRACKING, revisions.AUTH)
     ],
 }))
 """
@@ -116,5 +116,5 @@ def test_the_expected_revision_is_alembics_own_head_for_tracking_and_for_users(a
 
 
 def test_the_version_tables_are_the_ones_that_mlflow_writes(mlflow: Path) -> None:
-    assert schema.TRACKING[1] == "alembic_version", "alembic's default"
-    assert schema.AUTH[1] in (mlflow / "server/auth/db/migrations/env.py").read_text()
+    assert revisions.TRACKING[1] == "alembic_version", "alembic's default"
+    assert revisions.AUTH[1] in (mlflow / "server/auth/db/migrations/env.py").read_text()

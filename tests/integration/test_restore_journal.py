@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.postgresql import Server
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.postgresql_server import Server
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import SnapshotError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import backup, manifest, restore

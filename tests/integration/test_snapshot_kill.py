@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import changes
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import SchemaError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import manifest, verify
 from support.snapshots import Small
@@ -110,7 +110,7 @@ def test_a_restore_killed_anywhere_brings_the_old_state_back_or_the_new_one_whol
         after = killed("restore", small, home, point)
         if not after.database.exists():
             with pytest.raises(SchemaError, match="Run the restore again"):  # no deployment hides what was moved away
-                schema.ensure(f"sqlite:///{after.database}")
+                changes.ensure(f"sqlite:///{after.database}")
         after.recover()
         state = after.state()
         assert state in (old, wanted), f"killed at {point}: neither the old nor the new state"

@@ -9,8 +9,8 @@ from unittest import mock
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection import DatabaseUri
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import loading
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.postgresql import Tools
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import postgresql_loading
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.postgresql_tools import Programs
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 from support.postgresql import SUPERUSER, SUPERUSER_PASSWORD, PostgreSQL
 
@@ -80,7 +80,9 @@ def empty(postgresql: PostgreSQL) -> Iterator[str]:
 
 def load(postgresql: PostgreSQL, folder: Path, driver: str, jobs: int = 3) -> None:
     uri = f"postgresql+{driver}://{SUPERUSER}@127.0.0.1:{postgresql.port}/loaded"
-    loading.load(Tools.find(str(postgresql.tools)), folder, DatabaseUri.parse(uri), SUPERUSER_PASSWORD, jobs)
+    postgresql_loading.load(
+        Programs.find(str(postgresql.tools)), folder, DatabaseUri.parse(uri), SUPERUSER_PASSWORD, jobs
+    )
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
@@ -92,10 +94,10 @@ def test_every_row_is_there_whatever_it_holds(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(loading, "_BIG", 1000)
-    monkeypatch.setattr(loading, "_BLOCK", 1001)
-    stream = mock.Mock(wraps=loading._stream)
-    monkeypatch.setattr(loading, "_stream", stream)
+    monkeypatch.setattr(postgresql_loading, "_BIG", 1000)
+    monkeypatch.setattr(postgresql_loading, "_BLOCK", 1001)
+    stream = mock.Mock(wraps=postgresql_loading._stream)
+    monkeypatch.setattr(postgresql_loading, "_stream", stream)
     load(postgresql, dump(tmp_path), driver)
     assert stream.call_count == 6, "two tables in three parts each; names with a space are left to pg_restore"
     with postgresql.superuser("dumped") as before, postgresql.superuser(empty) as after:
@@ -108,7 +110,7 @@ def test_every_row_is_there_whatever_it_holds(
 def test_a_row_that_the_database_refuses_ends_all_and_is_named(
     postgresql: PostgreSQL, dump: Callable[[Path], Path], empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "_BIG", 1000)
+    monkeypatch.setattr(postgresql_loading, "_BIG", 1000)
     folder = dump(tmp_path)
     file = max(folder.glob("*.dat"), key=lambda path: path.stat().st_size)
     text = file.read_bytes()

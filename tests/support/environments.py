@@ -65,8 +65,6 @@ def pinned_version() -> str:
 
 def _state_of_the_role() -> str:
     """Changes with everything that decides what is installed."""
-    variables = (_ROLE / "vars" / "main" / "host.yml").read_text()
-    tools = [line for line in variables.splitlines() if line.startswith("  - ")]
     files = [_ROLE / "tasks" / "host" / "install.yml", *sorted((_ROLE / "files").iterdir())]
-    state = [pinned_version(), tools, [file.read_text() for file in files], _REQUIREMENTS, sys.version_info[:3]]
+    state = [pinned_version(), [file.read_text() for file in files], _REQUIREMENTS, sys.version_info[:3]]
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:10]

@@ -14,7 +14,7 @@ SCENARIO = ROLE / "files" / "mlflow_scenario.py"
 
 def installed() -> Path:
     """Folder (locust_dir) with the environment that the role makes."""
-    state = [(ROLE / "files/constraints.txt").read_text(), (ROLE / "defaults/main.yml").read_text()]
+    state = [(ROLE / "files/requirements.txt").read_text(), (ROLE / "defaults/main.yml").read_text()]
     folder = cache.HOME.parent / "test-locust" / hashlib.sha256("".join(state).encode()).hexdigest()[:10]
     with cache.alone(folder):
         if not list(folder.glob("*/.complete")):

@@ -10,7 +10,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import backup, manifest, restore
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import backup, manifest, recovery, restore
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.base import Store
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.cloud import Place, connect
 
@@ -90,7 +90,7 @@ class Small:
     def recover(self) -> list[str]:
         """What the next restore does first."""
         options = restore.Options(journal_dir=str(self.home / "operator"))
-        return restore._recover(self.target, restore._journal(self.target, options))
+        return recovery.recover(self.target.artifacts, restore._journal(self.target, options))
 
     def state(self) -> tuple[str, dict[str, str]]:
         """All rows as one hash, and every artifact's hash."""

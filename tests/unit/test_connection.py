@@ -39,7 +39,6 @@ def test_a_sqlite_uri_gives_its_absolute_path() -> None:
         ("postgres://mlflow@db/mlflow", ["names no driver"]),
         ("postgres+psycopg://mlflow@db/mlflow", ["'postgres+psycopg'", "not offered"]),
         ("postgresql+asyncpg://mlflow@db/mlflow", ["'postgresql+asyncpg'", "not offered", "postgresql+psycopg"]),
-        ("mysql+pymysql://mlflow@db/mlflow", ["'mysql+pymysql'", "not offered", "sqlite"]),
         ("postgresql+psycopg://db/mlflow", ["must name user, host and database"]),
         ("postgresql+psycopg://mlflow@db/", ["must name user, host and database"]),
         ("postgresql+psycopg://mlflow@db:port/mlflow", ["not a valid URI"]),

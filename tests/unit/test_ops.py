@@ -42,7 +42,7 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         raise Became(launch_file)
 
     monkeypatch.setenv("PGPASSWORD", "kept")
-    monkeypatch.setattr(cli.schema, "wait_until_current", wait)
+    monkeypatch.setattr(cli.waiting, "wait_until_current", wait)
     monkeypatch.setattr(cli.starter, "start", start)
     return done
 
@@ -185,7 +185,7 @@ def test_exec_says_why_it_does_not_start(
     def wait(*_arguments: Any) -> None:
         raise SchemaError("The schema is newer.")
 
-    monkeypatch.setattr(cli.schema, "wait_until_current", wait)
+    monkeypatch.setattr(cli.waiting, "wait_until_current", wait)
     assert cli.main(["exec", str(launch_file)]) == 1
     assert protocol.result_of(capsys.readouterr().out) == {"failed": True, "msg": "The schema is newer."}
     assert order == []
@@ -211,8 +211,8 @@ class FakeSchema:
         self.asked: dict[str, Any] = {}
         self.waited: list[tuple[Any, ...]] = []
         self._offered = offered
-        monkeypatch.setattr(cli.schema, "wait_until_reachable", self.wait)
-        monkeypatch.setattr(cli.schema, "ensure", self.ensure)
+        monkeypatch.setattr(cli.waiting, "wait_until_reachable", self.wait)
+        monkeypatch.setattr(cli.changes, "ensure", self.ensure)
 
     def wait(
         self, uri: str, _password: str | None, seconds: float, _say: object, being_created: bool, role: str | None

@@ -108,7 +108,8 @@ def test_mlflow_is_pinned_in_one_place() -> None:
     defaults = load(ROOT / "roles/mlflow_server/defaults/main.yml")["mlflow_server_version"]
     pinned = load(ROOT / "roles/mlflow_server/vars/main/version.yml")["_mlflow_server_pinned_version"]
     assert re.findall(r"default\('([\d.]+)'\)", defaults) == [pinned]
-    assert not re.search(r"^mlflow", (ROOT / "roles/mlflow_server/files/constraints.txt").read_text(), re.MULTILINE)
+    lock = (ROOT / "roles/mlflow_server/files/constraints.txt").read_text()
+    assert re.findall(r"^mlflow==(\S+)", lock, re.MULTILINE) == [pinned], "run tools/lock"
 
 
 def test_galaxy_dependencies_and_requirements_agree() -> None:

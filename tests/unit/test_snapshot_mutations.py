@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import sqlite
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import restore_note, sqlite
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands, journal, prune, restore
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage import durable, folder
@@ -133,7 +133,7 @@ def tried(template: Path, home: Path, seed: int) -> tuple[int, int, list[str]]:
 def _as_of_this_home(home: Path) -> None:
     """The journal is named after the place of the database."""
     (note,) = (home / "operator").iterdir()
-    note.rename(sqlite.restore_note(str(home / "live" / "mlflow.db"), str(home / "operator")))
+    note.rename(restore_note.file_of(str(home / "live" / "mlflow.db"), str(home / "operator")))
 
 
 def mutate(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import obstore.store
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema, sqlite
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import changes, restore_note
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError, SchemaError, SnapshotError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import (
     journal,
@@ -212,16 +212,16 @@ def test_a_deployment_sees_a_restore_that_was_cut_off_by_its_journal(
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operator = small.home / "operator"
-    really = sqlite.restore_note
-    monkeypatch.setattr(sqlite, "restore_note", lambda target, _place=None: really(target, str(operator)))
+    really = restore_note.file_of
+    monkeypatch.setattr(restore_note, "file_of", lambda target, _place=None: really(target, str(operator)))
     small.backup()
     cut_off(small, monkeypatch, 3)  # the database is the restored one, the artifacts are away
     assert small.database.exists() and not small.artifacts.exists()
     with pytest.raises(SchemaError, match="Run the restore again"):
-        schema.ensure(f"sqlite:///{small.database}")
+        changes.ensure(f"sqlite:///{small.database}")
     small.restore()
     with pytest.raises(EngineError) as raised:  # this small database is none of MLflow's
-        schema.ensure(f"sqlite:///{small.database}")
+        changes.ensure(f"sqlite:///{small.database}")
     assert "restore" not in str(raised.value)
 
 

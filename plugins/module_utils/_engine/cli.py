@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import operations, progress, protocol, secrets
-from .database import migrations, schema
+from .database import changes, migrations, revisions, waiting
 from .errors import BadInput, EngineError
 from .http import Server
 from .server import health, trial
@@ -53,12 +53,12 @@ def _exec(options: argparse.Namespace) -> dict[str, Any]:
     if options.drain:
         _keep(options)
     uri = _launch(options.launch)["env"]["_MLFLOW_SERVER_FILE_STORE"]
-    uris = {"the backend store": (uri, schema.TRACKING), "the user database": (options.auth_uri, schema.AUTH)}
+    uris = {"the backend store": (uri, revisions.TRACKING), "the user database": (options.auth_uri, revisions.AUTH)}
     for what, (database, kind) in uris.items():
         if database:
             if options.being_created:
                 _reach(options, database)
-            schema.wait_until_current(database, os.environ.get("PGPASSWORD"), kind, what, options.wait_timeout, _say)
+            waiting.wait_until_current(database, os.environ.get("PGPASSWORD"), kind, what, options.wait_timeout, _say)
     starter.start(Path(options.launch))
 
 
@@ -76,7 +76,7 @@ def _launch(path: str) -> dict[str, Any]:
 
 
 def _reach(options: argparse.Namespace, uri: str, role: str | None = None) -> None:
-    schema.wait_until_reachable(
+    waiting.wait_until_reachable(
         uri, os.environ.get("PGPASSWORD"), options.wait_timeout, _say, options.being_created, role
     )
 
@@ -111,7 +111,7 @@ def _trial(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _version(_options: argparse.Namespace) -> dict[str, Any]:
-    return {"version": _mlflow(), "schema": schema.expected_revision(), "python": sys.version.split()[0]}
+    return {"version": _mlflow(), "schema": revisions.expected(), "python": sys.version.split()[0]}
 
 
 def _mlflow() -> str:
@@ -125,7 +125,7 @@ def _bucket(options: argparse.Namespace) -> dict[str, Any]:
 def _schema(options: argparse.Namespace) -> dict[str, Any]:
     for uri in filter(None, (options.uri, options.auth_uri)):
         _reach(options, uri, options.grantee)
-    result = schema.ensure(
+    result = changes.ensure(
         options.uri,
         os.environ.get("PGPASSWORD"),
         grantee=options.grantee,

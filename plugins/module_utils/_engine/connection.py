@@ -127,13 +127,14 @@ class DatabaseUri:
     @property
     def package(self) -> str | None:
         """The package that brings the driver; None where Python itself does."""
-        return POSTGRESQL_DRIVERS[self.driver] if self.driver else None
+        return POSTGRESQL_DRIVERS.get(self.driver or "")
 
     @classmethod
     def parse(cls, uri: str, name: str = "the database uri") -> DatabaseUri:
         """Accept exactly the URIs that MLflow runs on without a surprise.
 
-        :raises BadInput: no driver or an unknown one, a file store, a password inside, a relative SQLite path.
+        :raises BadInput: no driver or an unknown one, a file store, a password inside, a relative SQLite path. Dialects
+            that no kind of database has are refused by C(database.kinds).
         """
         scheme, separator, _rest = uri.partition("://")
         if not separator or scheme == "file":
@@ -169,7 +170,8 @@ class DatabaseUri:
             if not (host and parts.username and database):
                 raise BadInput(f"{name} must name user, host and database: {scheme}://USER@HOST:5432/DATABASE.")
             return cls(uri, dialect, driver, parts.username, host, port or 5432, database)
-        raise BadInput(f"{name} starts with '{scheme}', which is not offered. Offered: sqlite, postgresql+psycopg(2).")
+        # Whether there is such a kind of database is known by database/kinds.py alone.
+        return cls(uri, dialect, driver or None, parts.username, parts.hostname, port, parts.path.lstrip("/") or None)
 
     def replace(self, *, user: str | None = None, database: str | None = None) -> DatabaseUri:
         """The same server with another user or database. PostgreSQL only."""

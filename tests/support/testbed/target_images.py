@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -65,13 +64,11 @@ def _build_mlflow(tag: str, **wishes: str) -> None:
 
 
 def _build_locust() -> None:
-    """The version and the constraints are those of the role."""
-    defaults = (_LOCUST_ROLE / "defaults" / "main.yml").read_text()
-    (version,) = re.findall(r"^locust_version: (\S+)$", defaults, re.MULTILINE)
+    """Of the role's own list of packages."""
     index = os.environ.get("PIP_INDEX_URL")
-    arguments = {"BASE": images.DEBIAN_IMAGE, "LOCUST_VERSION": version, **({"PIP_INDEX_URL": index} if index else {})}
+    arguments = {"BASE": images.DEBIAN_IMAGE, **({"PIP_INDEX_URL": index} if index else {})}
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder, "context")
         shutil.copytree(_LOCUST_CONTEXT, context)
-        shutil.copy(_LOCUST_ROLE / "files" / "constraints.txt", context)
+        shutil.copy(_LOCUST_ROLE / "files" / "requirements.txt", context)
         images.build_image(context, context / "Containerfile", LOCUST, arguments)

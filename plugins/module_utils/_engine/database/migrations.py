@@ -8,13 +8,10 @@ until somebody has read it.
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass
 from typing import Any
 
-from ..connection import DatabaseUri
-from . import postgresql, schema, sqlite
+from . import kinds, revisions, schema
 
 ADDITIVE, REWRITING, DESTRUCTIVE, UNKNOWN = "additive", "rewriting", "destructive", "unknown"
 
@@ -102,10 +99,10 @@ def look(uri: str, password: str | None = None, auth_uri: str | None = None) -> 
 
     :raises SchemaError: the database cannot be read.
     """
-    tracking = {**_look(uri, password, schema.TRACKING, _KNOWN), "space": _space(uri, password)}
+    tracking = {**_look(uri, password, revisions.TRACKING, _KNOWN), "space": _space(uri, password)}
     if not auth_uri:
         return tracking
-    auth = _look(auth_uri, password, schema.AUTH, _KNOWN_AUTH)
+    auth = _look(auth_uri, password, revisions.AUTH, _KNOWN_AUTH)
     return {**tracking, "auth": auth, "safe": tracking["safe"] and auth["safe"]}
 
 
@@ -113,8 +110,8 @@ def _look(
     uri: str, password: str | None, kind: tuple[str, str], known: dict[str, tuple[str, tuple[str, ...]]]
 ) -> dict[str, Any]:
     found = schema.read(uri, password, kind)
-    waiting = schema.between(found.revision, kind) if found.state == "older" else []
-    rows = _rows(uri, password) if waiting else {}
+    waiting = revisions.between(found.revision, kind) if found.state == "older" else []
+    rows = kinds.database(uri, password).rows() if waiting else {}
     pending = [_pending(revision, rows, known) for revision in waiting]
     return {
         "state": found.state,
@@ -132,15 +129,5 @@ def _pending(revision: str, rows: dict[str, int], known: dict[str, tuple[str, tu
 
 def _space(uri: str, password: str | None) -> dict[str, int | None]:
     """What migrating may need: tables are written anew, and going back loads the database beside itself."""
-    database = DatabaseUri.parse(uri)
-    if database.path is None:
-        size, free = postgresql.size(database, password), None
-    else:
-        size = os.path.getsize(database.path) if os.path.exists(database.path) else 0
-        free = shutil.disk_usage(os.path.dirname(database.path)).free if size else None
-    return {"size": size, "needed": 2 * size, "free": free}
-
-
-def _rows(uri: str, password: str | None) -> dict[str, int]:
-    database = DatabaseUri.parse(uri)
-    return sqlite.rows(database.path) if database.path is not None else postgresql.rows(database, password)
+    found = kinds.database(uri, password).space()
+    return {"size": found.size, "needed": 2 * found.size, "free": found.free}

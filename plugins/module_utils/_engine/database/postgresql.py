@@ -1,306 +1,211 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A PostgreSQL database through its own tools: dumped while servers write, loaded beside the live one, exchanged."""
+"""A PostgreSQL database. Its server exchanges whole databases, and PostgreSQL's own programs dump and load them."""
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from ..connection import DatabaseUri
-from ..errors import BadInput, SnapshotError
-from . import schema
+from ..connection import POSTGRESQL_DRIVERS
+from ..errors import DatabaseMissing, SchemaError, SnapshotError
+from . import postgresql_dumping, postgresql_loading
+from .base import Ask, Contents, Database, Dump, Dumping, File, Live, Loaded, Loading, Space, Tools
+from .postgresql_server import Server, alongside, require_rights
+from .postgresql_session import APPLICATION, identifiers, session
+from .postgresql_tools import Programs
 
-_NAME_LIMIT = 63
+# One number for every schema change of one database, so that two starters never migrate at once.
+_ADVISORY_LOCK = 0x6D6C666C6F77
 
 
-@dataclass(frozen=True)
-class Tools:
-    """pg_dump and pg_restore of one version. C(password) reaches them by their environment only."""
+class PostgreSQL(Database):
+    """A database of a PostgreSQL server. Tables are in the schema C(public)."""
 
-    folder: str | None
-    version: int
+    kind: ClassVar[str] = "postgresql"
+    schemes: ClassVar[tuple[str, ...]] = tuple(f"postgresql+{driver}" for driver in POSTGRESQL_DRIVERS)
+    limits_connections: ClassVar[bool] = True
 
-    @classmethod
-    def find(cls, pg_bindir: str | None) -> Tools:
-        """
-        :raises SnapshotError: they are not there.
-        """
-        program = shutil.which("pg_dump", path=pg_bindir or None)
-        if not program or not shutil.which("pg_restore", path=pg_bindir or None):
-            raise SnapshotError(
-                f"pg_dump and pg_restore are not in {pg_bindir or 'PATH'}. Install PostgreSQL's client tools (Debian: "
-                f"postgresql-client, Red Hat: postgresql), or say where they are in pg_bindir."
+    def contents(self, version_table: str) -> Contents:
+        with session(self.uri, self._password) as connection:
+            cursor = connection.cursor()
+            cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            tables = [row[0] for row in cursor.fetchall()]
+            found = []
+            if version_table in tables:
+                cursor.execute(f"SELECT version_num FROM {version_table}")  # noqa: S608
+                found = [row[0] for row in cursor.fetchall()]
+            cursor.execute(
+                "SELECT current_setting('max_connections')::int "
+                "- current_setting('superuser_reserved_connections')::int, "
+                "(SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user)"
             )
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
-        match = re.search(r"(\d+)", said)
-        if not match:
-            raise SnapshotError(f"{program} does not say its version: {said[:200]}")
-        return cls(pg_bindir, int(match[1]))
+            available, role_limit = cursor.fetchone()
+            return Contents(tables, found, min(available, role_limit) if role_limit > 0 else available)
 
-    def fit(self, server: int) -> None:
-        """Refuse tools that are older than the server: they do not know what it can hold."""
-        if self.version < server:
-            raise SnapshotError(
-                f"The PostgreSQL server is version {server}, and pg_dump in {self.folder or 'PATH'} is only version "
-                f"{self.version}. Install postgresql-client-{server} (from apt.postgresql.org or yum.postgresql.org), "
-                f"and say where it is in pg_bindir."
-            )
+    @contextmanager
+    def ask(self) -> Iterator[Ask]:
+        with session(self.uri, self._password) as connection:
+            cursor = connection.cursor()
 
-    def start(
-        self, program: str, *arguments: str, password: str | None, own_group: bool = False
-    ) -> subprocess.Popen[bytes]:
-        """
-        :param own_group: lead a process group, which can be held and continued as a whole. Should we die meanwhile, the
-            kernel continues and ends it.
-        """
-        path = shutil.which(program, path=self.folder or None)
-        if path is None:
-            raise AssertionError(f"{program} was found before")
-        environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "PGAPPNAME": "mlops.mlflow snapshot"}
-        environment |= {name: value for name, value in os.environ.items() if name.startswith("PGSSL")}
-        if password:
-            environment["PGPASSWORD"] = password
-        return subprocess.Popen(
-            [path, *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            process_group=0 if own_group else None,
-        )
+            def ask(statement: str) -> list[tuple[Any, ...]]:
+                cursor.execute(statement)
+                return list(cursor.fetchall())
 
-    def run(self, program: str, *arguments: str, password: str | None = None) -> bytes:
-        process = self.start(program, *arguments, password=password)
-        output, said = process.communicate()
-        ended(program, process, said)
-        return output
-
-
-def ended(program: str, process: subprocess.Popen[bytes], said: bytes) -> None:
-    """
-    :raises SnapshotError: the program failed; its own words are in the message.
-    """
-    if process.returncode:
-        text = " ".join(said.decode(errors="replace").split())
-        raise SnapshotError(f"{program} failed ({process.returncode}): {text[:600] or 'it said nothing'}")
-
-
-def libpq(database: DatabaseUri) -> str:
-    """The URI as PostgreSQL's own tools want it."""
-    return database.uri.replace(f"+{database.driver}", "", 1)
-
-
-@dataclass(frozen=True)
-class Held:
-    """A moment of a database that stays visible: what it holds, and the name under which others see it too."""
-
-    snapshot: str
-    server_version: str
-    server_major: int
-    size: int
-    connection: Any
-
-    def revision(self, version_table: str) -> str | None:
-        cursor = self.connection.cursor()
-        cursor.execute("SELECT to_regclass(%s)", (version_table,))
-        if cursor.fetchone()[0] is None:
-            return None
-        cursor.execute(f"SELECT version_num FROM {version_table}")  # noqa: S608
-        found = cursor.fetchone()
-        return str(found[0]) if found else None
+            yield ask
 
     def rows(self) -> dict[str, int]:
-        return _rows(self.connection)
+        with session(self.uri, self._password) as connection:
+            return postgresql_dumping.rows(connection)
 
-
-@contextmanager
-def held(database: DatabaseUri, password: str | None) -> Iterator[Held]:
-    """Hold a moment of a database, for pg_dump and for counting the same rows that it dumps."""
-    with schema.session(database, password) as connection:
-        cursor = connection.cursor()
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-        cursor.execute(
-            "SELECT pg_export_snapshot(), current_setting('server_version'), "
-            "current_setting('server_version_num')::int / 10000, pg_database_size(current_database())"
-        )
-        snapshot, version, major, size = cursor.fetchone()
-        yield Held(snapshot, version, major, size, connection)
-
-
-def rows(database: DatabaseUri, password: str | None) -> dict[str, int]:
-    """Rows per table, now."""
-    with schema.session(database, password) as connection:
-        return _rows(connection)
-
-
-def size(database: DatabaseUri, password: str | None) -> int:
-    """Bytes that a database takes, with its indexes."""
-    with schema.session(database, password) as connection:
-        cursor = connection.cursor()
-        cursor.execute("SELECT pg_database_size(current_database())")
-        return int(cursor.fetchone()[0])
-
-
-def _rows(connection: Any) -> dict[str, int]:
-    cursor = connection.cursor()
-    cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename")
-    found = {}
-    for (name,) in cursor.fetchall():
-        quoted = name.replace('"', '""')
-        cursor.execute(f'SELECT count(*) FROM public."{quoted}"')  # noqa: S608
-        found[name] = cursor.fetchone()[0]
-    return found
-
-
-class Server:
-    """The server of a database, entered by the database C(postgres), so that others can be made and renamed."""
-
-    def __init__(self, database: DatabaseUri, password: str | None, maintenance: str = "postgres") -> None:
-        self.database = database
-        self.password = password
-        self._maintenance = database.replace(database=maintenance)
-
-    def major(self) -> int:
-        with schema.session(self._maintenance, self.password) as connection:
+    def space(self) -> Space:
+        with session(self.uri, self._password) as connection:
             cursor = connection.cursor()
-            cursor.execute("SELECT current_setting('server_version_num')::int / 10000")
-            return int(cursor.fetchone()[0])
+            cursor.execute("SELECT pg_database_size(current_database())")
+            return Space(int(cursor.fetchone()[0]), None)
 
-    def may_create(self) -> bool:
-        with schema.session(self._maintenance, self.password) as connection:
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        with session(self.uri, self._password) as connection:
             cursor = connection.cursor()
-            cursor.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user")
+            cursor.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
+            connection.commit()
+            yield  # closing the connection frees the lock, whatever happened
+
+    def being_changed(self) -> bool:
+        with session(self.uri, self._password) as connection:
+            cursor = connection.cursor()
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND "
+                "database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND "
+                "classid::bigint = %s AND objid::bigint = %s",
+                (_ADVISORY_LOCK >> 32, _ADVISORY_LOCK & 0xFFFFFFFF),
+            )
             return bool(cursor.fetchone()[0])
 
-    def exists(self, name: str | None) -> bool:
-        with schema.session(self._maintenance, self.password) as connection:
+    def require_unused(self) -> None:
+        with session(self.uri, self._password) as connection:
             cursor = connection.cursor()
-            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
-            return cursor.fetchone() is not None
-
-    def names(self) -> list[str]:
-        """All databases of the server."""
-        with schema.session(self._maintenance, self.password) as connection:
-            cursor = connection.cursor()
-            cursor.execute("SELECT datname FROM pg_database")
-            return [row[0] for row in cursor.fetchall()]
-
-    def comments(self) -> dict[str, str]:
-        """The comments of databases."""
-        with schema.session(self._maintenance, self.password) as connection:
-            cursor = connection.cursor()
+            # Our own are this one and that which holds the lock; probes look for a moment.
             cursor.execute(
-                "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database "
-                "WHERE shobj_description(oid, 'pg_database') IS NOT NULL"
+                "SELECT usename, count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND backend_type = 'client backend' AND application_name <> %s GROUP BY usename ORDER BY usename",
+                (APPLICATION,),
             )
-            return dict(cursor.fetchall())
+            if users := cursor.fetchall():
+                raise SchemaError(
+                    f"The database {self.uri.database} is in use by {', '.join(f'{who} ({n})' for who, n in users)}, "
+                    f"so it was not migrated. Stop the servers first: what they write meanwhile would be lost or "
+                    f"refused."
+                )
 
-    def comment(self, name: str, text: str | None) -> None:
-        """Comment a database. The comment stays with it when it is renamed, and goes with it when it is removed."""
-        names = schema.identifiers(self.database)
-        with schema.session(self._maintenance, self.password) as connection:
+    def require_settled(self) -> None:
+        """A restore exchanges databases in one transaction, so that there is always a whole one."""
+
+    def require_role(self, role: str) -> None:
+        with session(self.uri, self._password) as connection:
+            cursor = connection.cursor()
+            cursor.execute("SELECT count(*) FROM pg_roles WHERE rolname = %s", (role,))
+            if not cursor.fetchone()[0]:
+                raise DatabaseMissing(
+                    f"PostgreSQL at {self.uri.host}:{self.uri.port} has no role {role}, which the servers use. "
+                    f'Create it: CREATE ROLE "{role}" LOGIN;'
+                )
+
+    def grant(self, role: str) -> None:
+        with session(self.uri, self._password) as connection:
+            names = identifiers(self.uri)
+            grantee, owner = names.Identifier(role), names.Identifier(self.uri.user)
+            for statement in (
+                "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+                "GRANT USAGE ON SCHEMA public TO {role}",
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
+                "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}",
+                "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public "
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}",
+                "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO {role}",
+            ):
+                cursor = connection.cursor()
+                cursor.execute(names.SQL(statement).format(role=grantee, owner=owner))
+            connection.commit()
+
+    def require_dumpable(self, version_table: str, what: str, tools: Tools) -> None:
+        programs = Programs.find(tools.pg_bindir)
+        with postgresql_dumping.held(self.uri, self._password) as moment:
+            programs.require_fit(moment.server_major)
+
+    def dump(self, to: Dumping[File], what: str, tools: Tools) -> Dump[File]:
+        programs = Programs.find(tools.pg_bindir)
+        return postgresql_dumping.dump(self.uri, self._password, to, programs, tools.jobs)
+
+    def require_loadable(self, what: str, server_version: str, tools: Tools, *, used: bool) -> Live:
+        programs = Programs.find(tools.pg_bindir)
+        server = self.server()
+        major = server.major()
+        programs.require_fit(major)
+        notes = []
+        if int(server_version.split(".")[0]) > major:
+            notes.append(f"the {what} database was dumped from PostgreSQL {server_version}, and is loaded into {major}")
+        require_rights(server)
+        if not server.exists(self.live):
+            return Live(None, notes)
+        if used and (names := server.connections(self.live)):
+            raise SnapshotError(
+                f"{len(names)} connections to the database {self.live} are open: {', '.join(sorted(set(names)))}. Stop "
+                f"the servers first: what they write while the database is replaced would be lost."
+            )
+        return Live(self.rows(), notes)
+
+    def load(self, name: str, source: Loading, what: str, tools: Tools) -> Loaded:
+        programs = Programs.find(tools.pg_bindir)
+        loaded = self.named(name)
+        with source.scratch() as scratch:
+            source.require_room(scratch, sum(source.files.values()))
+            folder = scratch / "dump"
+            folder.mkdir(mode=0o700)
+            for file in source.files:
+                source.write(file, folder / file, durable=False)
+            self.server().create(name)
+            began = time.monotonic()
+            postgresql_loading.load(programs, folder, loaded.uri, self._password, tools.jobs)
+            seconds = round(time.monotonic() - began, 3)
+            if source.used:
+                loaded.analyze()
+        return Loaded(loaded.rows(), {"pg_restore": seconds})
+
+    @property
+    def live(self) -> str:
+        return str(self.uri.database)
+
+    def alongside(self, act: str, stamp: str) -> str:
+        return alongside(self.live, f"{act}_{stamp}")
+
+    def named(self, name: str) -> PostgreSQL:
+        return PostgreSQL(self.uri.replace(database=name), self._password)
+
+    def names(self, *, reading: bool = False) -> list[str]:
+        return (Server(self.uri, self._password, self.live) if reading else self.server()).names()
+
+    def has(self, name: str) -> bool:
+        return self.server().exists(name)
+
+    def discard(self, name: str) -> None:
+        self.server().drop(name)
+
+    def present(self) -> list[str]:
+        return list(self.endings) if self.has(self.live) else []
+
+    def server(self) -> Server:
+        return Server(self.uri, self._password)
+
+    def analyze(self) -> None:
+        """Let the planner know what a fresh database holds, so that its first hour is as quick as the next."""
+        names = identifiers(self.uri)
+        with session(self.uri, self._password) as connection:
             connection.autocommit = True
-            statement = names.SQL("COMMENT ON DATABASE {} IS {}")
-            try:
-                connection.cursor().execute(statement.format(names.Identifier(name), names.Literal(text)))
-            except Exception as error:
-                said = " ".join(str(error).split())
-                raise SnapshotError(f"The database {name} cannot be commented: {said[:300]}") from error
-
-    def owned(self, name: str | None) -> bool:
-        with schema.session(self._maintenance, self.password) as connection:
             cursor = connection.cursor()
-            cursor.execute(
-                "SELECT pg_has_role(current_user, datdba, 'USAGE') FROM pg_database WHERE datname = %s", (name,)
-            )
-            found = cursor.fetchone()
-            return bool(found and found[0])
-
-    def connections(self, name: str | None) -> list[str]:
-        """Who is connected to a database: user and program of each."""
-        with schema.session(self._maintenance, self.password) as connection:
-            cursor = connection.cursor()
-            cursor.execute(
-                "SELECT usename || coalesce(' (' || nullif(application_name, '') || ')', '') FROM pg_stat_activity "
-                # Not by backend_type, which a role may not see of others; the server's own workers have no user.
-                "WHERE datname = %s AND pid <> pg_backend_pid() AND usesysid IS NOT NULL",
-                (name,),
-            )
-            return [row[0] or "another role" for row in cursor.fetchall()]
-
-    def create(self, name: str) -> None:
-        """An empty database with the live one's encoding and collation, where there is a live one."""
-        names = schema.identifiers(self.database)
-        with schema.session(self._maintenance, self.password) as connection:
-            connection.autocommit = True
-            cursor = connection.cursor()
-            cursor.execute(
-                "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = %s",
-                (self.database.database,),
-            )
-            like = cursor.fetchone()
-            statement = names.SQL("CREATE DATABASE {} TEMPLATE template0").format(names.Identifier(name))
-            if like:
-                statement += names.SQL(" ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(*map(names.Literal, like))
-            cursor.execute(statement)
-
-    def drop(self, name: str) -> None:
-        names = schema.identifiers(self.database)
-        with schema.session(self._maintenance, self.password) as connection:
-            connection.autocommit = True
-            connection.cursor().execute(names.SQL("DROP DATABASE IF EXISTS {}").format(names.Identifier(name)))
-
-    def rename(self, pairs: list[tuple[str, str]]) -> None:
-        """Rename databases, all or none of them."""
-        names = schema.identifiers(self.database)
-        with schema.session(self._maintenance, self.password) as connection:
-            cursor = connection.cursor()
-            try:
-                for old, new in pairs:
-                    statement = names.SQL("ALTER DATABASE {} RENAME TO {}")
-                    cursor.execute(statement.format(names.Identifier(old), names.Identifier(new)))
-                connection.commit()
-            except Exception as error:
-                text = " ".join(str(error).split())
-                raise SnapshotError(f"The databases could not be exchanged, and are as before: {text[:300]}") from error
-
-
-def beside(database: DatabaseUri, suffix: str) -> str:
-    """A name for another database beside this one."""
-    return f"{str(database.database)[: _NAME_LIMIT - len(suffix) - 1]}_{suffix}"
-
-
-def analyze(database: DatabaseUri, password: str | None) -> None:
-    """Let the planner know what a fresh database holds, so that its first hour is as quick as the next."""
-    names = schema.identifiers(database)
-    with schema.session(database, password) as connection:
-        connection.autocommit = True
-        cursor = connection.cursor()
-        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        for (name,) in cursor.fetchall():
-            cursor.execute(names.SQL("ANALYZE {}").format(names.Identifier("public", name)))
-
-
-def require_rights(server: Server) -> None:
-    """
-    :raises BadInput: the role may not make or exchange databases.
-    """
-    user, name = server.database.user, server.database.database
-    if not server.may_create():
-        raise BadInput(
-            f"The role {user} may not create databases, which a restore needs to prove the data before it replaces "
-            f'any. Let an administrator allow it: ALTER ROLE "{user}" CREATEDB;'
-        )
-    if server.exists(name) and not server.owned(name):
-        raise BadInput(
-            f"The role {user} does not own the database {name}, so it may not replace it. Give the owner's role and "
-            f"password (mlflow_database_owner, mlflow_database_owner_password_file)."
-        )
+            cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            for (name,) in cursor.fetchall():
+                cursor.execute(names.SQL("ANALYZE {}").format(names.Identifier("public", name)))

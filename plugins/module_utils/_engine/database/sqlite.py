@@ -1,21 +1,158 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A SQLite database, copied while servers write to it, and its rows."""
+"""A SQLite database: a file on the host of the server."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import dataclasses
 import os
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
-from ..errors import SnapshotError
+from ..errors import SchemaError, SnapshotError
+from . import restore_note
+from .base import Ask, Contents, Database, Dump, Dumping, File, Live, Loaded, Loading, Space, Tools
 
+# Of a dump.
 FILE = "database.sqlite"
 _BUSY_SECONDS = 60
+_CONNECT_SECONDS = 10
+
+
+class SQLite(Database):
+    """A file that SQLite makes itself. There are no roles, and whoever may read the file may do everything."""
+
+    kind: ClassVar[str] = "sqlite"
+    schemes: ClassVar[tuple[str, ...]] = ("sqlite",)
+    limits_connections: ClassVar[bool] = False
+    endings: ClassVar[tuple[str, ...]] = ("", "-wal", "-shm", "-journal")
+
+    @property
+    def path(self) -> str:
+        return str(self.uri.path)
+
+    def contents(self, version_table: str) -> Contents:
+        if not os.path.exists(self.path):
+            return Contents([], [])
+        try:
+            connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=_CONNECT_SECONDS)
+            with contextlib.closing(connection):
+                tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+                found = []
+                if version_table in tables:
+                    found = [row[0] for row in connection.execute(f"SELECT version_num FROM {version_table}")]  # noqa: S608
+                return Contents(tables, found)
+        except sqlite3.Error as error:
+            raise SchemaError(f"The SQLite database {self.path} cannot be read: {error}.") from error
+
+    @contextlib.contextmanager
+    def ask(self) -> Iterator[Ask]:
+        with reading(self.path) as connection:
+            yield lambda statement: connection.execute(statement).fetchall()
+
+    def rows(self) -> dict[str, int]:
+        return rows(self.path)
+
+    def space(self) -> Space:
+        if not os.path.exists(self.path) or not (size := os.path.getsize(self.path)):
+            return Space(0, None)
+        return Space(size, shutil.disk_usage(os.path.dirname(self.path)).free)
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """SQLite's own locking serves, because one host uses one file."""
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        yield
+
+    def being_changed(self) -> bool:
+        return False
+
+    def require_unused(self) -> None:
+        """Nothing: a migration locks the file."""
+
+    def require_settled(self) -> None:
+        if shown := cut_off(self.path):
+            raise SchemaError(
+                f"A restore was interrupted while it put the database in place ({shown} is there). Run the restore "
+                f"again: it first brings back what was there."
+            )
+
+    def require_role(self, role: str) -> None:
+        """Nothing."""
+
+    def grant(self, role: str) -> None:
+        """Nothing."""
+
+    def require_dumpable(self, version_table: str, what: str, tools: Tools) -> None:
+        revision(self._existing(what), version_table)
+
+    def dump(self, to: Dumping[File], what: str, tools: Tools) -> Dump[File]:
+        path = self._existing(what)
+        to.require_room("copy", os.path.getsize(path))
+        copied = to.folder / FILE
+        copy(path, copied)
+        file = to.store(to.folder, copied, lambda: True)
+        return Dump(sqlite3.sqlite_version, revision(copied, to.version_table), rows(copied), [file])
+
+    def _existing(self, what: str) -> str:
+        if not os.path.exists(self.path):
+            raise SnapshotError(f"The {what} database {self.path} does not exist.")
+        return self.path
+
+    def require_loadable(self, what: str, server_version: str, tools: Tools, *, used: bool) -> Live:
+        if used and (users := users_of(self.path)):
+            raise SnapshotError(
+                f"The database {self.path} is open in process {', '.join(map(str, users))}. Stop the server first: "
+                f"what it writes while it is replaced would be lost."
+            )
+        return Live(self.rows() if os.path.exists(self.path) else None, [])
+
+    def load(self, name: str, source: Loading, what: str, tools: Tools) -> Loaded:
+        live, new = Path(self.path), Path(name)
+        if not live.parent.is_dir():
+            raise SnapshotError(f"The folder {live.parent} of the {what} database does not exist: deploy first.")
+        file, size = next(iter(source.files.items()))
+        source.require_room(live.parent, size)
+        source.write(file, new, durable=True)
+        check(new)
+        found = rows(new)
+        source.same_owner(new, live if live.exists() else live.parent)
+        return Loaded(found, {})
+
+    @property
+    def live(self) -> str:
+        return self.path
+
+    def alongside(self, act: str, stamp: str) -> str:
+        return f"{self.path}.{act}-{stamp}"
+
+    def named(self, name: str) -> SQLite:
+        return type(self)(dataclasses.replace(self.uri, uri=f"{self.uri.dialect}:///{name}", path=name), self._password)
+
+    def names(self, *, reading: bool = False) -> list[str]:
+        folder = Path(self.path).parent
+        return [str(folder / name) for name in os.listdir(folder)] if folder.is_dir() else []
+
+    def has(self, name: str) -> bool:
+        return os.path.lexists(name)
+
+    def discard(self, name: str) -> None:
+        path = Path(name)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)  # whatever it is, it would be in the way
+        else:
+            path.unlink(missing_ok=True)
+
+    def present(self) -> list[str]:
+        return [ending for ending in self.endings if os.path.lexists(self.path + ending)]
+
+    def server(self) -> None:
+        return None
 
 
 def copy(path: str, target: Path) -> None:
@@ -65,7 +202,7 @@ def check(path: str | Path) -> None:
 
 def users_of(path: str) -> list[int]:
     """Processes that have the database open, as far as this user may see. Linux only; elsewhere empty."""
-    wanted = {os.path.realpath(path) + suffix for suffix in ("", "-wal", "-shm", "-journal")}
+    wanted = {os.path.realpath(path) + suffix for suffix in SQLite.endings}
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         if int(process.name) == os.getpid():
@@ -86,23 +223,10 @@ def reading(path: str | Path) -> Iterator[sqlite3.Connection]:
         raise SnapshotError(f"The SQLite database {path} cannot be read: {error}.") from error
 
 
-def restore_note(target: str, place: str | None = None) -> Path:
-    """Where a restore of this database (or folder) notes what it moves: one file per target."""
-    if place is None and os.geteuid() == 0:
-        place = "/var/lib/mlops.mlflow/restore"
-    elif place is None:
-        state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-        place = f"{state}/mlops.mlflow/restore"
-    if not os.path.isabs(place):
-        raise SnapshotError(f"The folder of the journal, {place}, must be an absolute path: give journal_dir.")
-    named = hashlib.sha256(os.fsencode(os.path.realpath(target))).hexdigest()
-    return Path(os.path.realpath(place)) / f"{named[:32]}.json"
-
-
 def cut_off(path: str) -> str | None:
     """What shows that a restore of this database was cut off while it put it in place, if anything does."""
     with contextlib.suppress(SnapshotError):
-        if os.path.lexists(note := restore_note(path)):
+        if os.path.lexists(note := restore_note.file_of(path)):
             return str(note)
     live = Path(path)
     if live.exists() or not live.parent.is_dir():

@@ -8,21 +8,19 @@ empty database. So the database is read before and after, and where files were i
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from .. import progress
-from ..connection import DatabaseUri
-from ..database import schema, sqlite
+from ..database import kinds, schema
 from ..errors import BadInput, SchemaError, ServerError
 from ..http import Client, Server
 from . import smoke
@@ -46,8 +44,6 @@ _COLUMNS = {
 }
 _OF_RUNS = f"run_uuid IN (SELECT run_uuid FROM runs WHERE {_OLD['runs']} OR {_WITH})"  # noqa: S608
 _ROWS = {"metrics": _OF_RUNS, "params": _OF_RUNS, "tags": _OF_RUNS, "trace_info": _WITH}
-
-Ask = Callable[[str], list[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True)
@@ -145,7 +141,7 @@ def milliseconds(age: str) -> int:
 
 def look(database_uri: str, password: str | None, moment: int) -> Look:
     """Read what was deleted until a moment (milliseconds since 1970) and is still there. Changes nothing."""
-    with _asking(database_uri, password) as ask:
+    with kinds.database(database_uri, password, "database_uri").ask() as ask:
         things, waiting = [], {}
         for kind, columns in _COLUMNS.items():
             old, goes = (text.format(moment=moment) for text in (_OLD[kind], f"({_OLD[kind]}) OR {_WITH}"))
@@ -264,7 +260,7 @@ def _require_same_database(server: Server, database_uri: str, password: str | No
 
     :raises ServerError: the server cannot be reached, or does not know an experiment of this database.
     """
-    with _asking(database_uri, password) as ask:
+    with kinds.database(database_uri, password, "database_uri").ask() as ask:
         statement = f"SELECT name, creation_time FROM experiments WHERE experiment_id = {int(experiment_id)}"  # noqa: S608
         known = ask(statement)[0]
     client = Client(server)
@@ -312,20 +308,3 @@ def _look_at_files(server: Server, gone: list[Thing], report: Report, say: progr
         report.problems.append(
             f"Whether the files of {len(unknown)} removed ones are gone could not be seen: {_some(unknown[:1])}"
         )
-
-
-@contextlib.contextmanager
-def _asking(uri: str, password: str | None) -> Iterator[Ask]:
-    database = DatabaseUri.parse(uri, "database_uri")
-    if database.path is not None:
-        with sqlite.reading(database.path) as connection:
-            yield lambda statement: connection.execute(statement).fetchall()
-    else:
-        with schema.session(database, password) as session:
-            cursor = session.cursor()
-
-            def ask(statement: str) -> list[tuple[Any, ...]]:
-                cursor.execute(statement)
-                return list(cursor.fetchall())
-
-            yield ask

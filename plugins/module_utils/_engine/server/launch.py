@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..connection import Connection, DatabaseUri, Secret
+from ..database import kinds
 from ..errors import BadInput
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -97,6 +98,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     database = Connection.parse(intent.get("database"), "mlflow_server_database")
     store = Connection.parse(intent.get("artifact_store"), "mlflow_server_artifact_store")
     uri = DatabaseUri.parse(database.uri, "uri of mlflow_server_database")
+    kind = kinds.kind_of(uri, "uri of mlflow_server_database")
     auth = intent.get("auth") or None
     workers, threads = _concurrency(settings, profile, uri)
     direct = settings.flag("direct_artifacts", False)
@@ -115,7 +117,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": _flag(profile.jobs),
         "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(allowed_hosts(settings.text("host"), settings.items("allowed_hosts"))),
         "MLFLOW_DISABLE_TELEMETRY": _flag(not settings.flag("telemetry", False)),
-        **_pool(settings, workers, threads, engines=3 if auth else 2, limited=uri.dialect != "sqlite"),
+        **_pool(settings, workers, threads, engines=3 if auth else 2, limited=kind.limits_connections),
         **database.env,
         **store.env,
     }

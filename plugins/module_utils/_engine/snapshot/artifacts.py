@@ -351,6 +351,20 @@ def checked(blocks: Iterator[bytes], size: int, sha256: str) -> Iterator[bytes]:
         yield held
 
 
+def proven(store: Store, row: dict[str, Any]) -> Iterator[bytes]:
+    """An artifact's content, held against its size and hash before the last block is given.
+
+    :raises SnapshotError: it is not what was backed up.
+    """
+    try:
+        yield from checked(store.read(object_of(row), row["size"]), row["size"], row["sha256"])
+    except Changing as error:
+        raise SnapshotError(
+            f"{object_of(row)} in {store.where} is damaged: the artifact {row['path']} is not what was backed up. The "
+            f"live data was not touched."
+        ) from error
+
+
 def rows_of(store: Store, list_key: str, count: int | None) -> Iterator[dict[str, Any]]:
     """The rows of a list of artifacts, each one such as a backup writes.
 

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import progress
-from ..connection import DatabaseUri
-from ..database import postgresql, schema, sqlite
+from ..database import kinds, revisions
+from ..database.base import Dumping, Tools
 from ..errors import SnapshotError
 from ..storage.base import Store
 from ..storage.cloud import Place, connect
@@ -29,7 +28,7 @@ from . import artifacts, chunks, fingerprint, journal, layout, manifest, prune, 
 from .manifest import Database, DumpFile, Manifest
 
 TRACKING, AUTH = "tracking", "auth"
-VERSION_TABLES = {TRACKING: schema.TRACKING[1], AUTH: schema.AUTH[1]}
+VERSION_TABLES = {TRACKING: revisions.TRACKING[1], AUTH: revisions.AUTH[1]}
 # A file of a dump that is bigger than this is read while pg_dump is still writing it.
 _FOLLOW = 4 << 20
 
@@ -60,6 +59,10 @@ class Options:
     scratch_dir: str | None = None
     low_priority: bool = False
 
+    @property
+    def tools(self) -> Tools:
+        return Tools(self.pg_bindir, self.jobs)
+
 
 def check(source: Source, destination: Place, options: Options) -> None:
     """Look whether a backup could begin; changes nothing.
@@ -71,13 +74,8 @@ def check(source: Source, destination: Place, options: Options) -> None:
     else:
         _writable(destination.folder)
     for what, uri in source.databases.items():
-        database = DatabaseUri.parse(uri, f"the URI of the {what} database")
-        if database.path is not None:
-            sqlite.revision(_existing(database.path, what), VERSION_TABLES[what])
-        else:
-            tools = postgresql.Tools.find(options.pg_bindir)
-            with postgresql.held(database, source.password) as held:
-                tools.fit(held.server_major)
+        database = kinds.database(uri, source.password, f"the URI of the {what} database")
+        database.require_dumpable(VERSION_TABLES[what], what, options.tools)
     if source.artifacts:
         if source.artifacts.folder is None:
             next(iter(artifacts.source_of(source.artifacts).items()), None)
@@ -206,8 +204,8 @@ def _ours(source: Source) -> dict[str, str]:
     names = os.listdir(root) if root is not None and os.path.ismount(root) else []
     if not any(name.startswith(journal.HIDDEN) for name in names):
         return {}
-    databases = {what: DatabaseUri.parse(uri) for what, uri in source.databases.items()}
-    stamps = journal.stamps(databases, source.password, maintenance="")
+    databases = [kinds.database(uri, source.password) for uri in source.databases.values()]
+    stamps = journal.stamps(databases, reading=True)
     return {
         f"{journal.HIDDEN}{act}-{stamp}": "what a restore put there or moved aside"
         for stamp in stamps
@@ -251,98 +249,34 @@ class _Dump:
         self._lock = threading.Lock()
 
     def take(self, what: str, uri: str) -> tuple[Database, int]:
-        database = DatabaseUri.parse(uri, f"the URI of the {what} database")
+        database = kinds.database(uri, self._password, f"the URI of the {what} database")
         folder = self._scratch / what
         folder.mkdir(mode=0o700)
+        began, taken = time.monotonic(), manifest.now()
+        to = Dumping(
+            folder,
+            VERSION_TABLES[what],
+            self._store_file,
+            lambda kind, needed: _room(folder, needed, f"the {kind} of the {what} database"),
+            # A quarter of its time, so that the rest is enough for a dump that nobody holds.
+            partial(throttle.giving_way, patience=self._options.max_seconds / 4)
+            if self._options.low_priority
+            else None,
+        )
         try:
-            taken = self._sqlite if database.path is not None else self._postgresql
-            return taken(what, database, folder), self._new_bytes
+            dump = database.dump(to, what, self._options.tools)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-    def _sqlite(self, what: str, database: DatabaseUri, folder: Path) -> Database:
-        began, taken = time.monotonic(), manifest.now()
-        path = _existing(str(database.path), what)
-        _room(folder, os.path.getsize(path), f"the copy of the {what} database")
-        copied = folder / sqlite.FILE
-        sqlite.copy(path, copied)
-        file = self._store_file(folder, copied, lambda: True)
-        return Database(
-            kind="sqlite",
-            server_version=__import__("sqlite3").sqlite_version,
-            revision=sqlite.revision(copied, VERSION_TABLES[what]),
+        stored = Database(
+            kind=database.kind,
+            server_version=dump.server_version,
+            revision=dump.revision,
             taken=taken,
-            rows=sqlite.rows(copied),
-            files=[file],
+            rows=dump.rows,
+            files=sorted(dump.files, key=lambda file: file.path),
             seconds=round(time.monotonic() - began, 3),
         )
-
-    def _postgresql(self, what: str, database: DatabaseUri, folder: Path) -> Database:
-        tools = postgresql.Tools.find(self._options.pg_bindir)
-        began, taken = time.monotonic(), manifest.now()
-        with postgresql.held(database, self._password) as held, ThreadPoolExecutor(1) as counter:
-            tools.fit(held.server_major)
-            _room(folder, held.size, f"the dump of the {what} database")
-            revision = held.revision(VERSION_TABLES[what])
-            counting = counter.submit(held.rows)
-            target = folder / "dump"
-            process = tools.start(
-                "pg_dump",
-                "--format=directory",
-                "--compress=0",
-                "--no-sync",
-                f"--jobs={self._options.jobs}",
-                f"--snapshot={held.snapshot}",
-                "--lock-wait-timeout=60s",
-                f"--file={target}",
-                f"--dbname={postgresql.libpq(database)}",
-                password=self._password,
-                own_group=self._options.low_priority,
-            )
-            # A quarter of its time, so that the rest is enough for a dump that nobody holds.
-            with (
-                throttle.giving_way(process, self._options.max_seconds / 4)
-                if self._options.low_priority
-                else nullcontext()
-            ):
-                files = self._follow(process, target)
-            return Database(
-                kind="postgresql",
-                server_version=held.server_version,
-                revision=revision,
-                taken=taken,
-                rows=counting.result(),
-                files=sorted(files, key=lambda file: file.path),
-                seconds=round(time.monotonic() - began, 3),
-            )
-
-    def _follow(self, process: subprocess.Popen[bytes], folder: Path) -> list[DumpFile]:
-        """Store the files of a dump, the big ones while they grow."""
-        said: list[bytes] = []
-        reader = threading.Thread(target=lambda: said.append(process.stderr.read() if process.stderr else b""))
-        reader.start()
-        followed: dict[Path, Future[DumpFile]] = {}
-        with ThreadPoolExecutor(64, thread_name_prefix="follow") as threads:
-            try:
-                while process.poll() is None:
-                    for path in _bigger(folder, _FOLLOW):
-                        if path not in followed:
-                            followed[path] = threads.submit(
-                                self._store_file, folder, path, lambda: process.poll() is not None
-                            )
-                    time.sleep(0.05)
-            finally:
-                if process.poll() is None:
-                    process.terminate()
-                    process.wait()
-                reader.join()
-                if process.stdout:
-                    process.stdout.close()
-            postgresql.ended("pg_dump", process, b"".join(said))
-            for path in sorted(_bigger(folder, -1)):
-                if path not in followed:
-                    followed[path] = threads.submit(self._store_file, folder, path, lambda: True)
-            return [future.result() for future in followed.values()]
+        return stored, self._new_bytes
 
     def _store_file(self, folder: Path, path: Path, ended: Callable[[], bool]) -> DumpFile:
         rows = layout.ListWriter(self._scratch)
@@ -384,17 +318,6 @@ def scratch_folder(store: Store | None, wanted: str | None) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _bigger(folder: Path, size: int) -> list[Path]:
-    found = []
-    for path in folder.rglob("*.dat" if size >= 0 else "*"):
-        try:
-            if path.is_file() and path.stat().st_size > size:
-                found.append(path)
-        except FileNotFoundError:
-            continue
-    return found
-
-
 def _room(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
@@ -402,12 +325,6 @@ def _room(folder: Path, needed: int, what: str) -> None:
             f"There is no room for {what} in {folder.parent.parent}: it needs up to {progress.size(needed)}, and "
             f"{progress.size(free)} are free. Set scratch_dir to a folder with room."
         )
-
-
-def _existing(path: str, what: str) -> str:
-    if not os.path.exists(path):
-        raise SnapshotError(f"The {what} database {path} does not exist.")
-    return path
 
 
 def _writable(folder: str) -> None:

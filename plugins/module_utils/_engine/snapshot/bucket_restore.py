@@ -9,14 +9,13 @@ know stays: the restored database does not name it. So at every moment the live 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from ..errors import SnapshotError
 from ..storage.base import Store
 from ..storage.cloud import Cloud, Place, connect
 from . import journal
-from .artifacts import Changing, checked, object_of, rows_of
+from .artifacts import proven, rows_of
 
 
 class Bucket:
@@ -37,7 +36,7 @@ class Bucket:
     def check(self, store: Store, list_key: str, count: int) -> int:
         """Read every object of the snapshot once, before the bucket is touched. Returns their number."""
         for row in rows_of(store, list_key, count):
-            for _block in _proven(store, row):
+            for _block in proven(store, row):
                 pass
         return count
 
@@ -63,7 +62,7 @@ class Bucket:
             elif path in self._present:
                 continue
             # The library's put replaces: here that is meant, because the old one was copied.
-            self._target.put_stream(path, _proven(store, row), row["size"])
+            self._target.put_stream(path, proven(store, row), row["size"])
         if different:
             self._say(f"{len(different)} artifacts that differed are kept under {self._aside}")
 
@@ -93,13 +92,3 @@ class Bucket:
         for block in self._target.read(path):
             digest.update(block)
         return digest.hexdigest()
-
-
-def _proven(store: Store, row: dict[str, Any]) -> Iterator[bytes]:
-    try:
-        yield from checked(store.read(object_of(row), row["size"]), row["size"], row["sha256"])
-    except Changing as error:
-        raise SnapshotError(
-            f"{object_of(row)} in {store.where} is damaged: the artifact {row['path']} is not what was backed up. The "
-            f"live data was not touched."
-        ) from error

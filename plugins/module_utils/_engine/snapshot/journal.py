@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a restore is about to move, noted where neither clients nor the server write.
 
-With PostgreSQL the note is the comment of the database that was loaded: only its owner writes that, and it stays with
-the database when that is renamed, in the same transaction. So its place says whether the exchange has happened. Without
-PostgreSQL it is a file in a folder that belongs to who restores.
+Where a server exchanges databases, the note is the comment of the database that was loaded: only its owner writes that,
+and it stays with the database when that is renamed, in the same transaction. So its place says whether the exchange has
+happened. Where databases are files, it is a file in a folder that belongs to who restores.
 
 A note names no path and no database. It says which of the few moves of a restore were meant, and their names follow
 from the target and the time stamp: whatever it says, nothing else can be moved.
@@ -17,12 +17,12 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ..connection import DatabaseUri
-from ..database import postgresql, sqlite
+from ..database import restore_note
+from ..database.base import Database, Server
 from ..errors import SnapshotError
 from ..storage.base import is_inside
 from ..storage.durable import fsync
@@ -33,7 +33,6 @@ ARTIFACTS = "artifacts"
 # What a restore puts into the root of a volume, which cannot be exchanged itself, begins with this.
 HIDDEN = ".mlops-"
 STAMP = re.compile(r"\d{17}")
-_SQLITE_FILES = ("", "-wal", "-shm", "-journal")
 _ASIDE, _IN = "aside", "in"
 _LIMIT = 64 << 20
 
@@ -46,7 +45,7 @@ class Note:
 
     :param steps: in order, each C((what, move, name)): C(what) is a database or C(artifacts), C(move) is C(aside) for
         what was live and C(in) for what was loaded, C(name) an entry in the root of a volume, or how the name of a
-        SQLite file ends.
+        file of a database ends.
     :param replaced: artifacts of a bucket that are replaced, with the SHA-256 of what was there.
     """
 
@@ -61,7 +60,7 @@ class Found:
 
     note: Note
     done: bool
-    place: tuple[postgresql.Server, str] | None = None
+    place: tuple[Server, str] | None = None
 
 
 def aside(what: str, name: str = "") -> Step:
@@ -76,17 +75,17 @@ def put_in(what: str, name: str = "") -> Step:
 class Names:
     """The names that a restore with this stamp gives. The only place that makes paths and databases of a note."""
 
-    databases: Mapping[str, DatabaseUri]
+    databases: Mapping[str, Database]
     folder: str | None
     stamp: str
 
     def loaded(self, what: str, act: str = "restoring") -> str:
         """What is loaded, until it takes the live one's place."""
-        return self._beside(what, act)
+        return self._alongside(what, act)
 
     def before(self, what: str) -> str:
         """What was live, afterwards."""
-        return self._beside(what, "before")
+        return self._alongside(what, "before")
 
     def hidden(self, act: str) -> Path:
         """A folder in the root of a volume."""
@@ -112,41 +111,30 @@ class Names:
         database = self.databases.get(what)
         if database is None:
             raise ValueError(f"{what[:100]!r}, which this target does not have")
-        live = database.path or str(database.database)
-        if name and (database.path is None or move == _IN or name not in _SQLITE_FILES):
+        if name and (move == _IN or name not in database.endings):
             raise ValueError(f"the name {name[:100]!r}")
+        live = database.live
         return (live + name, self.before(what) + name) if move == _ASIDE else (self.loaded(what), live)
 
-    def is_database(self, step: Step) -> bool:
-        """Whether PostgreSQL makes the move, not the file system."""
-        return step[0] != ARTIFACTS and self.databases[step[0]].path is None
+    def by_server(self, step: Step) -> bool:
+        """Whether the server of a database makes the move, not the file system."""
+        return step[0] != ARTIFACTS and self.databases[step[0]].server() is not None
 
-    def _beside(self, what: str, act: str) -> str:
+    def _alongside(self, what: str, act: str) -> str:
         if what == ARTIFACTS:
             return f"{self.folder}.{act}-{self.stamp}"
-        database = self.databases[what]
-        if database.path is not None:
-            return f"{database.path}.{act}-{self.stamp}"
-        return postgresql.beside(database, f"{act}_{self.stamp}")
-
-
-def sqlite_files(path: str) -> Iterator[str]:
-    """The ends of the names of files that a SQLite database has now."""
-    return (end for end in _SQLITE_FILES if os.path.lexists(path + end))
+        return self.databases[what].alongside(act, self.stamp)
 
 
 class Journal:
     """Where the note of a restore of this target is."""
 
-    def __init__(
-        self, databases: Mapping[str, DatabaseUri], folder: str | None, password: str | None, place: str | None
-    ) -> None:
+    def __init__(self, databases: Mapping[str, Database], folder: str | None, place: str | None) -> None:
         self._databases = databases
         self._folder = folder
-        servers = [one for one in databases.values() if one.path is None]
-        files = [str(one.path) for one in databases.values()]
-        self._file = None if servers else sqlite.restore_note([*files, folder or ""][0], place)
-        self._servers = [(one, postgresql.Server(one, password)) for one in servers]
+        self._servers = [(one, server) for one in databases.values() if (server := one.server())]
+        files = [one.live for one in databases.values()]
+        self._file = None if self._servers else restore_note.file_of([*files, folder or ""][0], place)
 
     def names(self, stamp: str) -> Names:
         return Names(self._databases, self._folder, stamp)
@@ -176,8 +164,8 @@ class Journal:
         found = []
         for database, server in self._servers:
             for name, comment in server.comments().items():
-                stamp = loading(database, name)
-                if comment.startswith(_HEAD) and (stamp or name == database.database):
+                stamp = database.stamp_of(name, "restoring")
+                if comment.startswith(_HEAD) and (stamp or name == database.live):
                     where = f"the comment of the database {name}"
                     remedy = f'it (COMMENT ON DATABASE "{name}" IS NULL)'
                     note = self._parsed(comment.encode(), where, remedy, done=stamp is None)
@@ -187,7 +175,7 @@ class Journal:
         return found
 
     def begin(self, note: Note) -> None:
-        """Something will be put beside the live data. With PostgreSQL the name of the loaded database says so."""
+        """Something will be put beside the live data. With a server the name of the loaded database says so."""
         if self._file:
             self.write(note)
 
@@ -200,10 +188,10 @@ class Journal:
         place = None
         if self._servers:
             database, server = self._servers[0]
-            place = server, postgresql.beside(database, f"restoring_{note.stamp}")
+            place = server, database.alongside("restoring", note.stamp)
         self._write(note, place)
 
-    def _write(self, note: Note, place: tuple[postgresql.Server, str] | None) -> None:
+    def _write(self, note: Note, place: tuple[Server, str] | None) -> None:
         text = _HEAD + json.dumps(asdict(note))[1:]
         if place:
             place[0].comment(place[1], text)
@@ -227,9 +215,8 @@ class Journal:
                 fsync(self._file.parent)
             return
         for database, server in self._servers:
-            live = str(database.database)
-            if server.comments().get(live, "").startswith(_HEAD):
-                server.comment(live, None)
+            if server.comments().get(database.live, "").startswith(_HEAD):
+                server.comment(database.live, None)
 
     def _parsed(self, text: bytes, where: str, remedy: str, *, done: bool) -> Note:
         """A note, of which every step is one that a restore of this target makes."""
@@ -265,27 +252,10 @@ class Journal:
 _HEAD = json.dumps({"format": FORMAT, "version": VERSION})[:-1] + ", "
 
 
-def loading(database: DatabaseUri, name: str) -> str | None:
-    """The stamp of the restore that loads this database of PostgreSQL to replace the live one."""
-    prefix = postgresql.beside(database, "restoring_" + "0" * 17)[:-17]
-    stamp = name.removeprefix(prefix)
-    return stamp if name.startswith(prefix) and STAMP.fullmatch(stamp) else None
-
-
-def stamps(databases: Mapping[str, DatabaseUri], password: str | None, maintenance: str = "postgres") -> frozenset[str]:
-    """The time stamps of restores, as the names beside the databases tell them: clients write no names there."""
-    found = set()
-    for database in databases.values():
-        for act in ("restoring", "before"):
-            if database.path is not None:
-                live = Path(database.path)
-                names = os.listdir(live.parent) if live.parent.is_dir() else []
-                prefix = f"{live.name}.{act}-"
-            else:
-                names = postgresql.Server(database, password, maintenance or str(database.database)).names()
-                prefix = postgresql.beside(database, f"{act}_" + "0" * 17)[:-17]
-            found |= {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
-    return frozenset(stamp for stamp in found if STAMP.fullmatch(stamp))
+def stamps(databases: Iterable[Database], *, reading: bool = False) -> frozenset[str]:
+    """The time stamps of restores, as the names alongside the databases tell them: clients write no names there."""
+    acts = ("restoring", "before")
+    return frozenset(stamp for one in databases for act in acts for stamp in one.stamps(act, reading=reading))
 
 
 def _own(folder: Path, *, create: bool = True) -> None:

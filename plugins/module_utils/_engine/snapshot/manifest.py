@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from ..database import kinds
 from ..errors import BadInput, SnapshotError
 from ..storage.base import Gone, Store, is_inside
 from . import layout
@@ -34,7 +35,7 @@ class DumpFile:
 
 @dataclass(frozen=True)
 class Database:
-    """One database at one point in time. C(kind) is C(sqlite) or C(postgresql); C(rows) per table."""
+    """One database at one point in time. C(kind) is one of C(kinds.KINDS); C(rows) per table."""
 
     kind: str
     server_version: str
@@ -260,7 +261,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "taken": _is_time,
     "mlflow_version": lambda value: value is None or _is_text(value),
     "revision": lambda value: value is None or _is_text(value),
-    "kind": lambda value: value in ("sqlite", "postgresql"),
+    "kind": lambda value: _is_text(value) and value in kinds.KINDS,
     "server_version": lambda value: _is_text(value) and re.match(r"\d{1,4}\b", value) is not None,
     "left_out": lambda value: isinstance(value, list) and all(_is_texts(one) for one in value),
     "secrets": lambda value: _is_texts(value) and all(_PRINT.fullmatch(one) for one in value.values()),

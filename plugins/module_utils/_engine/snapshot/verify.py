@@ -16,7 +16,6 @@ from ..storage.base import Store
 from ..storage.cloud import Place, connect
 from . import artifacts, chunks, layout, manifest
 from .manifest import Manifest
-from .restore import proven
 
 
 @dataclass
@@ -102,7 +101,7 @@ def _artifacts(
             if chosen.random() >= share:
                 continue
             try:
-                for block in proven(store, row):
+                for block in artifacts.proven(store, row):
                     result.size += len(block)
                 result.objects += 1
             except EngineError as error:

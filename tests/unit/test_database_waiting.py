@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import schema
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import kinds, revisions, schema, waiting
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import (
     DatabaseMissing,
     DatabaseUnavailable,
@@ -45,13 +45,16 @@ class Database:
         self.looks = 0
         self._answers, self._migrating = answers, migrating
 
-    def read(self, _uri: str, password: str | None, kind: tuple[str, str] = schema.TRACKING) -> schema.Schema:
+    def read(self, _uri: str, password: str | None, kind: tuple[str, str] = revisions.TRACKING) -> schema.Schema:
         assert password == "kept"
         self.looks += 1
         return self._next(self._answers)
 
-    def being_migrated(self, _uri: str, password: str | None) -> bool:
+    def at(self, _uri: str, password: str | None) -> Database:
         assert password == "kept"
+        return self
+
+    def being_changed(self) -> bool:
         return self._next(self._migrating)
 
     def _next(self, answers: list[Any]) -> Any:
@@ -64,7 +67,7 @@ class Database:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     clock = Clock()
-    monkeypatch.setattr(schema, "time", clock)
+    monkeypatch.setattr(waiting, "time", clock)
     yield clock
 
 
@@ -73,7 +76,7 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Database]:
     def make(*answers: Answer, migrating: tuple[bool | Exception, ...] = (False,)) -> Database:
         made = Database(list(answers), list(migrating))
         monkeypatch.setattr(schema, "read", made.read)
-        monkeypatch.setattr(schema, "being_migrated", made.being_migrated)
+        monkeypatch.setattr(kinds, "database", made.at)
         return made
 
     return make
@@ -82,7 +85,7 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Database]:
 def wait(seconds: float = 60) -> list[str]:
     """Wait for the schema; what was said meanwhile."""
     said: list[str] = []
-    schema.wait_until_current(URI, "kept", schema.TRACKING, "the backend store", seconds, said.append)
+    waiting.wait_until_current(URI, "kept", revisions.TRACKING, "the backend store", seconds, said.append)
     return said
 
 
@@ -151,7 +154,7 @@ def test_a_database_that_goes_away_between_two_questions_is_waited_for(
 
 def reach(seconds: float) -> list[str]:
     said: list[str] = []
-    schema.wait_until_reachable(URI, "kept", seconds, said.append)
+    waiting.wait_until_reachable(URI, "kept", seconds, said.append)
     return said
 
 
@@ -181,12 +184,12 @@ def test_a_refusal_is_not_tried_again(clock: Clock, database: Callable[..., Data
 def test_what_an_operator_is_making_is_waited_for(clock: Clock, database: Callable[..., Database]) -> None:
     database(AWAY, REFUSED, EMPTY)
     said: list[str] = []
-    schema.wait_until_reachable(URI, "kept", 60, said.append, being_created=True)
+    waiting.wait_until_reachable(URI, "kept", 60, said.append, being_created=True)
     assert said == ["Connection refused.", "password authentication failed"]
 
 
 def test_what_an_operator_does_not_make_in_time_is_told(clock: Clock, database: Callable[..., Database]) -> None:
     database(REFUSED)
     with pytest.raises(SchemaError, match="authentication failed"):
-        schema.wait_until_reachable(URI, "kept", 5, [].append, being_created=True)
+        waiting.wait_until_reachable(URI, "kept", 5, [].append, being_created=True)
     assert 5 <= clock.now <= 6

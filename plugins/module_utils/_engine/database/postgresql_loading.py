@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..connection import DatabaseUri
-from . import schema
-from .postgresql import Tools, libpq
+from .postgresql_session import identifiers, libpq, session
+from .postgresql_tools import Programs
 
 # Rows of a table are worth several connections from here on.
 _BIG = 16 << 20
@@ -49,13 +49,13 @@ class _Part:
                 yield block
 
 
-def load(tools: Tools, folder: Path, database: DatabaseUri, password: str | None, jobs: int) -> None:
+def load(programs: Programs, folder: Path, database: DatabaseUri, password: str | None, jobs: int) -> None:
     """Load a dump in directory format into an empty database.
 
     :raises EngineError: PostgreSQL or its tools refused something.
     """
     entries = [
-        line for line in tools.run("pg_restore", "--list", str(folder)).splitlines() if not _NOT_OURS.match(line)
+        line for line in programs.run("pg_restore", "--list", str(folder)).splitlines() if not _NOT_OURS.match(line)
     ]
     parts: list[_Part] = []
     wanted: list[bytes] = []
@@ -69,11 +69,11 @@ def load(tools: Tools, folder: Path, database: DatabaseUri, password: str | None
     def restore(section: str) -> None:
         arguments = ["--no-owner", "--no-acl", "--exit-on-error", f"--jobs={jobs}", f"--section={section}"]
         arguments += [f"--use-list={listed}", f"--dbname={libpq(database)}", str(folder)]
-        tools.run("pg_restore", *arguments, password=password)
+        programs.run("pg_restore", *arguments, password=password)
 
     restore("pre-data")
     if parts:
-        _copy(parts, _encoding(tools, folder), database, password, jobs, lambda: restore("data"))
+        _copy(parts, _encoding(programs, folder), database, password, jobs, lambda: restore("data"))
     else:
         restore("data")
     restore("post-data")
@@ -106,9 +106,9 @@ def _parts(folder: Path, entry: bytes, jobs: int) -> list[_Part]:
     ]
 
 
-def _encoding(tools: Tools, folder: Path) -> str:
+def _encoding(programs: Programs, folder: Path) -> str:
     """What the dump's text is written in."""
-    match = _ENCODING.search(tools.run("pg_restore", "--section=pre-data", "--file=-", str(folder)))
+    match = _ENCODING.search(programs.run("pg_restore", "--section=pre-data", "--file=-", str(folder)))
     return match[1].decode() if match else "UTF8"
 
 
@@ -120,7 +120,7 @@ def _copy(
     :raises EngineError: the first failure. It ends the others: the database will be removed anyway.
     """
     failures: list[BaseException] = []
-    names = schema.identifiers(database)
+    names = identifiers(database)
 
     def rows(part: _Part) -> Iterator[bytes]:
         for block in part.blocks():
@@ -130,7 +130,7 @@ def _copy(
 
     def one(part: _Part) -> None:
         statement = names.SQL("COPY {} FROM STDIN").format(names.Identifier(part.schema, part.table))
-        with schema.session(database, password) as connection:
+        with session(database, password) as connection:
             cursor = connection.cursor()
             cursor.execute("SELECT set_config('client_encoding', %s, false)", (encoding,))
             _stream(cursor, statement, rows(part))

@@ -1,0 +1,80 @@
+"""Every package that is installed is named with its version and the hashes that an installer insists on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SERVER = ROOT / "roles/mlflow_server/files"
+LISTS = {
+    "controller": ROOT / "requirements.lock",
+    "server": SERVER / "constraints.txt",
+    "tools": SERVER / "tools.txt",
+    "locust": ROOT / "roles/locust/files/requirements.txt",
+}
+_PACKAGE = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)(?: ; [^\\]+)? \\$")
+_HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
+
+
+def packages(file: Path) -> dict[str, str]:
+    """Version of each. Anything else than packages with hashes fails."""
+    found: dict[str, str] = {}
+    hashes: dict[str, int] = {}
+    name = ""
+    for line in file.read_text().splitlines():
+        if line.startswith("#"):
+            continue
+        if named := _PACKAGE.match(line):
+            name = named[1]
+            found[name] = named[2]
+        else:
+            assert _HASH.match(line), f"{file.name}: {line}"
+            hashes[name] = hashes.get(name, 0) + 1
+    assert found.keys() == hashes.keys(), "without a hash"
+    return found
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_package_of_a_list_has_its_hashes(name: str) -> None:
+    assert len(packages(LISTS[name])) >= 2
+
+
+def test_the_lists_are_of_the_versions_that_the_project_names() -> None:
+    names = {
+        "mlflow": yaml.safe_load((SERVER.parent / "vars/main/version.yml").read_text())[
+            "_mlflow_server_pinned_version"
+        ],
+        "locust": yaml.safe_load((ROOT / "roles/locust/defaults/main.yml").read_text())["locust_version"],
+    }
+    assert packages(LISTS["server"])["mlflow"] == names["mlflow"]
+    assert packages(LISTS["locust"])["locust"] == names["locust"]
+    pins = re.findall(r"^([\w.-]+)(?:\[[^]]+\])?==(\S+)$", _texts(ROOT.glob("requirements*.txt")), re.MULTILINE)
+    assert len(pins) > 15
+    locked = {name.lower(): version for name, version in packages(LISTS["controller"]).items()}
+    # Only who uses AWS needs its SDK.
+    assert {name: version for name, version in pins if locked.get(name.lower()) != version}.keys() <= {"boto3"}
+    tools = dict(re.findall(r"^(\w+)==(\S+)$", (SERVER / "tools.in").read_text(), re.MULTILINE))
+    assert tools == packages(LISTS["tools"])
+    assert tools["uv"] == locked["uv"]
+
+
+def test_everything_that_is_installed_is_installed_from_a_list() -> None:
+    """A new installer that insists on nothing is found here."""
+    shipped = [*ROOT.glob("roles/**/*.yml"), *ROOT.glob("playbooks/**/*.yml"), *ROOT.glob("images/**/Containerfile")]
+    steps = [
+        (path.name, step)
+        for path in shipped
+        for step in re.split(r"\n(?=\s*- name:|RUN |COPY )", path.read_text())
+        if re.search(r"(/pip|/uv)\b", step) and re.search(r"\binstall\b", step)
+    ]
+    assert len(steps) >= 6
+    without = [name for name, step in steps if not re.search(r"--require-hashes|--constraint|_locust_packages", step)]
+    assert not without
+
+
+def _texts(files: object) -> str:
+    return "\n".join(path.read_text() for path in files)  # type: ignore[attr-defined]
