@@ -93,7 +93,8 @@ def test_subnets_that_overlap_each_other(refused: Callable[..., str]) -> None:
 
 
 def test_a_subnet_that_is_none(refused: Callable[..., str]) -> None:
-    assert "The subnet 'somewhere' of the network t-bad-a is none" in refused(mlflow_zones={"a": "somewhere", "b": ""})
+    message = refused(mlflow_zones={"a": "somewhere", "b": ""})
+    assert "The subnet of the zone a in mlflow_zones is 'somewhere', which is no network" in message
 
 
 def test_an_image_that_is_missing(refused: Callable[..., str]) -> None:

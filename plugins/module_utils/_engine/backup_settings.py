@@ -64,10 +64,11 @@ def compute(
     :raises BadInput: a number that is none.
     """
     owner = database.get("owner") or database
+    restored = server.get("restored_secrets") or {}
     if platform == "kubernetes":
-        fixed = FLASK_SECRET if server.get("flask_secret") else {}
+        fixed = FLASK_SECRET if restored else {}
     else:
-        fixed = {**(server.get("secret_files") or {}), **(options["secrets"] or {})}
+        fixed = {**{name: place["file"] for name, place in restored.items()}, **(options["secrets"] or {})}
     told = {
         **{name: options[name] for name in _DESTINATION},
         **_data(owner, store, server),

@@ -37,7 +37,7 @@ PLATFORMS: dict[str, tuple[str, dict[str, str]]] = {
             "mlflow.service": "{{ lookup('ansible.builtin.template', 'mlflow.service.j2') }}",
         },
     ),
-    "compose": ("compose_single_az", {"launch.json": "{{ _mlflow_server_launch_of_containers | to_json }}"}),
+    "compose": ("compose_single_az", {"launch.json": "{{ _mlflow_server_plan.launch | to_json }}"}),
     "kubernetes": ("kubernetes", {"launch.json": "{{ _mlflow_server_launch_of_pods | to_json }}"}),
 }
 _RENDERED = "rendered.json"

@@ -1,0 +1,392 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What all platforms share: the reader of settings, URLs, the schema's owner, the connection, errors of settings."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...errors import BadInput
+from ...quantities import quantity
+from .. import launch
+
+# The port on which a server listens in its container; hosts have mlflow_server_port itself.
+CONTAINER_PORT = 5000
+CONTAINER_PYTHON = "/opt/mlflow/bin/python"
+CONTAINER_AUTH_FILE = "/etc/mlflow/auth.ini"
+FLASK_KEY = "flask-secret-key"
+_ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104
+_PASSWORD_LENGTH = 12
+_POSTGRESQL_KEEPS = 3
+_POSTGRESQL_OFFERS = 100
+_FULL_NEEDS = "2Gi"
+
+# What launch takes as it is; where things are on a platform is added to it.
+_OF_LAUNCH = (
+    "version", "profile", "direct_artifacts", "signed_artifacts", "workers", "threads", "otlp", "cors_origins",
+    "static_prefix", "pool_size", "max_overflow", "metrics_dir", "access_log", "telemetry", "env",
+)  # fmt: skip
+_CHOICES = {
+    "auth": ("none", "basic"),
+    "install": ("", "slim", "full"),
+    "supervision": ("auto", "systemd", "supervisor"),
+    "auth_default_permission": ("READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS"),
+}
+_FLAGS = ("direct_artifacts", "signed_artifacts", "otlp", "access_log", "telemetry", "smoke_test")
+_FOLDERS_AND_FILES = ("dir", "secrets_dir", "auth_password_file", "tls_certificate", "tls_key", "metrics_dir")
+# It becomes a line of a file of MLflow, which takes % for its own.
+_ADMIN = re.compile(r"[^\s:%=;#\[\]]+")
+_URL = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
+# Smallest and largest of whole numbers that every platform knows.
+_NUMBERS: dict[str, tuple[int, int | None]] = {
+    "port": (1, 65535),
+    "auth_cache_seconds": (0, None),
+    "threads": (0, None),
+    "pool_size": (0, None),
+    "max_overflow": (0, None),
+    "health_timeout": (1, None),
+    "migration_timeout": (1, None),
+}
+
+
+class Settings:
+    """The role's variables without their prefix, whatever type an inventory, a survey or -e gave them.
+
+    What cannot be read, or is rejected, is an error of the list C(errors), and reads as the default from then on: one
+    mistake is one error.
+    """
+
+    def __init__(self, values: Mapping[str, Any], errors: Errors) -> None:
+        self._values, self._errors = values, errors
+        self._rejected: set[str] = set()
+
+    def reject(self, name: str, error: str) -> None:
+        self._errors.add(error)
+        self._rejected.add(name)
+
+    def get(self, name: str) -> Any:
+        return None if name in self._rejected else self._values.get(name)
+
+    def text(self, name: str, default: str = "") -> str:
+        value = self.get(name)
+        return default if value is None or value == "" else str(value)
+
+    def number(self, name: str, default: int = 0) -> int:
+        value = self.text(name)
+        try:
+            return int(value) if value else default
+        except ValueError:
+            self.reject(name, f"mlflow_server_{name} must be a whole number.")
+            return default
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        value = self.text(name).lower()
+        if value in ("true", "yes", "on", "1"):
+            return True
+        if value and value not in ("false", "no", "off", "0"):
+            self.reject(name, f"mlflow_server_{name} must be true or false.")
+        return default if not value else False
+
+    def items(self, name: str) -> list[str]:
+        """A list, also where it is given as text with commas."""
+        value = self.get(name) or []
+        if isinstance(value, str):
+            value = value.split(",")
+        return [str(item).strip() for item in value if str(item).strip()]
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        value = self.get(name) or {}
+        if isinstance(value, Mapping):
+            return value
+        self.reject(name, f"mlflow_server_{name} must be a dict.")
+        return {}
+
+
+class Errors:
+    """Validation errors: each once, in the order in which they were found. A text names the variables."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, None] = {}
+
+    def add(self, text: str, when: bool = True) -> None:
+        if when:
+            self._found[text] = None
+
+    def as_list(self) -> list[str]:
+        return list(self._found)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one plan is made from, see C(plan.plan).
+
+    :param found: what the platform's own module returned, {} before it did.
+    :param max_connections: that the database itself said it offers; 0 before.
+    :param staged: whether it is prepared in a folder of its own, beside that which runs.
+    """
+
+    settings: Settings
+    database: Mapping[str, Any]
+    store: Mapping[str, Any]
+    found: Mapping[str, Any]
+    max_connections: int
+    staged: bool = False
+    errors: Errors = field(default_factory=Errors)
+
+    @property
+    def name(self) -> str:
+        return self.settings.text("name", "mlflow")
+
+    @property
+    def folder(self) -> str:
+        """Where programs and files of the servers are on the host."""
+        return self.settings.text("staged_dir" if self.staged else "dir")
+
+    @property
+    def auth(self) -> bool:
+        """Whether clients log in."""
+        return self.settings.text("auth") == "basic"
+
+    @property
+    def owner(self) -> Mapping[str, Any]:
+        """The role that may change the schema: the owner where one was named, else the server's own."""
+        owner = self.database.get("owner")
+        return owner if isinstance(owner, Mapping) and owner else self.database
+
+    @property
+    def grantee(self) -> str:
+        """The server's own role, where it needs rights from another that owns the tables."""
+        if not self.database.get("owner"):
+            return ""
+        try:
+            return urlsplit(str(self.database.get("uri") or "")).username or ""
+        except ValueError:
+            # Launch says what is wrong with it.
+            return ""
+
+    @property
+    def uses_bucket(self) -> bool:
+        return str(self.store.get("uri") or "").startswith("s3:")
+
+    @property
+    def is_sqlite(self) -> bool:
+        return str(self.database.get("uri") or "").startswith("sqlite")
+
+    @property
+    def offered_connections(self) -> int:
+        """What the database has for all roles: it keeps some for superusers."""
+        try:
+            return int(self.database.get("max_connections") or _POSTGRESQL_OFFERS) - _POSTGRESQL_KEEPS
+        except ValueError:
+            self.errors.add("mlflow_database_max_connections must be a whole number.")
+            return _POSTGRESQL_OFFERS - _POSTGRESQL_KEEPS
+
+
+def check(request: Request) -> None:
+    """Errors that do not depend on the platform."""
+    settings, errors = request.settings, request.errors
+    for name, offered in _CHOICES.items():
+        value = settings.text(name)
+        listed = ", ".join(one or "empty" for one in offered)
+        errors.add(
+            f"mlflow_server_{name} is '{value}'; offered are {listed}.",
+            settings.get(name) is not None and value not in offered,
+        )
+    for name in _FLAGS:
+        settings.flag(name)
+    for name, (least, most) in _NUMBERS.items():
+        check_range(request, name, least, most)
+    settings.number("workers")
+    settings.mapping("env")
+    for name in _FOLDERS_AND_FILES:
+        path = settings.text(name)
+        errors.add(
+            f"mlflow_server_{name} is '{path}'; it must be an absolute path.",
+            bool(path) and not path.startswith(("/", "~")),
+        )
+    for name, shape, example in (
+        ("auth_admin", _ADMIN, "a name such as admin"),
+        ("url", _URL, "a URL such as https://mlflow.example.com"),
+    ):
+        text = settings.text(name)
+        errors.add(f"mlflow_server_{name} is '{text}'; it must be {example}.", bool(text) and not shape.fullmatch(text))
+    length = settings.number("auth_password_length")
+    errors.add(
+        f"mlflow_server_auth_password is too short: MLflow wants at least {_PASSWORD_LENGTH} characters. Leave it empty"
+        f" to have one generated.",
+        0 < length < _PASSWORD_LENGTH,
+    )
+    check_tls_pair(request)
+
+
+def check_range(request: Request, name: str, least: int, most: int | None = None) -> None:
+    """That a whole number, where one is given, is within its limits."""
+    value, text = request.settings.number(name, least), request.settings.text(name)
+    if most is not None and not least <= value <= most:
+        request.settings.reject(name, f"mlflow_server_{name} is {text}; it must be between {least} and {most}.")
+    elif value < least:
+        request.settings.reject(name, f"mlflow_server_{name} is {text}; it must be at least {least}.")
+
+
+def check_tls_pair(request: Request) -> None:
+    request.errors.add(
+        "mlflow_server_tls_certificate and mlflow_server_tls_key must be given together.",
+        bool(request.settings.text("tls_certificate")) != bool(request.settings.text("tls_key")),
+    )
+
+
+def check_image(request: Request) -> None:
+    """Of platforms whose servers are containers."""
+    request.errors.add(
+        "Set mlflow_image: it is empty. The playbook images builds the image.", not request.settings.text("image")
+    )
+
+
+def check_volume(request: Request) -> None:
+    """Clients can have a bucket's keys; no client mounts a volume of ours."""
+    request.errors.add(
+        "Clients cannot reach a volume: mlflow_server_direct_artifacts needs a bucket.",
+        request.settings.flag("direct_artifacts") and not request.uses_bucket,
+    )
+
+
+def check_resources(request: Request, name: str) -> None:
+    """That the limits of containers can be read."""
+    limits = request.settings.mapping(name).get("limits")
+    if not isinstance(limits, Mapping):
+        request.errors.add(f"mlflow_server_{name} must hold limits, with cpu and memory.")
+        return
+    for kind in ("cpu", "memory"):
+        try:
+            quantity(limits.get(kind, ""))
+        except BadInput as error:
+            request.errors.add(f"mlflow_server_{name} limits {kind}: {error}")
+
+
+def check_profile_fits(request: Request) -> None:
+    """That the profile fits into the memory that a server may use."""
+    limits = request.settings.mapping("resources").get("limits")
+    if request.settings.text("profile") != "full" or not isinstance(limits, Mapping):
+        return
+    try:
+        too_small = quantity(limits.get("memory", "")) < quantity(_FULL_NEEDS)
+    except BadInput:
+        return
+    request.errors.add(
+        f"The profile full needs at least {_FULL_NEEDS} of memory for each server, and mlflow_server_resources limits"
+        f" it to {limits['memory']}: raise it, or choose the profile throughput.",
+        too_small,
+    )
+
+
+def check_database_is_postgresql(request: Request, where: str) -> None:
+    request.errors.add(f"The database must be a PostgreSQL on {where}.", request.is_sqlite)
+
+
+def compute_launch(request: Request, place: Mapping[str, Any]) -> dict[str, Any]:
+    """The launch with the keys C(argv), C(env), C(secrets) and C(jobs); {} where the settings contradict themselves.
+
+    :param place: where things are on the platform: C(python), C(host), C(port), C(scratch_dir), C(auth), …
+    """
+    intent = {name: request.settings.get(name) for name in _OF_LAUNCH}
+    intent |= {"database": request.database, "artifact_store": request.store, **place}
+    intent["env"] = request.settings.mapping("env")
+    try:
+        return launch.compute(intent).as_dict()
+    except BadInput as error:
+        request.errors.add(str(error))
+        return {}
+
+
+def launch_files(computed: Mapping[str, Any]) -> dict[str, str]:
+    """The file launch.json, in the order of launch's own keys; none where there is no launch: nobody starts nothing."""
+    return {"launch.json": json.dumps(computed, indent=4)} if computed else {}
+
+
+def auth_place(request: Request, config: str, secret_key: Mapping[str, Any]) -> dict[str, Any]:
+    """What launch is told of basic authentication; {} where nobody logs in."""
+    return {"config": config, "secret_key": secret_key} if request.auth else {}
+
+
+def release(version: str) -> tuple[int, int]:
+    """Major and minor of a version of MLflow; far ahead where it cannot be read."""
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    return (int(numbers[1]), int(numbers[2])) if numbers else (9999, 0)
+
+
+def reachable(host: str) -> str:
+    """The address at which this machine reaches a server that listens there."""
+    return "127.0.0.1" if host in _ANY_ADDRESS else host
+
+
+def url(host: str, port: int | None, prefix: str = "", tls: bool = False) -> str:
+    """
+    :param port: None leaves it to the scheme.
+    """
+    literal = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return f"{'https' if tls else 'http'}://{literal}{'' if port is None else f':{port}'}{prefix}"
+
+
+def connection(
+    request: Request,
+    *,
+    uri: str,
+    host: str,
+    password: Mapping[str, Any],
+    restored: Mapping[str, Any],
+    runner: Mapping[str, Any],
+    workload: Mapping[str, Any],
+) -> dict[str, Any]:
+    """How others reach the server: the same keys on every platform.
+
+    :param uri: URL that clients use.
+    :param password: place of the administrator's.
+    :param restored: places of secrets without which a restored database is of no use.
+    :param runner: where operations run, see C(connection.RunnerConnection).
+    :param workload: what only one platform has.
+    """
+    user = request.settings.text("auth_admin", "admin")
+    return {
+        "type": "mlflow",
+        "uri": uri,
+        "host": host,
+        "port": request.settings.number("port", CONTAINER_PORT),
+        "env": {"MLFLOW_TRACKING_URI": uri, **({"MLFLOW_TRACKING_USERNAME": user} if request.auth else {})},
+        "secrets": {"MLFLOW_TRACKING_PASSWORD": dict(password)} if request.auth else {},
+        "version": request.settings.text("version"),
+        "database": {name: str(request.database.get(name) or "") for name in ("type", "uri")},
+        "restored_secrets": {FLASK_KEY: dict(restored)} if request.auth else {},
+        "runner": dict(runner),
+        "workload": dict(workload),
+    }
+
+
+def taken_port(planned: Mapping[str, Any]) -> str:
+    """The error of hosts on which another program listens at our address."""
+    return (
+        f"Port {planned['ports']['publish']} on {planned['listens']} is held by another program. Stop it, or set"
+        f" mlflow_server_port to a free port."
+    )
+
+
+def listed(one: Mapping[str, Any], name: str) -> list[Any]:
+    """A list that a connection may hold."""
+    return list(one.get(name) or [])
+
+
+def joined(reasons: Mapping[str, Any]) -> str:
+    """Things with the reason of each, for a sentence."""
+    return ", ".join(f"{thing} ({reason})" for thing, reason in sorted(reasons.items()))
+
+
+def unique(values: Iterable[Any]) -> list[Any]:
+    result: list[Any] = []
+    for value in values:
+        if value not in result:
+            result.append(value)
+    return result

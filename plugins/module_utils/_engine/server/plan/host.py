@@ -1,0 +1,250 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The platform C(host): a process of a host, under systemd or supervisor, in an environment of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ...connection import POSTGRESQL_DRIVERS
+from . import common
+
+_STARTER = Path(__file__).parents[2] / "standalone" / "starter.py"
+# Of every server, beside MLflow.
+_ALWAYS = ("uvloop", "httptools", "obstore", "pyfastcdc", "zstandard")
+# Older versions of MLflow do not say that they cannot use a newer SQLAlchemy.
+_NEWER_SQLALCHEMY_SINCE = (3, 10)
+# Of a program of supervisor and a unit of systemd; of a user of the system.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_USER = re.compile(r"[a-z_][a-z0-9_-]*[$]?")
+
+
+def plan(request: common.Request) -> dict[str, Any]:
+    """C(plan.plan) for a host. C(plan["host"]) holds
+
+    C(flavor) (slim or full), C(requirements) (what pip installs), C(constrained) (whether the pinned versions hold),
+    C(environment), C(interpreter), C(starter), C(plugins), C(run_dir), C(launch_file) (paths), C(program_dirs),
+    C(data_dirs), C(file_owner) (root where a user of its own runs the server), C(endpoints) (HOST:PORT that it needs),
+    C(systemd) (bool), C(supervision_file), C(supervisor) (paths as its configuration writes them), and the files with
+    passwords: C(password_file), C(database_password_file), C(owner_password_file) (empty where there is none).
+    C(plan["secrets"]) maps names of the secrets that the role generates to their files.
+    """
+    _check(request)
+    settings = request.settings
+    folder, secrets_dir = request.folder, settings.text("secrets_dir")
+    port, prefix = settings.number("port", common.CONTAINER_PORT), settings.text("static_prefix")
+    flavor = _flavor(request)
+    requirements = [*(settings.items("requirements") or _requirements(request))]
+    environment = settings.text("environment") or _environment(request, requirements, flavor)
+    interpreter = f"{environment}/bin/python"
+    run_dir, launch_file = f"{folder}/run", f"{folder}/launch.json"
+    flask_key = {"file": f"{secrets_dir}/{common.FLASK_KEY}"}
+    local_url = common.url(
+        common.reachable(settings.text("host")), port, prefix, tls=bool(settings.text("tls_certificate"))
+    )
+    password_file = settings.text("auth_password_file") if request.auth else ""
+    launch = common.compute_launch(
+        request,
+        {
+            "python": interpreter,
+            "host": settings.text("host"),
+            "port": settings.text("port"),
+            "tls_certificate": settings.text("tls_certificate"),
+            "tls_key": settings.text("tls_key"),
+            "allowed_hosts": settings.get("allowed_hosts"),
+            "max_connections": request.max_connections or "",
+            "scratch_dir": run_dir,
+            "plugins_dir": f"{folder}/plugins" if request.store.get("type") != "local" else "",
+            "auth": common.auth_place(request, f"{folder}/auth.ini", flask_key),
+        },
+    )
+    public = settings.text("url") or local_url
+    own: dict[str, Any] = {
+        "flavor": flavor,
+        "requirements": requirements,
+        "constrained": settings.text("version") == settings.text("pinned_version"),
+        "environment": environment,
+        "interpreter": interpreter,
+        "starter": f"{folder}/starter-{_starter_digest()}.py",
+        "plugins": f"{folder}/plugins",
+        "run_dir": run_dir,
+        "launch_file": launch_file,
+        "program_dirs": [folder, f"{folder}/environments", f"{folder}/plugins", secrets_dir],
+        "data_dirs": [run_dir, *_data_dirs(request)],
+        "file_owner": "root" if settings.text("user") else "",
+        "endpoints": _endpoints(request),
+        "systemd": _is_systemd(request),
+        "password_file": password_file,
+        "database_password_file": _password_file(request.database),
+        "owner_password_file": _password_file(request.owner),
+    }
+    runner = {
+        "type": "host",
+        "name": request.name,
+        "directory": folder,
+        "supervision": settings.text("supervision"),
+        "user": settings.text("user"),
+        "published": local_url,
+        "options": {
+            "url": local_url,
+            # The certificate is for the name that clients use.
+            "validate_certs": False,
+            "username": settings.text("auth_admin", "admin") if request.auth else "",
+            "password_file": password_file,
+            "database_uri": str(request.database.get("uri") or ""),
+            "database_password_file": own["database_password_file"],
+        },
+    }
+    return {
+        "launch": launch,
+        "ports": {"listen": port, "publish": port},
+        "urls": {"public": public, "local": local_url, "inside": local_url, "operations": local_url},
+        "files": common.launch_files(launch),
+        "secrets": {"admin-password": password_file, common.FLASK_KEY: flask_key["file"]} if request.auth else {},
+        "staged": {"runner": {**runner, "python": interpreter}},
+        "deployed": str(request.found.get("deployed") or ""),
+        "resources": {
+            "servers": 1,
+            "offered": request.max_connections,
+            "connections": request.max_connections,
+            "images": [],
+        },
+        "host": {**own, **_supervision(request, folder, run_dir, own["starter"])},
+        "connection": common.connection(
+            request,
+            uri=public,
+            host=common.reachable(settings.text("host")),
+            password={"file": password_file},
+            restored=flask_key,
+            runner=runner,
+            # For those who act on the same host: the interpreter with all libraries.
+            workload={"python": interpreter, "launch_file": launch_file},
+        ),
+    }
+
+
+def fits(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a host, see C(plan.fits). C(observed) is what mlflow_host_info returned."""
+    found = common.Errors()
+    target = planned["target"]
+    found.add(
+        f"Python {observed.get('python')} is not supported on {target}: set ansible_python_interpreter to a Python"
+        f" 3.11, 3.12 or 3.13.",
+        not observed.get("python_supported", True),
+    )
+    found.add(common.taken_port(planned), observed.get("port") == "taken")
+    found.add(
+        f"A folder cannot be used: {common.joined(observed.get('unwritable') or {})}. Set mlflow_data_dir to a folder"
+        f" that may be written.",
+        bool(observed.get("unwritable")),
+    )
+    found.add(
+        f"Cannot reach {common.joined(observed.get('out_of_reach') or {})}. Is it running, and does a firewall let"
+        f" {target} through?",
+        bool(observed.get("out_of_reach")),
+    )
+    found.add(
+        "The path of mlflow_server_dir is too long for supervisor's socket. Set a shorter mlflow_data_dir.",
+        bool(observed.get("socket_too_long")) and not planned["host"]["systemd"],
+    )
+    return found.as_list()
+
+
+def _check(request: common.Request) -> None:
+    user = request.settings.text("user")
+    request.errors.add(
+        f"mlflow_name is '{request.name}', which is no name for a program: letters, digits, '.', '-' and '_'.",
+        not _NAME.fullmatch(request.name),
+    )
+    request.errors.add(
+        f"mlflow_server_user is '{user}', which is no name for a user of the system: small letters, digits, '-' and"
+        f" '_'.",
+        bool(user) and not _USER.fullmatch(user),
+    )
+
+
+def _flavor(request: common.Request) -> str:
+    settings = request.settings
+    flavor = settings.text("install") or ("slim" if settings.text("profile") == "light" else "full")
+    request.errors.add(
+        "The profile full runs jobs, which need everything: mlflow_server_install may not be slim.",
+        flavor == "slim" and settings.text("profile") == "full",
+    )
+    return flavor
+
+
+def _requirements(request: common.Request) -> list[str]:
+    settings = request.settings
+    version = settings.text("version")
+    driver = str(request.database.get("uri") or "").partition("://")[0].partition("+")[2]
+    return [
+        f"mlflow=={version}",
+        *_ALWAYS,
+        *([POSTGRESQL_DRIVERS[driver]] if driver in POSTGRESQL_DRIVERS else []),
+        *(["boto3"] if request.uses_bucket else []),
+        *(["Flask-WTF"] if request.auth else []),
+        *(["prometheus-flask-exporter"] if settings.text("metrics_dir") else []),
+        *(["sqlalchemy<2.1"] if common.release(version) < _NEWER_SQLALCHEMY_SINCE else []),
+    ]
+
+
+def _environment(request: common.Request, requirements: list[str], flavor: str) -> str:
+    """An environment is named by what is in it: a changed one is a new one, and the old one stays for a rollback."""
+    digest = hashlib.sha256(json.dumps([requirements, flavor]).encode()).hexdigest()[:10]
+    return f"{request.settings.text('dir')}/environments/{request.settings.text('version')}-{digest}"
+
+
+@cache
+def _starter_digest() -> str:
+    return hashlib.sha256(_STARTER.read_text().rstrip().encode()).hexdigest()[:10]
+
+
+def _data_dirs(request: common.Request) -> list[str]:
+    """Folders of the data that is on the host."""
+    folders = []
+    if request.store.get("type") == "local":
+        folders.append(str(request.store.get("uri") or ""))
+    if request.database.get("type") == "sqlite":
+        file = str(request.database.get("uri") or "").removeprefix("sqlite:///")
+        folders.append(str(PurePosixPath(file).parent))
+    return folders
+
+
+def _endpoints(request: common.Request) -> list[str]:
+    """What is reached over the network; a host that is a folder is a Unix socket."""
+    return [
+        f"{one['host']}:{one.get('port', '')}"
+        for one in (request.database, request.store)
+        if one.get("host") and not str(one["host"]).startswith("/")
+    ]
+
+
+def _is_systemd(request: common.Request) -> bool:
+    """The system's own systemd only: a user's ends with the last login."""
+    asked = request.settings.text("supervision")
+    return asked == "systemd" or (asked == "auto" and bool(request.found.get("systemd")))
+
+
+def _supervision(request: common.Request, folder: str, run_dir: str, starter: str) -> dict[str, Any]:
+    systemd = _is_systemd(request)
+    return {
+        "supervision_file": (
+            f"/etc/systemd/system/{request.name}.service" if systemd else f"{folder}/supervisord.conf"
+        ),
+        "supervision_template": "mlflow.service.j2" if systemd else "supervisord.conf.j2",
+        # Its configuration takes % for its own.
+        "supervisor": {
+            name: path.replace("%", "%%") for name, path in (("folder", folder), ("run", run_dir), ("starter", starter))
+        },
+    }
+
+
+def _password_file(one: Mapping[str, Any]) -> str:
+    place = (one.get("secrets") or {}).get("PGPASSWORD") or {}
+    return str(place.get("file") or "")

@@ -1,0 +1,204 @@
+"""Bad input: one clear error for each mistake, all mistakes at once, before anything is changed.
+
+A row says what is changed, of which kind the mistake is, and what the errors say: all of them, one text each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from support.intents import POSTGRESQL
+from support.plans import PLATFORMS, planned
+
+
+@dataclass(frozen=True)
+class Row:
+    """C(errors): a part of each error, in any order. C(options): other input than settings, see support.plans."""
+
+    kind: str
+    platform: str
+    change: Mapping[str, Any]
+    errors: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        changed = {**self.change, **self.options}
+        return f"{self.platform} {self.kind} {' '.join(f'{name}={value}' for name, value in changed.items())}"[:110]
+
+
+def _numbers() -> Iterator[Row]:
+    shared = ["port", "auth_cache_seconds", "health_timeout", "migration_timeout", "workers", "threads", "pool_size"]
+    compose = ["replicas", "drain_seconds", "rollout_timeout", "reserved_connections", "run_as"]
+    for platform, names in (("host", shared), ("compose", shared + compose)):
+        for name in names:
+            for value in ("many", "1.5"):
+                error = f"mlflow_server_{name} must be a whole number."
+                yield Row("not a number", platform, {name: value}, (error,))
+
+
+def _ranges() -> Iterator[Row]:
+    for platform, name, value, limit in (
+        ("host", "port", 0, "between 1 and 65535"),
+        ("host", "port", 65536, "between 1 and 65535"),
+        ("host", "port", "-1", "between 1 and 65535"),
+        ("compose", "port", "70000", "between 1 and 65535"),
+        ("host", "auth_cache_seconds", -1, "at least 0"),
+        ("compose", "threads", -1, "at least 0"),
+        ("host", "pool_size", -1, "at least 0"),
+        ("host", "max_overflow", "-3", "at least 0"),
+        ("host", "health_timeout", 0, "at least 1"),
+        ("compose", "migration_timeout", 0, "at least 1"),
+        ("compose", "replicas", 0, "at least 1"),
+        ("compose", "replicas", "-2", "at least 1"),
+        ("compose", "drain_seconds", -1, "at least 0"),
+        ("compose", "rollout_timeout", 0, "at least 1"),
+        ("compose", "reserved_connections", -1, "at least 0"),
+        ("compose", "run_as", 0, "at least 1"),
+        ("compose", "load_balancer_run_as", 0, "at least 1"),
+    ):
+        yield Row("out of range", platform, {name: value}, (f"mlflow_server_{name} is {value}; it must be {limit}.",))
+
+
+def _flags() -> Iterator[Row]:
+    for platform in PLATFORMS:
+        for name in ("direct_artifacts", "signed_artifacts", "otlp", "access_log", "telemetry", "smoke_test"):
+            yield Row("neither true nor false", platform, {name: "perhaps"}, (f"mlflow_server_{name} must be true or",))
+
+
+def _choices() -> Iterator[Row]:
+    for platform in PLATFORMS:
+        for name, value in (
+            ("auth", "oidc"),
+            ("auth", "Basic"),
+            ("install", "tiny"),
+            ("supervision", "runit"),
+            ("auth_default_permission", "read"),
+        ):
+            yield Row("not offered", platform, {name: value}, (f"mlflow_server_{name} is '{value}'; offered are",))
+        yield Row("not offered", platform, {"profile": "fast"}, ("mlflow_server_profile is 'fast'; offered are",))
+
+
+def _paths() -> Iterator[Row]:
+    for platform in PLATFORMS:
+        for name in ("dir", "secrets_dir", "metrics_dir", "auth_password_file"):
+            error = f"mlflow_server_{name} is 'srv/mlflow'; it must be an absolute path."
+            yield Row("relative path", platform, {name: "srv/mlflow"}, (error,))
+
+
+def _texts() -> Iterator[Row]:
+    for value in ("two words", "a:b", "50%", "admin\ndatabase_uri = x", "[x]"):
+        yield Row("no name", "host", {"auth_admin": value}, (f"mlflow_server_auth_admin is '{value}'; it must be",))
+    for value in ("mlflow.example.com", "ftp://mlflow", "https://", "http://a b"):
+        yield Row("no URL", "host", {"url": value}, (f"mlflow_server_url is '{value}'; it must be a URL",))
+    for value in ("two words", "a/b", "-x", "a;b", "a\nb"):
+        yield Row("no name", "host", {"name": value}, ("mlflow_name is",))
+    for value in ("Root", "two words", "a/b", "0x"):
+        yield Row("no name", "host", {"user": value}, (f"mlflow_server_user is '{value}'",))
+    for value in ("MLflow", "a.b", "two words", "x" * 41, "-a"):
+        yield Row("no name", "compose", {"name": value}, ("mlflow_name is",))
+    for value in ("A", "zone one", "a/b"):
+        change = {"zones": {value: ""}}
+        yield Row("no name", "compose", change, (f"A zone of mlflow_zones is '{value}'",))
+    for value in ("10.0.0.0/33", "10.0.0.1/24", "here"):
+        yield Row("no network", "compose", {"zones": {"a": value}}, ("The subnet of the zone a in mlflow_zones is",))
+
+
+def _prefixes() -> Iterator[Row]:
+    for platform in PLATFORMS:
+        for value in ("mlflow", "/mlflow/", "/ml flow", "/{x}"):
+            yield Row("no prefix", platform, {"static_prefix": value}, ("mlflow_server_static_prefix",))
+
+
+def _contradictions() -> Iterator[Row]:
+    pair = "mlflow_server_tls_certificate and mlflow_server_tls_key must be given together."
+    for platform in PLATFORMS:
+        yield Row("half a pair", platform, {"tls_certificate": "/c.pem"}, (pair,))
+        yield Row("half a pair", platform, {"tls_key": "/k.pem"}, (pair,))
+        yield Row("too short", platform, {"auth_password_length": 11}, ("mlflow_server_auth_password is too short",))
+        yield Row("no dict", platform, {"env": ["A=1"]}, ("mlflow_server_env must be a dict.",))
+        yield Row(
+            "not ours to set", platform, {"env": {"_MLFLOW_X": "1"}}, ("mlflow_server_env may not set _MLFLOW_X",)
+        )
+    yield Row("contradiction", "host", {"workers": 2}, ("the profile light is one process",))
+    yield Row("contradiction", "host", {"threads": 8}, ("mlflow_server_threads can only be set",))
+    yield Row(
+        "contradiction", "host", {"profile": "full", "install": "slim"}, ("mlflow_server_install may not be slim",)
+    )
+    yield Row("contradiction", "compose", {"otlp": True}, ("mlflow_server_otlp is true",))
+    yield Row("contradiction", "compose", {"direct_artifacts": True}, ("Clients cannot reach a volume",))
+    yield Row("contradiction", "compose", {"zones": {"a": "", "b": "", "c": ""}}, ("there are 3 zones",))
+    yield Row("too old", "host", {"version": "2.22.5"}, ("needs MLflow 3.3 or newer",))
+    yield Row("too old", "compose", {"version": "3.12.0", "auth": "basic"}, ("needs MLflow 3.16 or newer",))
+    yield Row("empty", "compose", {"image": ""}, ("Set mlflow_image: it is empty.",))
+    yield Row("empty", "compose", {"run_as": ""}, ("mlflow_server_run_as is empty",))
+    small = {"profile": "full", "replicas": 1, "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}
+    yield Row("too small", "compose", small, ("The database allows", "The profile full needs at least 2Gi"))
+
+
+def _quantities() -> Iterator[Row]:
+    for name in ("resources", "load_balancer_resources"):
+        for value in ("much", "1 Gi", "2gb", ""):
+            limits = {"limits": {"cpu": "1", "memory": value}}
+            yield Row("no quantity", "compose", {name: limits}, (f"mlflow_server_{name} limits memory:",))
+        yield Row("no quantity", "compose", {name: {}}, (f"mlflow_server_{name} must hold limits",))
+
+
+def _databases() -> Iterator[Row]:
+    at_home = {**POSTGRESQL, "host": "localhost", "uri": "postgresql+psycopg://mlflow@localhost:5432/mlflow"}
+    few = {**POSTGRESQL, "max_connections": 16}
+    sqlite = {"type": "sqlite", "uri": "sqlite:////srv/mlflow.db"}
+    yield Row("database", "compose", {}, ("which in a container is the container itself",), {"database": at_home})
+    yield Row("database", "compose", {}, ("must be a PostgreSQL on the platform compose",), {"database": sqlite})
+    yield Row("database", "compose", {}, ("The database allows",), {"database": few})
+    many = {**POSTGRESQL, "max_connections": "many"}
+    yield Row("database", "compose", {}, ("mlflow_database_max_connections must be a",), {"database": many})
+    for platform in PLATFORMS:
+        yield Row("connection", platform, {}, ("mlflow_server_database lacks type",), {"database": {}})
+        yield Row("connection", platform, {}, ("mlflow_server_artifact_store lacks type",), {"store": {}})
+    relative = {"type": "sqlite", "uri": "sqlite:///mlflow.db"}
+    yield Row("database", "host", {}, ("absolute path",), {"database": relative})
+
+
+ROWS = [
+    row
+    for table in (
+        _numbers, _ranges, _flags, _choices, _paths, _texts, _prefixes, _contradictions, _quantities, _databases,
+    )
+    for row in table()
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_each_mistake_has_one_error_that_names_the_variable(row: Row) -> None:
+    errors = planned(row.platform, row.change, **row.options)["errors"]
+    assert len(errors) == len(row.errors), errors
+    for part in row.errors:
+        assert [error for error in errors if part in error], errors
+
+
+def test_there_are_enough_of_them_of_enough_kinds() -> None:
+    assert len({str(row) for row in ROWS}) >= 150
+    assert len({row.kind for row in ROWS}) >= 12
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    wrong = {"port": 0, "auth": "oidc", "replicas": 0, "image": "", "telemetry": "perhaps", "tls_key": "/k.pem"}
+    errors = planned("compose", wrong)["errors"]
+    for word in ("port", "auth", "replicas", "image", "telemetry", "tls_key"):
+        assert [error for error in errors if word in error], f"nothing about {word}: {errors}"
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_what_is_right_has_no_error(platform: str) -> None:
+    assert planned(platform)["errors"] == []
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_text_from_a_survey_means_what_numbers_and_flags_mean(platform: str) -> None:
+    given, _database, _store = PLATFORMS[platform]
+    simple = {name: value for name, value in given.items() if isinstance(value, (int, bool))}
+    assert simple
+    assert planned(platform, {name: str(value) for name, value in simple.items()}) == planned(platform)

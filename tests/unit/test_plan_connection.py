@@ -1,0 +1,44 @@
+"""The connection of a server: the same keys on every platform, and a runner that the engine can parse."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection import RunnerConnection
+from support.plans import PLATFORMS, planned
+
+KEYS = {
+    *("type", "uri", "host", "port", "env", "secrets", "version", "database", "restored_secrets", "runner", "workload"),
+}
+PLAN = {
+    *("name", "target", "listens", "launch", "ports", "urls", "files", "secrets", "owner", "grantee", "bucket", "auth"),
+    *("version", "deployed", "staged", "errors", "misfits", "connection", "resources"),
+}
+
+
+@pytest.mark.parametrize("auth", ["none", "basic"])
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_it_has_the_same_keys_everywhere(platform: str, auth: str) -> None:
+    connection = planned(platform, {"auth": auth})["connection"]
+    assert set(connection) == KEYS
+    assert bool(connection["secrets"]) == bool(connection["restored_secrets"]) == (auth == "basic")
+    assert set(connection["database"]) == {"type", "uri"}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_plan_has_the_same_keys_everywhere_and_one_of_its_platform(platform: str) -> None:
+    assert set(planned(platform)) == PLAN | {platform}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_operations_find_their_runner_in_it(platform: str) -> None:
+    runner = RunnerConnection.parse(planned(platform)["connection"]["runner"])
+    assert runner.type == platform
+    assert runner.options["url"].startswith("http://")
+    RunnerConnection.parse(planned(platform)["staged"]["runner"])
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_mistake_of_the_launch_leaves_a_plan_that_can_be_read(platform: str) -> None:
+    plan = planned(platform, {"profile": "fast"})
+    assert plan["launch"] == {} and plan["files"] == {}
+    assert set(plan) == PLAN | {platform}

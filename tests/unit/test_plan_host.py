@@ -1,0 +1,118 @@
+"""The plan of a host: what is installed where, and what is wrong with the host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.intents import POSTGRESQL
+from support.plans import planned
+
+FOUND = {
+    "python": "3.12.1",
+    "python_supported": True,
+    "systemd": False,
+    "port": "free",
+    "unwritable": {},
+    "out_of_reach": {},
+    "socket_too_long": False,
+    "deployed": "",
+}
+
+
+def misfits(change: dict[str, Any] | None = None, **found: Any) -> list[str]:
+    answer: list[str] = planned("host", change, observed={"host": {**FOUND, **found}})["misfits"]
+    return answer
+
+
+def test_an_environment_is_named_by_what_is_in_it() -> None:
+    def environment(**change: Any) -> str:
+        return str(planned("host", change)["host"]["environment"])
+
+    assert environment() == environment(port=5001)
+    assert environment().startswith("/srv/mlflow/server/environments/3.17.2-")
+    others = {environment(), environment(auth="basic"), environment(metrics_dir="/m"), environment(install="full")}
+    assert len(others) == 4
+
+
+def test_another_environment_can_be_given() -> None:
+    plan = planned("host", {"environment": "/cache/slim"})
+    assert plan["launch"]["argv"][0] == plan["host"]["interpreter"] == "/cache/slim/bin/python"
+
+
+@pytest.mark.parametrize(
+    ("database", "package"), [("postgresql+psycopg", "psycopg[binary]"), ("postgresql+psycopg2", "psycopg2-binary")]
+)
+def test_the_driver_of_the_database_is_installed(database: str, package: str) -> None:
+    uri = POSTGRESQL["uri"].replace("postgresql+psycopg", database)  # type: ignore[attr-defined]
+    assert package in planned("host", database={**POSTGRESQL, "uri": uri})["host"]["requirements"]
+
+
+def test_only_what_is_reached_over_the_network_is_an_endpoint() -> None:
+    assert planned("host")["host"]["endpoints"] == []
+    assert planned("host", database=POSTGRESQL)["host"]["endpoints"] == ["db.example.com:5432"]
+    socket = {**POSTGRESQL, "host": "/run/postgresql"}
+    assert planned("host", database=socket)["host"]["endpoints"] == []
+
+
+def test_the_folders_of_the_data_are_those_of_the_database_and_of_the_artifacts() -> None:
+    expected = ["/srv/mlflow/server/run", "/srv/mlflow/artifacts", "/srv/mlflow"]
+    assert planned("host")["host"]["data_dirs"] == expected
+
+
+def test_systemd_supervises_where_the_host_has_it_or_it_was_asked_for() -> None:
+    def file(change: dict[str, Any], systemd: bool) -> str:
+        return str(planned("host", change, observed={"host": {"systemd": systemd}})["host"]["supervision_file"])
+
+    assert file({}, systemd=True) == "/etc/systemd/system/mlflow.service"
+    assert file({}, systemd=False) == "/srv/mlflow/server/supervisord.conf"
+    assert file({"supervision": "supervisor"}, systemd=True) == "/srv/mlflow/server/supervisord.conf"
+    assert file({"supervision": "systemd"}, systemd=False) == "/etc/systemd/system/mlflow.service"
+
+
+def test_connections_are_limited_once_the_database_said_how_many_it_offers() -> None:
+    change = {"profile": "full"}
+    assert planned("host", change, database=POSTGRESQL)["errors"] == []
+    [error] = planned("host", change, database=POSTGRESQL, observed={"max_connections": 50})["errors"]
+    assert "allows 50 connections" in error
+
+
+def test_an_address_of_ipv6_is_written_in_brackets_in_urls() -> None:
+    assert planned("host", {"host": "::1"})["urls"]["local"] == "http://[::1]:5000"
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "::"])
+def test_what_listens_everywhere_is_asked_on_loopback(host: str) -> None:
+    assert planned("host", {"host": host, "port": "5401"})["urls"]["local"] == "http://127.0.0.1:5401"
+
+
+def test_percent_signs_in_paths_reach_supervisor_as_they_are() -> None:
+    assert planned("host", {"dir": "/srv/50%"})["host"]["supervisor"]["run"] == "/srv/50%%/run"
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({"python": "3.9.2", "python_supported": False}, "Python 3.9.2 is not supported on laptop"),
+        ({"port": "taken"}, "Port 5000 on 127.0.0.1 is held by another program"),
+        ({"unwritable": {"/srv/x": "read-only"}}, "A folder cannot be used: /srv/x (read-only)."),
+        ({"out_of_reach": {"db:5432": "refused"}}, "Cannot reach db:5432 (refused)."),
+        ({"socket_too_long": True}, "too long for supervisor's socket"),
+    ],
+)
+def test_what_is_wrong_with_the_host_is_said_with_the_remedy(found: dict[str, Any], words: str) -> None:
+    [error] = misfits(**found)
+    assert words in error
+
+
+def test_a_host_that_fits_has_no_misfits_and_one_that_was_not_seen_has_none_yet() -> None:
+    assert misfits(port="ours") == []
+    assert planned("host")["misfits"] == []
+
+
+def test_systemd_needs_no_socket() -> None:
+    assert misfits({"supervision": "systemd"}, socket_too_long=True) == []
+
+
+def test_everything_that_is_wrong_with_the_host_is_said_at_once() -> None:
+    assert len(misfits(port="taken", unwritable={"/x": "y"}, out_of_reach={"db:1": "z"}, python_supported=False)) == 4
