@@ -226,6 +226,20 @@ def test_a_change_tells_what_was_and_what_became_without_what_the_server_writes(
     assert done["changed"] and not done["created"]
 
 
+@pytest.mark.parametrize("ours", [True, False])
+def test_the_number_of_servers_stays_as_it_is_when_an_autoscaler_takes_it_over(ours: bool) -> None:
+    before = live()
+    before["spec"]["replicas"] = 4
+    if ours:
+        before["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:replicas"] = {}
+    api = Api(before)
+    applied(api, deployment(revisionHistoryLimit=5))
+    managers = [query["fieldManager"] for method, _path, query in api.asked if method == "PATCH"]
+    assert managers == (["mlops.mlflow.replicas", "mlops.mlflow"] if ours else ["mlops.mlflow"])
+    if ours:
+        assert api.sent[0]["spec"] == {"replicas": 4}
+
+
 def test_a_trial_changes_nothing() -> None:
     api = Api(live())
     applied(api, deployment(revisionHistoryLimit=5), dry_run=True)

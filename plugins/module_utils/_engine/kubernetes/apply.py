@@ -19,6 +19,8 @@ _INSTANCE = manifests.PREFIX + "instance"
 # What only the API server and controllers write.
 _THEIRS = {"managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"}
 _MISSING = object()
+# Field manager of a number of pods between us and an autoscaler.
+_REPLICAS_MANAGER = f"{manifests.MANAGER}.replicas"
 
 
 def apply(cluster: Cluster, objects: Sequence[Mapping[str, Any]], *, dry_run: bool = False) -> list[dict[str, Any]]:
@@ -46,9 +48,27 @@ def _applied(
     told = {"kind": item["kind"], "name": item["metadata"]["name"]}
     if before is not None and is_applied(before, item):
         return {**told, "changed": False, "created": False, "before": {}, "after": {}}
+    if before is not None and not dry_run and _hands_over_replicas(before, item):
+        number = {"spec": {"replicas": before["spec"]["replicas"]}}
+        named = {"apiVersion": item["apiVersion"], "kind": item["kind"], "metadata": {"name": item["metadata"]["name"]}}
+        cluster.apply(path, {**named, **number}, _REPLICAS_MANAGER)
     after = cluster.apply(path, item, manifests.MANAGER, dry_run=dry_run)
     was, became = differences(_ours(before or {}), _ours(after))
     return {**told, "changed": bool(was or became), "created": before is None, "before": was, "after": became}
+
+
+def _hands_over_replicas(live: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
+    """Whether we said so far how many pods there are, and no longer do, because an autoscaler will.
+
+    What nobody owns any more goes back to its default: without another owner one pod of many would be left a while.
+    The autoscaler takes the number over when it changes it.
+    """
+    fields = [
+        (entry.get("fieldsV1") or {}).get("f:spec") or {}
+        for entry in live["metadata"].get("managedFields") or []
+        if entry.get("manager") == manifests.MANAGER and entry.get("operation") == "Apply"
+    ]
+    return any("f:replicas" in owned for owned in fields) and "replicas" not in (item.get("spec") or {})
 
 
 def is_applied(live: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
