@@ -110,11 +110,26 @@ def test_where_what_it_goes_on_from_is_too_old_everything_is_listed_anew(gone: A
 
 
 @pytest.mark.parametrize("cut", [ConnectionResetError("reset"), TimeoutError("timed out")], ids=["cut", "silent"])
-def test_a_connection_that_is_lost_is_made_anew_and_nothing_is_missed(cut: Exception) -> None:
-    lists = [listed("5", thing("a", "4")), ApiException(503, "starting"), listed("9", thing("b", "8"))]
-    api = Api(lists, [Stream([told("MODIFIED", "a", "6"), cut]), Stream([])])
+def test_a_connection_that_is_lost_is_made_anew_from_where_it_was(cut: Exception) -> None:
+    streams = [
+        Stream([told("MODIFIED", "a", "6"), cut]),
+        ApiException(503, "starting"),
+        Stream([told("ADDED", "b", "8")]),
+    ]
+    api = Api([listed("5", thing("a", "4"))], streams)
     with watching(api) as seen:
-        until(seen, lambda: names(seen) == ["b"])
+        until(seen, lambda: names(seen) == ["a", "b"])
+    assert api.watched_from == ["5", "6", "6"]
+    assert sum("watch" not in query for query in api.asked) == 1
+
+
+def test_silence_is_no_absence_however_long_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing happens, an API server may say nothing, and each silence ends the connection."""
+    monkeypatch.setattr(watch, "_PATIENCE_SECONDS", 0.02)
+    silences = [Stream([TimeoutError("timed out")]) for _number in range(8)]
+    api = Api([listed("5")], [*silences, Stream([told("ADDED", "a", "6")])])
+    with watching(api) as seen:
+        until(seen, lambda: names(seen) == ["a"])
 
 
 def test_an_api_server_that_stays_away_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,8 @@ class Watch:
         self._ended = threading.Event()
         self._close: dict[str, Callable[[], None]] = {}
         self._lines: list[str] = []
+        # Watches that the API server has answered since they were begun.
+        self._reached: set[str] = set()
 
     def __enter__(self) -> Watch:
         versions = {}
@@ -121,7 +123,6 @@ class Watch:
                     seen, version = self._list(self._selections[key])
                     self._changes.put((key, "LIST", seen))
                 for kind, told in self._events(key, version):
-                    since = None
                     version = str(told["metadata"].get("resourceVersion", ""))
                     if kind != "BOOKMARK":
                         self._changes.put((key, kind, told))
@@ -134,8 +135,9 @@ class Watch:
                 version = ""
                 self._ended.wait(_POLL_SECONDS)
             except Exception as error:
-                version = ""
-                since = since or time.monotonic()
+                # It goes on from what was told last. One that was open, and was cut or silent, was no absence.
+                since = time.monotonic() if since is None or key in self._reached else since
+                self._reached.discard(key)
                 if time.monotonic() - since > _PATIENCE_SECONDS:
                     self._changes.put((key, "ERROR", error))
                     return
@@ -154,6 +156,7 @@ class Watch:
             yield event["type"], event["object"]
 
     def _opened(self, key: str, close: Callable[[], None]) -> None:
+        self._reached.add(key)
         self._close[key] = close
         if self._ended.is_set():
             close()
