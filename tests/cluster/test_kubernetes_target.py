@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,8 @@ def test_check_mode_names_what_a_changed_wish_would_change_and_changes_nothing(m
     before = wishes_of(main)
     result = main.deploy("--check", "--diff", mlflow_server_access_log=True).succeeded()
     assert changed_objects(result) == {"ConfigMap mlflow", "Deployment mlflow"}
-    assert "--access-logfile" in str([task for title, task in result.results if "Report what changed" in title])
+    differences = [task["diff"] for title, task in result.results if "Apply the manifests" in title and "diff" in task]
+    assert "--access-logfile" in str(differences)
     assert wishes_of(main) == before
 
 
@@ -207,6 +209,24 @@ def test_destroy_with_everything_leaves_nothing(other: Deployment) -> None:
         "the volumes are gone",
         lambda: not volumes & {name(volume) for volume in other.kubectl.items("persistentvolumes")},
     )
+
+
+def test_turning_the_autoscaler_on_takes_no_server_away(make: Callable[..., Deployment]) -> None:
+    deployment = make("t-scaler", mlflow_server_replicas=3, mlflow_server_max_replicas=3)
+    try:
+        deployment.deploy().succeeded()
+        told = deployment.kubectl.argv("get", "deployment", "mlflow", "--watch", "--output=jsonpath={.spec.replicas} ")
+        with subprocess.Popen(told, text=True, stdout=subprocess.PIPE) as watch:
+            try:
+                result = deployment.deploy(mlflow_server_max_replicas=5).succeeded()
+            finally:
+                watch.terminate()
+            numbers = (watch.stdout.read() if watch.stdout else "").split()
+        assert "HorizontalPodAutoscaler mlflow" in changed_objects(result)
+        assert numbers and min(map(int, numbers)) >= 3, numbers
+        assert deployment.deploy(mlflow_server_max_replicas=5).succeeded().stats["changed"] == 0
+    finally:
+        deployment.remove()
 
 
 def test_secrets_appear_nowhere(make: Callable[..., Deployment], tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import protocol
@@ -44,11 +45,26 @@ class Api:
     def call_api(self, path: str, method: str, **options: Any) -> Any:
         body = options["body"]
         self.calls.append((method, path, body))
-        self.queries[path] = dict(options["query_params"])
+        self.queries[path] = query = dict(options["query_params"])
         self.accepted[path] = options["header_params"]["Accept"]
-        return type("Answer", (), {"data": json.dumps(self._answer(path, method, body))})()
+        if query.get("watch"):
+            return Stream(self._events(self._meant(path, query)))
+        meant = self._meant(path, query)
+        answer = self._answer(meant, method, body, listed=meant != path)
+        return type("Answer", (), {"data": json.dumps(answer), "status": 200})()
 
-    def _answer(self, path: str, method: str, body: Any) -> Any:
+    def _meant(self, path: str, query: Mapping[str, str]) -> str:
+        """A collection of which one object is asked for by its name is that object."""
+        _field, _equals, name = query.get("fieldSelector", "").partition("metadata.name=")
+        return f"{path}/{name}" if name else path
+
+    def _events(self, path: str) -> list[Object]:
+        """The states of one object that come after those which were given out."""
+        states = self.answers.get(path)
+        rest = states.rest() if isinstance(states, States) else []
+        return [{"type": "MODIFIED", "object": state} for state in rest]
+
+    def _answer(self, path: str, method: str, body: Any, listed: bool = False) -> Any:
         if path.endswith("/selfsubjectaccessreviews"):
             return {"status": {"allowed": self._allowed(body["spec"]["resourceAttributes"])}}
         if method != "GET" and path in self.refusals:
@@ -62,9 +78,11 @@ class Api:
             answer = answer.next()
         if isinstance(answer, Exception):
             raise answer
-        if answer is None:
+        if answer is None and not listed:
             raise ApiException(404, "not found")
-        return {"items": answer} if isinstance(answer, list) else answer
+        if listed and not isinstance(answer, list):
+            answer = [answer] if answer else []
+        return {"items": answer, "metadata": {"resourceVersion": "1"}} if isinstance(answer, list) else answer
 
     def _allowed(self, asked: Mapping[str, str]) -> bool:
         if self.rules is None:
@@ -85,6 +103,32 @@ class States:
 
     def next(self) -> Any:
         return self._states.pop(0) if len(self._states) > 1 else self._states[0]
+
+    def rest(self) -> list[Any]:
+        rest, self._states = self._states, self._states[-1:]
+        return rest
+
+
+class Stream:
+    """A response that tells these events, and then nothing more until it is shut down, or ends by itself."""
+
+    def __init__(self, events: Sequence[Object | Exception], ends: bool = False) -> None:
+        self._events, self._ends = list(events), ends
+        self._over = threading.Event()
+
+    def stream(self, _amount: Any, **_options: Any) -> Iterator[bytes]:
+        for event in self._events:
+            if isinstance(event, Exception):
+                raise event
+            text = json.dumps(event).encode() + b"\n"
+            # As networks do it: not in one piece.
+            yield text[:7]
+            yield text[7:]
+        if not self._ends:
+            self._over.wait(10)
+
+    def shutdown(self) -> None:
+        self._over.set()
 
 
 class Executing(client.Cluster):

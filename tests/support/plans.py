@@ -44,6 +44,10 @@ POSTGRESQL: Mapping[str, Any] = {
     "projects": ["mlflow-database"],
     "volumes": ["mlflow-database"],
 }
+IN_CLUSTER: Mapping[str, Any] = {
+    **{name: POSTGRESQL[name] for name in ("type", "uri", "auth_uri", "host", "port")},
+    "secrets": {"PGPASSWORD": {"secret": "mlflow-database", "key": "password"}},
+}
 # Settings, database and artifact store of each platform.
 PLATFORMS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]] = {
     "host": ({**SHARED, "profile": "light", "supervision": "auto"}, SQLITE, FOLDER),
@@ -59,6 +63,11 @@ PLATFORMS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str,
         },
         POSTGRESQL,
         {"type": "volume", "uri": "/mnt/artifacts", "claim": "mlflow-artifacts"},
+    ),
+    "kubernetes": (
+        {**CONTAINERS, "namespace": "team-a", "max_replicas": 3, "scratch_size": "4Gi", "expose": "none"},
+        IN_CLUSTER,
+        {"type": "volume", "uri": "/mnt/artifacts", "claim": "mlflow-artifacts", "access_mode": "ReadWriteMany"},
     ),
 }
 

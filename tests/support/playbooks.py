@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,16 @@ _LOCAL_HOST = {"ansible_connection": "local", "ansible_python_interpreter": sys.
 
 @dataclass(frozen=True)
 class PlayResult:
-    """One run: C(results) holds (task name, what it returned), C(output) all that was printed."""
+    """One run: C(results) holds (task name, what it returned), C(output) all that was printed.
+
+    C(times) holds (task name, when it began, when it ended) in the order of the tasks, in UTC.
+    """
 
     code: int
     results: list[tuple[str, dict[str, Any]]]
     stats: dict[str, int]
     output: str
+    times: list[tuple[str, str, str]] = field(default_factory=list)
 
     def succeeded(self) -> PlayResult:
         assert self.code == 0, f"ansible-playbook ended with {self.code}: {self.message or self.output[-3000:]}"
@@ -73,7 +77,12 @@ def run_playbook(
         for task in play["tasks"]
         for result in task["hosts"].values()
     ]
-    return PlayResult(done.returncode, results, next(iter(report["stats"].values()), {}), output)
+    times = [
+        (task["task"]["name"], task["task"]["duration"]["start"], task["task"]["duration"].get("end", ""))
+        for play in report["plays"]
+        for task in play["tasks"]
+    ]
+    return PlayResult(done.returncode, results, next(iter(report["stats"].values()), {}), output, times)
 
 
 def screen_of(playbook: Path, inventory: Path, variables: Mapping[str, Any], folder: Path, *options: str) -> str:

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,8 @@ def test_what_a_server_is_started_with(
 
 @pytest.mark.parametrize("case", CASES)
 def test_manifests(case: str, deployments: dict[str, Deployment], hold: Callable[[str, Any], None]) -> None:
-    objects = {f"{item['kind']}/{item['metadata']['name']}": item for item in deployments[case].objects}
+    # Other tests look at the same objects.
+    objects = {f"{item['kind']}/{item['metadata']['name']}": deepcopy(item) for item in deployments[case].objects}
     for item in objects.values():
         if "launch.json" in item.get("data", {}):
             item["data"]["launch.json"] = json.loads(item["data"]["launch.json"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -41,6 +43,9 @@ class Batch(client.Cluster):
         self.ends, self.printed = ends, log
         self.objects: dict[str, dict[str, Any]] = {f"{BATCH}/cronjobs/mlflow-backup": cron_job()}
         self.removed: list[str] = []
+        # For how long the Job runs before, and what is printed meanwhile.
+        self.runs_seconds = 0.0
+        self.printed_first: list[str] = []
 
     def call(self, method: str, path: str, body: Any = None, query: Any = None) -> dict[str, Any] | None:
         if method == "POST":
@@ -50,10 +55,34 @@ class Batch(client.Cluster):
         if method == "DELETE":
             self.removed.append(path)
             return self.objects.pop(path, None)
+        if method == "GET" and path in (f"{BATCH}/jobs", f"{NAMESPACE}/pods"):
+            return {"items": self._listed(path), "metadata": {"resourceVersion": "1"}}
         if method == "GET" and path.startswith(f"{BATCH}/jobs/") and path in self.objects:
-            conditions = [{"type": self.ends, "status": "True"}] if self.ends else []
-            return {**self.objects[path], "status": {"conditions": conditions}}
+            return self._stands(path)
         return self.objects.get(path)
+
+    def _listed(self, path: str) -> list[dict[str, Any]]:
+        if path == f"{NAMESPACE}/pods":
+            return self.items(path, {"labelSelector": "batch.kubernetes.io/job-name=x"})
+        return [self._stands(name) for name in self.objects if name.startswith(f"{path}/")]
+
+    def _stands(self, path: str) -> dict[str, Any]:
+        conditions = [{"type": self.ends, "status": "True"}] if self.ends and self.runs_seconds <= 0 else []
+        return {**self.objects[path], "status": {"conditions": conditions}}
+
+    def watch(self, path: str, query: Any, opened: Any) -> Iterator[dict[str, Any]]:
+        """Ends the Job a moment after it was begun."""
+        over = threading.Event()
+        opened(over.set)
+        if path == f"{BATCH}/jobs" and self.runs_seconds > 0:
+            over.wait(self.runs_seconds)
+            self.runs_seconds = 0
+            for job in self._listed(path):
+                yield {"type": "MODIFIED", "object": job}
+        over.wait(5)
+
+    def follow_log(self, namespace: str, pod: str, container: str, opened: Any) -> Iterator[str]:
+        yield from self.printed_first
 
     def items(self, path: str, query: Any = None) -> list[dict[str, Any]]:
         selector = (query or {}).get("labelSelector", "")
@@ -61,7 +90,8 @@ class Batch(client.Cluster):
         if "job-name" not in selector or not alive:
             return []
         metadata = {"name": "pod-1", "creationTimestamp": "2026-11-25T12:00:00Z"}
-        return [{"metadata": metadata, "spec": {"containers": [{"name": "backup"}]}, "status": {"phase": "Running"}}]
+        status = {"phase": "Running", "containerStatuses": [{"name": "backup", "state": {"running": {}}}]}
+        return [{"metadata": metadata, "spec": {"containers": [{"name": "backup"}]}, "status": status}]
 
     def log(self, namespace: str, pod: str, container: str) -> str:
         return self.printed
@@ -98,6 +128,16 @@ def test_a_backup_is_a_job_of_the_schedules_pod_with_its_request_in_a_map_that_g
     assert not cluster.removed
 
 
+def test_what_a_job_prints_is_told_while_it_runs_and_nothing_twice() -> None:
+    request = protocol.Request("backup", deadline=60)
+    last = protocol.result_line({"changed": True}, request.id)
+    cluster = Batch("Complete", f"dumping\ncopying\ndone\n{last}")
+    cluster.runs_seconds, cluster.printed_first = 0.3, ["dumping", "copying"]
+    told: list[tuple[str, float]] = []
+    KubernetesRunner(cluster, "team-a", "mlflow").run(request, lambda line: told.append((line, cluster.runs_seconds)))
+    assert told == [("dumping", 0.3), ("copying", 0.3), ("done", 0)]
+
+
 @pytest.mark.parametrize(("check", "writable"), [(False, True), (True, False)])
 def test_only_a_restore_may_write_where_the_artifacts_are(check: bool, writable: bool) -> None:
     request = protocol.Request("restore", {"snapshot": "latest"}, check=check)
@@ -126,11 +166,10 @@ def test_a_job_that_does_not_end_is_removed_before_anything_else_happens(monkeyp
 def test_a_job_is_removed_when_who_follows_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Batch(None)
 
-    def interrupted(_seconds: float) -> None:
-        monkeypatch.setattr(operation_job.time, "sleep", lambda _seconds: None)
+    def interrupted(_watch: Any, _seconds: float) -> bool:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(operation_job.time, "sleep", interrupted)
+    monkeypatch.setattr(operation_job.Watch, "change", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(cluster, protocol.Request("backup"))
     assert len(cluster.removed) == 1

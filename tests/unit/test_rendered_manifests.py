@@ -306,6 +306,8 @@ def test_the_quota_has_room_for_the_autoscalers_maximum_while_a_roll_out_is_unde
 def test_no_disruption_budget_forbids_that_a_node_is_drained(deployment: Deployment) -> None:
     for budget in deployment.of("PodDisruptionBudget"):
         assert "minAvailable" not in budget["spec"] and budget["spec"]["maxUnavailable"] >= 1
+        # Nor where no server is ready, because the database is away.
+        assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
         for pod in deployment.matched(budget["spec"]["selector"]["matchLabels"]):
             assert deployment.least_replicas(pod.owner) > 1
     guarded = bool(deployment.of("PodDisruptionBudget"))

@@ -95,9 +95,9 @@ class Deployment(deployment.Deployment):
 
 def changed_objects(result: PlayResult) -> set[str]:
     """The objects that a run says it changed, or would: C(Kind name)."""
-    said = [
-        str(task.get("msg", ""))
+    return {
+        line
         for title, task in result.results
         if "Report what changed" in title and not task.get("skipped")
-    ]
-    return {line for text in said for line in text.splitlines() if line and not line.startswith(" ")}
+        for line in task.get("msg", [])
+    }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from . import pki, settings
 from .processes import Process
 from .shell import Result, run
@@ -29,7 +31,21 @@ def etcd() -> Process:
     )
 
 
+def audit_policy() -> str:
+    """Of who is counted, each request once, when it has been answered."""
+    counted = {"level": "Metadata", "userGroups": [f"system:serviceaccounts:{settings.COUNTED_NAMESPACE}"]}
+    return json.dumps(
+        {
+            "apiVersion": "audit.k8s.io/v1",
+            "kind": "Policy",
+            "omitStages": ["RequestReceived", "ResponseStarted"],
+            "rules": [counted, {"level": "None"}],
+        }
+    )
+
+
 def api_server() -> Process:
+    settings.AUDIT_POLICY.write_text(audit_policy())
     return kube(
         "kube-apiserver",
         f"--etcd-servers={ETCD_URL}",
@@ -50,6 +66,9 @@ def api_server() -> Process:
         f"--kubelet-client-certificate={pki.certificate('apiserver')}",
         f"--kubelet-client-key={pki.key('apiserver')}",
         "--kubelet-preferred-address-types=InternalIP",
+        # For the test that counts requests.
+        f"--audit-policy-file={settings.AUDIT_POLICY}",
+        f"--audit-log-path={settings.AUDIT_LOG}",
         # The aggregation layer, for the metrics API.
         f"--proxy-client-cert-file={pki.certificate('front-proxy')}",
         f"--proxy-client-key-file={pki.key('front-proxy')}",

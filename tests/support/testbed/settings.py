@@ -53,3 +53,8 @@ CONTAINERD_SOCKET = STATE / "containerd" / "containerd.sock"
 DOCKER_SOCKET = STATE / "docker.sock"
 HOST_BEFORE = STATE / "host-before.json"
 COMPLETE = STATE / "complete"
+
+# The API server notes each request of the service accounts of this namespace, and no other.
+COUNTED_NAMESPACE = "t-counted-access"
+AUDIT_POLICY = CONFIG / "audit-policy.json"
+AUDIT_LOG = STATE / "audit.log"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import EngineError
@@ -27,6 +27,8 @@ KIND_PATHS = {
 
 
 _JSON = "application/json"
+# Is called with what ends a response.
+Opened = Callable[[Callable[[], None]], None]
 
 
 class ClusterError(EngineError):
@@ -35,6 +37,20 @@ class ClusterError(EngineError):
 
 class Conflict(ClusterError):
     """What was to be created exists, or what was to be changed is another one by now."""
+
+
+class Forbidden(ClusterError):
+    """Whoever asks may not do that."""
+
+
+class Gone(ClusterError):
+    """What a watch was to go on from is too old: it has to begin anew."""
+
+
+_KINDS_OF_ERROR = {403: Forbidden, 409: Conflict, 410: Gone}
+# Seconds until the API server answers, and for a watch: without a word, after which the connection counts as cut.
+_ANSWER_SECONDS = 20.0
+_SILENCE_SECONDS = 90.0
 
 
 class Cluster:
@@ -75,33 +91,107 @@ class Cluster:
         body: Any = None,
         query: Mapping[str, str] | None = None,
         accept: str = _JSON,
+        content_type: str = _JSON,
     ) -> dict[str, Any] | None:
+        """One request; None where there is nothing.
+
+        :raises Conflict: what was to be created exists.
+        :raises Forbidden: whoever asks may not do that.
+        :raises ClusterError: no answer, or another refusal.
+        """
         try:
-            answer = self._api.call_api(
-                path,
-                method,
-                query_params=list((query or {}).items()),
-                header_params={"Accept": accept, "Content-Type": _JSON},
-                body=body,
-                auth_settings=["BearerToken"],
-                _preload_content=False,
-                _return_http_data_only=True,
-                _request_timeout=20,
-            )
+            answer = self._open(method, path, body, query, accept, content_type)
         except Exception as error:
-            status = getattr(error, "status", None)
-            if status == 404:
+            if getattr(error, "status", None) == 404:
                 return None
-            if status:
-                message = _message_of(getattr(error, "body", ""))
-                kind = Conflict if status == 409 else ClusterError
-                raise kind(f"The cluster at {self.address} refused {method} {path}: {message}") from error
-            cause = str(error).rsplit("(Caused by ", maxsplit=1)[-1].rstrip(")")
-            raise ClusterError(
-                f"The cluster at {self.address} cannot be reached: {cause}. Is it running, and do kubeconfig and "
-                f"context name the right one?"
-            ) from error
+            raise self._error(method, path, error) from error
         return dict(json.loads(answer.data))
+
+    def apply(self, path: str, item: Mapping[str, Any], manager: str, *, dry_run: bool = False) -> dict[str, Any]:
+        """Apply one object server-side, with force, and return what became, or would become, of it.
+
+        :raises ClusterError: no answer, or a refusal.
+        """
+        query = {"fieldManager": manager, "force": "true", **({"dryRun": "All"} if dry_run else {})}
+        try:
+            answer = self._open("PATCH", path, dict(item), query, content_type="application/apply-patch+yaml")
+        except Exception as error:
+            raise self._error("PATCH", path, error) from error
+        return dict(json.loads(answer.data))
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        accept: str = _JSON,
+        content_type: str = _JSON,
+        timeout: float | tuple[float, float | None] = _ANSWER_SECONDS,
+    ) -> Any:
+        """The response, not read yet."""
+        return self._api.call_api(
+            path,
+            method,
+            query_params=list((query or {}).items()),
+            header_params={"Accept": accept, "Content-Type": content_type},
+            body=body,
+            auth_settings=["BearerToken"],
+            _preload_content=False,
+            _return_http_data_only=True,
+            _request_timeout=timeout,
+        )
+
+    def _error(self, method: str, path: str, error: Exception) -> ClusterError:
+        if status := getattr(error, "status", None):
+            message = _message_of(getattr(error, "body", ""))
+            kind = _KINDS_OF_ERROR.get(status, ClusterError)
+            return kind(f"The cluster at {self.address} refused {method} {path}: {message}")
+        cause = str(error).rsplit("(Caused by ", maxsplit=1)[-1].rstrip(")")
+        return ClusterError(
+            f"The cluster at {self.address} cannot be reached: {cause}. Is it running, and do kubeconfig and "
+            f"context name the right one?"
+        )
+
+    def watch(self, path: str, query: Mapping[str, str], opened: Opened) -> Iterator[dict[str, Any]]:
+        """The events of a watch, until it ends: C(type) and C(object).
+
+        :param opened: is called with what ends the watch at once, from any thread.
+        :raises Gone: it has to begin anew.
+        :raises Forbidden: whoever asks may not watch.
+        :raises ClusterError: the connection was cut, or the API server refuses.
+        """
+        for line in self._lines("GET", path, query, opened):
+            event = json.loads(line)
+            if event["type"] == "ERROR":
+                kind = _KINDS_OF_ERROR.get(event["object"].get("code"), ClusterError)
+                raise kind(f"The watch of {path} ended: {event['object'].get('message', 'no reason was given')}")
+            yield event
+
+    def follow_log(self, namespace: str, pod: str, container: str, opened: Opened) -> Iterator[str]:
+        """What a container prints, line by line, until it ends.
+
+        :raises ClusterError: it has not started yet, or the connection was cut.
+        """
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        yield from self._lines("GET", path, {"container": container, "follow": "true"}, opened, silence=None)
+
+    def _lines(
+        self, method: str, path: str, query: Mapping[str, str], opened: Opened, silence: float | None = _SILENCE_SECONDS
+    ) -> Iterator[str]:
+        rest = b""
+        try:
+            timeout = (_ANSWER_SECONDS, silence)
+            answer = self._open(method, path, query=query, accept="*/*", timeout=timeout)
+            # Only a shut-down, not a close, ends a read that another thread is waiting in.
+            opened(getattr(answer, "shutdown", lambda: None))
+            for chunk in answer.stream(None, decode_content=False):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode("utf-8", "replace") for line in lines)
+        except Exception as error:
+            raise self._error(method, path, error) from error
+        if rest:
+            yield rest.decode("utf-8", "replace")
 
     def log(self, namespace: str, pod: str, container: str) -> str:
         """What a container has printed so far; empty while there is nothing.

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .. import protocol
@@ -16,10 +16,17 @@ _LONGEST_MESSAGE = 4096
 
 
 def pods_of(cluster: Cluster, namespace: str, name: str) -> list[dict[str, Any]]:
-    pods = cluster.items(
-        f"/api/v1/namespaces/{namespace}/pods", {"labelSelector": f"batch.kubernetes.io/job-name={name}"}
-    )
-    return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+    """The newest one last."""
+    return newest_first(cluster.items(f"/api/v1/namespaces/{namespace}/pods", selector(name)))[::-1]
+
+
+def selector(name: str) -> dict[str, str]:
+    """What is asked for the pods of a Job."""
+    return {"labelSelector": f"batch.kubernetes.io/job-name={name}"}
+
+
+def newest_first(pods: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)
 
 
 def state(cluster: Cluster, namespace: str, name: str) -> str:

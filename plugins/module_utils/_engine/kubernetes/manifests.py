@@ -51,7 +51,8 @@ def complete(objects: Iterable[Mapping[str, Any] | None], common: Mapping[str, A
     :param objects: what the templates render; empty documents are left out. An object may name another component than
         C(common) by its label C(app.kubernetes.io/component).
     :param common: C(name), C(namespace) and C(component), and optionally C(labels), C(annotations) (of every object
-        and pod) and C(pod_spec) (fields of every pod's spec, such as nodeSelector; null removes one).
+        and pod), C(run_as) (the number that pods run as; empty where the cluster chooses one) and C(pod_spec) (fields
+        of every pod's spec, such as nodeSelector; null removes one).
     :raises BadInput: a name that Kubernetes would refuse.
     """
     return [_complete(_without_nulls(item), common) for item in objects if item]
@@ -78,6 +79,20 @@ def references(objects: Iterable[Mapping[str, Any]], keep_data: bool = True) -> 
         }
         for item in [*reversed(listed), *claims]
     ]
+
+
+def identity(run_as: Any) -> dict[str, Any]:
+    """The securityContext of pods that run as a number, and write to volumes as it; {} where the cluster chooses one.
+
+    :raises BadInput: it is no number.
+    """
+    text = "" if run_as is None else str(run_as)
+    if not text:
+        return {}
+    if not text.isdigit():
+        raise BadInput(f"A pod cannot run as '{text}': give a number, or nothing where the cluster chooses.")
+    number = int(text)
+    return {"runAsUser": number, "runAsGroup": number, "fsGroup": number, "fsGroupChangePolicy": "OnRootMismatch"}
 
 
 def check_name(name: str, variable: str) -> None:
@@ -117,7 +132,8 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
         meta["labels"] = _texts({**labels, **(meta.get("labels") or {}), **chosen})
         if common.get("annotations") or meta.get("annotations"):
             meta["annotations"] = _texts({**(common.get("annotations") or {}), **(meta.get("annotations") or {})})
-        template["spec"] = _pod(template["spec"], chosen, common.get("pod_spec") or {})
+        requested = common.get("pod_spec") or {}
+        template["spec"] = _pod(template["spec"], chosen, requested, identity(common.get("run_as")))
     item = _without_empty(item)
     if item["kind"] == "Job":
         # A Job cannot be changed: other pods are another Job, and the checksum tells them apart.
@@ -135,8 +151,10 @@ def _pod_template(item: Mapping[str, Any]) -> dict[str, Any] | None:
     return template if isinstance(template, dict) else None
 
 
-def _pod(spec: dict[str, Any], chosen: Mapping[str, str], requested: Mapping[str, Any]) -> dict[str, Any]:
-    result = _merge(_merge(_POD_DEFAULTS, spec), requested)
+def _pod(
+    spec: dict[str, Any], chosen: Mapping[str, str], requested: Mapping[str, Any], runs_as: Mapping[str, Any]
+) -> dict[str, Any]:
+    result = _merge(_merge(_merge(_POD_DEFAULTS, {"securityContext": runs_as}), spec), requested)
     for kind in ("initContainers", "containers"):
         if kind in result:
             result[kind] = [_merge(_CONTAINER_DEFAULTS, container) for container in result[kind]]

@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from .. import protocol
 from ..progress import Say
 from . import jobs, manifests
-from .client import Cluster, ClusterError
+from .client import KIND_PATHS, Cluster, ClusterError
 from .pods import problem_of, warnings
+from .watch import Selection, Watch
 
 REQUEST_FOLDER = "/etc/mlflow-request"
 _POLL_SECONDS = 1.0
@@ -110,29 +111,53 @@ def _request_map(job: dict[str, Any], request: protocol.Request) -> dict[str, An
 
 def _follow(cluster: Cluster, namespace: str, job: str, request: protocol.Request, say: Say) -> dict[str, Any]:
     end = time.monotonic() + (request.deadline or 86400.0) + _START_SECONDS
-    said = 0
-    while True:
-        # Before the log: what it says last is in it then.
-        state = jobs.state(cluster, namespace, job)
-        log, problem = "", None
-        for pod in jobs.pods_of(cluster, namespace, job)[-1:]:
-            log = cluster.log(namespace, pod["metadata"]["name"], pod["spec"]["containers"][0]["name"])
-            problem = problem_of(pod, final=True)
-        lines = log.splitlines()
-        for line in lines[said:]:
-            if not line.startswith(protocol.PREFIX):
-                say(line)
-        said = max(said, len(lines))
-        if state != "running":
-            if not any(line.startswith(protocol.PREFIX) for line in lines):
-                raise ClusterError(jobs.why_failed(cluster, namespace, job))
-            return protocol.result_of(log, request.id)
-        if problem:
-            raise ClusterError(f"The Job {namespace}/{job} cannot start: {problem}")
-        if time.monotonic() > end:
-            seen = warnings(cluster, namespace)
-            raise ClusterError(f"The Job {namespace}/{job} did not end in time, and was removed. {seen}".strip())
-        time.sleep(_POLL_SECONDS)
+    selections = {
+        "job": Selection.named(KIND_PATHS["Job"].format(namespace=namespace, name=job)),
+        "pods": Selection(f"/api/v1/namespaces/{namespace}/pods", jobs.selector(job)),
+    }
+    followed, said = "", 0
+    with Watch(cluster, selections) as seen:
+        while True:
+            for line in seen.take_lines():
+                said += 1
+                _tell(line, say)
+            found = next(iter(seen.objects("job")), None)
+            if found is None:
+                raise ClusterError(f"There is no Job {namespace}/{job}: somebody removed it.")
+            pod = next(iter(jobs.newest_first(seen.objects("pods"))), None)
+            state = jobs.state_of(found)
+            if state != "running":
+                break
+            if pod and (problem := problem_of(pod, final=True)):
+                raise ClusterError(f"The Job {namespace}/{job} cannot start: {problem}")
+            if pod and pod["metadata"]["name"] != followed and _has_started(pod):
+                followed = pod["metadata"]["name"]
+                seen.follow_log(namespace, followed, pod["spec"]["containers"][0]["name"])
+            if not seen.change(end - time.monotonic()):
+                told = warnings(cluster, namespace)
+                raise ClusterError(f"The Job {namespace}/{job} did not end in time, and was removed. {told}".strip())
+    # All of it: what a container says last may be told after its end.
+    log = ""
+    for pod in jobs.pods_of(cluster, namespace, job)[-1:]:
+        log = cluster.log(namespace, pod["metadata"]["name"], pod["spec"]["containers"][0]["name"])
+    lines = log.splitlines()
+    for line in lines[said:]:
+        _tell(line, say)
+    if not any(line.startswith(protocol.PREFIX) for line in lines):
+        raise ClusterError(jobs.why_failed(cluster, namespace, job))
+    return protocol.result_of(log, request.id)
+
+
+def _tell(line: str, say: Say) -> None:
+    if not line.startswith(protocol.PREFIX):
+        say(line)
+
+
+def _has_started(pod: Mapping[str, Any]) -> bool:
+    return any(
+        {"running", "terminated"} & set(status.get("state") or {})
+        for status in pod["status"].get("containerStatuses") or []
+    )
 
 
 @contextmanager

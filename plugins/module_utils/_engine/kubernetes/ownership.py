@@ -14,39 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BadInput
-from . import manifests
+from . import kinds, manifests
 from .client import Cluster, ClusterError, Conflict
 
 # Annotation of a namespace, written by the call that creates it: the name of the deployment.
 CREATED_FOR = "mlops.mlflow/created-for"
-# What deployments are made of, and what others keep in a namespace, in the order of removal: data comes last.
-_KINDS = (
-    ("batch/v1", "CronJob", "cronjobs"),
-    ("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
-    ("batch/v1", "Job", "jobs"),
-    ("apps/v1", "Deployment", "deployments"),
-    ("apps/v1", "DaemonSet", "daemonsets"),
-    ("apps/v1", "StatefulSet", "statefulsets"),
-    ("v1", "Pod", "pods"),
-    ("route.openshift.io/v1", "Route", "routes"),
-    ("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes"),
-    ("networking.k8s.io/v1", "Ingress", "ingresses"),
-    ("v1", "Service", "services"),
-    ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
-    ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
-    ("v1", "ConfigMap", "configmaps"),
-    ("v1", "ServiceAccount", "serviceaccounts"),
-    ("v1", "LimitRange", "limitranges"),
-    ("v1", "ResourceQuota", "resourcequotas"),
-    ("postgresql.cnpg.io/v1", "Database", "databases"),
-    ("postgresql.cnpg.io/v1", "Cluster", "clusters"),
-    ("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
-    ("v1", "Secret", "secrets"),
-)
 # Names and values of objects are not needed: their metadata alone is asked for, so that no Secret is read.
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 # Whoever is owned by one of these goes with it, and is listed by it.
-_LISTED_OWNERS = {kind for _api_version, kind, _plural in _KINDS} | {"ReplicaSet"}
+_LISTED_OWNERS = {kind for _api_version, kind, _plural in kinds.KINDS} | {"ReplicaSet"}
 # What clusters put into every namespace.
 _OF_EVERY_NAMESPACE = {
     ("ConfigMap", "kube-root-ca.crt"),
@@ -89,10 +65,10 @@ def contents(cluster: Cluster, namespace: str) -> list[Item]:
     served = {group["name"] for group in (cluster.get("/apis") or {}).get("groups") or []}
     return [
         item
-        for api_version, kind, plural in _KINDS
+        for api_version, kind, plural in kinds.KINDS
         if _is_served(api_version, served)
-        for found in cluster.items(_path(api_version, namespace, plural), accept=_METADATA_ONLY)
-        if (item := _item(_path(api_version, namespace, plural), kind, found["metadata"]))
+        for found in cluster.items(kinds.path(api_version, namespace, plural), accept=_METADATA_ONLY)
+        if (item := _item(kinds.path(api_version, namespace, plural), kind, found["metadata"]))
     ]
 
 
@@ -267,11 +243,6 @@ def _is_served(api_version: str, groups: set[str]) -> bool:
     return "." not in group or group in groups
 
 
-def _path(api_version: str, namespace: str, plural: str, name: str = "") -> str:
-    base = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
-    return f"{base}/namespaces/{namespace}/{plural}" + (f"/{name}" if name else "")
-
-
 def _item(folder: str, kind: str, metadata: Mapping[str, Any]) -> Item | None:
     """None for what goes with an owner that is listed itself."""
     if any(owner["kind"] in _LISTED_OWNERS for owner in metadata.get("ownerReferences") or []):
@@ -293,18 +264,9 @@ def _item(folder: str, kind: str, metadata: Mapping[str, Any]) -> Item | None:
 def _named(cluster: Cluster, namespace: str, reference: Mapping[str, Any]) -> Item | None:
     """The object of that name, whatever its kind is."""
     api_version, kind, name = reference["apiVersion"], reference["kind"], reference["metadata"]["name"]
-    plural = next((known[2] for known in _KINDS if known[:2] == (api_version, kind)), "")
-    plural = plural or _discovered(cluster, api_version, kind)
-    found = cluster.get(_path(api_version, namespace, plural, name)) if plural else None
-    return _item(_path(api_version, namespace, plural), kind, found["metadata"]) if found else None
-
-
-def _discovered(cluster: Cluster, api_version: str, kind: str) -> str:
-    base = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
-    for resource in (cluster.get(base) or {}).get("resources") or []:
-        if resource["kind"] == kind and resource["namespaced"] and "/" not in resource["name"]:
-            return str(resource["name"])
-    return ""
+    plural = kinds.plural_of(cluster, api_version, kind)
+    found = cluster.get(kinds.path(api_version, namespace, plural, name)) if plural else None
+    return _item(kinds.path(api_version, namespace, plural), kind, found["metadata"]) if found else None
 
 
 def _retained_volume(cluster: Cluster, item: Item) -> str | None:

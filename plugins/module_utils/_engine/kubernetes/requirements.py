@@ -65,6 +65,20 @@ def too_small(quota: Mapping[str, Any], needed: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def misfits(quotas: Mapping[str, Mapping[str, Any]], needed: Mapping[str, Any], namespace: str) -> list[str]:
+    """What is wrong with the quotas of a namespace: one sentence, or none.
+
+    :param quotas: C(hard) of each by its name.
+    """
+    gaps = [f"{name} has {gap}" for name, hard in quotas.items() for gap in too_small(hard, needed)]
+    if not gaps:
+        return []
+    return [
+        f"Quotas of the namespace {namespace} are too small for the autoscaler at its maximum: {'; '.join(gaps)}. Raise"
+        f" them, or lower mlflow_server_max_replicas."
+    ]
+
+
 def _pods(item: Mapping[str, Any], maxima: Mapping[str, int]) -> int:
     spec = item.get("spec") or {}
     if item["kind"] in ("Job", "CronJob"):

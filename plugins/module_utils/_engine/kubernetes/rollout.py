@@ -11,9 +11,11 @@ from typing import Any
 from . import jobs, manifests
 from .client import KIND_PATHS, Cluster, ClusterError
 from .pods import problem_of, warnings
+from .watch import Selection, Watch
 
-_READY_POLL_SECONDS = 0.5
 _REVISION = "deployment.kubernetes.io/revision"
+# Keys of what is watched besides the workloads, which have Kind/name.
+_PODS, _REPLICA_SETS = "pods", "replicasets"
 
 
 def wait(
@@ -31,46 +33,55 @@ def wait(
     :raises ClusterError: a pod cannot start, a Job failed, or the time is over; pods, reasons and logs are named.
     """
     start = time.monotonic()
+    selections = {
+        _key(item): Selection.named(KIND_PATHS[item["kind"]].format(namespace=namespace, name=item["name"]))
+        for item in workloads
+    }
+    of_the_deployment = {"labelSelector": f"{manifests.PREFIX}instance={name}"}
+    selections[_PODS] = Selection(f"/api/v1/namespaces/{namespace}/pods", of_the_deployment)
+    selections[_REPLICA_SETS] = Selection(f"/apis/apps/v1/namespaces/{namespace}/replicasets", of_the_deployment)
     pending: list[str] = []
-    while True:
-        listed = {
-            f"{item['kind']}/{item['name']}": cluster.get(
-                KIND_PATHS[item["kind"]].format(namespace=namespace, name=item["name"])
-            )
+    with Watch(cluster, selections) as seen:
+        while True:
+            listed = {_key(item): next(iter(seen.objects(_key(item))), None) for item in workloads}
+            now = [f"{key}: {reason}" for key, item in listed.items() if (reason := unready(item))]
+            if not now:
+                break
+            if now != pending:
+                say("; ".join(now))
+                pending = now
+            for key, item in listed.items():
+                if item and key.startswith("Job/") and jobs.state_of(item) == "failed":
+                    raise ClusterError(jobs.why_failed(cluster, namespace, key.partition("/")[2]))
+            living = _pods_of_the_roll_out(listed, seen.objects(_PODS), seen.objects(_REPLICA_SETS))
+            problems = {pod["metadata"]["name"]: problem_of(pod, final=True) for pod in living}
+            if final := [f"Pod {namespace}/{pod}: {problem}" for pod, problem in problems.items() if problem]:
+                raise ClusterError(" ".join(final[:3]))
+            if not seen.change(start + seconds - time.monotonic()):
+                reasons = [f"pod {pod['metadata']['name']}: {why}" for pod in living if (why := problem_of(pod))]
+                raise ClusterError(
+                    f"Not ready after {seconds:.0f} s: {'; '.join(now)}. {'; '.join(reasons)} "
+                    f"{warnings(cluster, namespace)}".strip()
+                )
+    return {
+        "seconds": round(time.monotonic() - start, 1),
+        "jobs": {
+            item["name"]: jobs.results_of(cluster, namespace, item["name"])
             for item in workloads
-        }
-        now = [f"{key}: {reason}" for key, item in listed.items() if (reason := unready(item))]
-        if not now:
-            return {
-                "seconds": round(time.monotonic() - start, 1),
-                "jobs": {
-                    item["name"]: jobs.results_of(cluster, namespace, item["name"])
-                    for item in workloads
-                    if item["kind"] == "Job"
-                },
-            }
-        if now != pending:
-            say("; ".join(now))
-            pending = now
-        for key, item in listed.items():
-            if item and key.startswith("Job/") and jobs.state_of(item) == "failed":
-                raise ClusterError(jobs.why_failed(cluster, namespace, key.partition("/")[2]))
-        living = _pods_of_the_roll_out(cluster, namespace, name, listed)
-        problems = {pod["metadata"]["name"]: problem_of(pod, final=True) for pod in living}
-        if final := [f"Pod {namespace}/{pod}: {problem}" for pod, problem in problems.items() if problem]:
-            raise ClusterError(" ".join(final[:3]))
-        if time.monotonic() - start > seconds:
-            reasons = [f"pod {pod['metadata']['name']}: {problem}" for pod in living if (problem := problem_of(pod))]
-            raise ClusterError(
-                f"Not ready after {seconds:.0f} s: {'; '.join(now)}. {'; '.join(reasons)} "
-                f"{warnings(cluster, namespace)}".strip()
-            )
-        time.sleep(_READY_POLL_SECONDS)
+            if item["kind"] == "Job"
+        },
+    }
+
+
+def _key(workload: Mapping[str, str]) -> str:
+    return f"{workload['kind']}/{workload['name']}"
 
 
 def _pods_of_the_roll_out(
-    cluster: Cluster, namespace: str, name: str, workloads: Mapping[str, Mapping[str, Any] | None]
-) -> list[dict[str, Any]]:
+    workloads: Mapping[str, Mapping[str, Any] | None],
+    pods: Sequence[Mapping[str, Any]],
+    replica_sets: Sequence[Mapping[str, Any]],
+) -> list[Mapping[str, Any]]:
     """The pods that the workloads make now. What an earlier roll-out left does not count, and no other component."""
     owners: dict[str, dict[str, str]] = {}
     for key, item in workloads.items():
@@ -78,15 +89,14 @@ def _pods_of_the_roll_out(
             continue
         kind, status, uid = key.partition("/")[0], item.get("status") or {}, item["metadata"]["uid"]
         if kind == "Deployment":
-            owners |= {one: {} for one in _replica_sets(cluster, namespace, item)}
+            owners |= {one: {} for one in _rolled_out(item, replica_sets)}
         elif kind == "StatefulSet":
             owners[uid] = {"controller-revision-hash": status.get("updateRevision", "")}
         else:
             owners[uid] = {}
-    query = {"labelSelector": f"{manifests.PREFIX}instance={name}"}
     return [
         pod
-        for pod in cluster.items(f"/api/v1/namespaces/{namespace}/pods", query)
+        for pod in pods
         # Nor does a Job's failed try, or a pod on its way out.
         if not pod["metadata"].get("deletionTimestamp") and pod["status"]["phase"] != "Failed"
         for owner in pod["metadata"].get("ownerReferences") or []
@@ -94,14 +104,12 @@ def _pods_of_the_roll_out(
     ]
 
 
-def _replica_sets(cluster: Cluster, namespace: str, deployment: Mapping[str, Any]) -> list[str]:
+def _rolled_out(deployment: Mapping[str, Any], replica_sets: Sequence[Mapping[str, Any]]) -> list[str]:
     """The uid of the ReplicaSet that a Deployment rolls out now."""
     revision = (deployment["metadata"].get("annotations") or {}).get(_REVISION)
-    labels = deployment["spec"]["selector"]["matchLabels"]
-    query = {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())}
     return [
         found["metadata"]["uid"]
-        for found in cluster.items(f"/apis/apps/v1/namespaces/{namespace}/replicasets", query)
+        for found in replica_sets
         if (found["metadata"].get("annotations") or {}).get(_REVISION) == revision
         and any(owner["uid"] == deployment["metadata"]["uid"] for owner in found["metadata"]["ownerReferences"])
     ]

@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import BadInput
-from . import common, compose, host
+from . import common, compose, host, kubernetes
 
 _Planner = Callable[[common.Request], dict[str, Any]]
 _Fits = Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]]
 _PLATFORMS: dict[str, tuple[_Planner, _Fits]] = {
     "host": (host.plan, host.fits),
     "compose": (compose.plan, compose.fits),
+    "kubernetes": (kubernetes.plan, kubernetes.fits),
 }
 
 

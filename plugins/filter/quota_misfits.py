@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-name: quota_gaps
-short_description: Say where a quota is below what is needed
+name: quota_misfits
+short_description: Say where quotas are below what is needed
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
-  - Compares the C(hard) of a ResourceQuota with resource requirements.
-positional: needed
+  - Compares the C(hard) of the quotas of a namespace with resource requirements.
+positional: needed, namespace
 options:
   _input:
-    description: What the quota allows.
+    description: What each quota allows, by its name.
     type: dict
     required: true
   needed:
     description: What is needed, as the filter P(mlops.mlflow.resource_requirements#filter) says it.
     type: dict
     required: true
+  namespace:
+    description: Where the quotas are.
+    type: str
+    required: true
 """
 
 EXAMPLES = r"""
-- name: Show what a quota lacks
+- name: Show what quotas lack
   ansible.builtin.debug:
-    msg: "{{ {'pods': '4'} | mlops.mlflow.quota_gaps({'pods': '11'}) }}"
+    msg: "{{ {'team': {'pods': '4'}} | mlops.mlflow.quota_misfits({'pods': '11'}, 'team-a') }}"
 """
 
 RETURN = r"""
 _value:
-  description: A sentence for each gap, with both figures.
+  description: A sentence with the figures of each gap; empty where there is none.
   type: list
   elements: str
 """
@@ -42,13 +46,13 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import requirements
 
 
-def quota_gaps(hard: Mapping[str, Any], needed: Mapping[str, Any]) -> list[str]:
+def quota_misfits(quotas: Mapping[str, Mapping[str, Any]], needed: Mapping[str, Any], namespace: str) -> list[str]:
     try:
-        return requirements.too_small(hard, needed)
+        return requirements.misfits(quotas, needed, str(namespace))
     except EngineError as error:
         raise AnsibleFilterError(str(error)) from error
 
 
 class FilterModule:
     def filters(self) -> dict[str, Any]:
-        return {"quota_gaps": quota_gaps}
+        return {"quota_misfits": quota_misfits}

@@ -1,0 +1,174 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Server-side apply of many objects: one list for each kind, and one request for each object that is not so yet.
+
+An object is left alone where the API server holds all that is requested, and knows that just this was requested by us:
+applying it again would change nothing. Whatever cannot be told for sure is applied.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from . import kinds, manifests
+from .client import Cluster, ClusterError
+
+_INSTANCE = manifests.PREFIX + "instance"
+# What only the API server and controllers write.
+_THEIRS = {"managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"}
+_MISSING = object()
+# Field manager of a number of pods between us and an autoscaler.
+_REPLICAS_MANAGER = f"{manifests.MANAGER}.replicas"
+
+
+def apply(cluster: Cluster, objects: Sequence[Mapping[str, Any]], *, dry_run: bool = False) -> list[dict[str, Any]]:
+    """Have these objects be as they are given.
+
+    :param dry_run: whether the API server only says what it would do.
+    :returns: for each object its C(kind) and C(name), C(changed) and C(created), and as C(before) and C(after) what
+        differs, or would.
+    :raises ClusterError: an object is refused, or the cluster does not serve its kind.
+    """
+    paths = {_kind(item): _collection(cluster, item) for item in objects}
+    found = _existing(cluster, objects, paths)
+    return [_applied(cluster, item, paths[_kind(item)], found, dry_run) for item in objects]
+
+
+def _applied(
+    cluster: Cluster,
+    item: Mapping[str, Any],
+    collection: str,
+    found: Mapping[tuple[str, str], Mapping[str, Any]],
+    dry_run: bool,
+) -> dict[str, Any]:
+    path = f"{collection}/{item['metadata']['name']}"
+    before = found.get((collection, item["metadata"]["name"]))
+    told = {"kind": item["kind"], "name": item["metadata"]["name"]}
+    if before is not None and is_applied(before, item):
+        return {**told, "changed": False, "created": False, "before": {}, "after": {}}
+    if before is not None and not dry_run and _hands_over_replicas(before, item):
+        number = {"spec": {"replicas": before["spec"]["replicas"]}}
+        named = {"apiVersion": item["apiVersion"], "kind": item["kind"], "metadata": {"name": item["metadata"]["name"]}}
+        cluster.apply(path, {**named, **number}, _REPLICAS_MANAGER)
+    after = cluster.apply(path, item, manifests.MANAGER, dry_run=dry_run)
+    was, became = differences(_ours(before or {}), _ours(after))
+    return {**told, "changed": bool(was or became), "created": before is None, "before": was, "after": became}
+
+
+def _hands_over_replicas(live: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
+    """Whether we said so far how many pods there are, and no longer do, because an autoscaler will.
+
+    What nobody owns any more goes back to its default: without another owner one pod of many would be left a while.
+    The autoscaler takes the number over when it changes it.
+    """
+    fields = [
+        (entry.get("fieldsV1") or {}).get("f:spec") or {}
+        for entry in live["metadata"].get("managedFields") or []
+        if entry.get("manager") == manifests.MANAGER and entry.get("operation") == "Apply"
+    ]
+    return any("f:replicas" in owned for owned in fields) and "replicas" not in (item.get("spec") or {})
+
+
+def is_applied(live: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
+    """Whether applying an object would change nothing; False also where that cannot be told.
+
+    :param live: as the API server has it, with C(metadata.managedFields).
+    """
+    entries = [
+        entry
+        for entry in live["metadata"].get("managedFields") or []
+        if entry.get("manager") == manifests.MANAGER and entry.get("operation") == "Apply"
+    ]
+    if len(entries) != 1 or entries[0].get("apiVersion") != item["apiVersion"] or entries[0].get("subresource"):
+        return False
+    wanted = {key: value for key, value in item.items() if key not in ("apiVersion", "kind")}
+    wanted["metadata"] = {key: value for key, value in item["metadata"].items() if key not in ("name", "namespace")}
+    return _is_same(entries[0].get("fieldsV1") or {}, wanted, live)
+
+
+def _is_same(owned: Mapping[str, Any], wanted: Any, live: Any) -> bool:
+    """Whether C(live) holds what is C(wanted), and what we own of it (fieldsV1) is just that.
+
+    In C(owned) a key C(f:NAME) is a field, C(k:JSON) an item of a list by its key fields. Where it is empty, the whole
+    value is meant.
+    """
+    inner = {key: value for key, value in owned.items() if key != "."}
+    if not inner:
+        return bool(wanted == live)
+    if isinstance(wanted, Mapping) and isinstance(live, Mapping):
+        return set(inner) == {f"f:{key}" for key in wanted} and all(
+            _is_same(inner[f"f:{key}"], value, live.get(key, _MISSING)) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list) and isinstance(live, list) and len(wanted) == len(inner):
+        pairs = [(value, _item(key, wanted), _item(key, live)) for key, value in inner.items()]
+        return all(
+            mine is not None and theirs is not None and _is_same(value, mine, theirs) for value, mine, theirs in pairs
+        )
+    return False
+
+
+def _item(key: str, items: Iterable[Any]) -> Any:
+    """The item of a list that a key of fieldsV1 names; None where there is no such one."""
+    kind, _colon, text = key.partition(":")
+    if kind != "k":
+        return None
+    fields = json.loads(text)
+    # A key field may be a default, such as the protocol of a port, that is not written out.
+    fitting = [
+        item
+        for item in items
+        if isinstance(item, Mapping) and all(item.get(name, value) == value for name, value in fields.items())
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def differences(before: Any, after: Any) -> tuple[Any, Any]:
+    """Of two values the parts that differ; equal ones give two empty dicts."""
+    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
+        return ({}, {}) if before == after else (before, after)
+    was, became = {}, {}
+    for key in {**before, **after}:
+        if key not in after:
+            was[key] = before[key]
+        elif key not in before:
+            became[key] = after[key]
+        elif before[key] != after[key]:
+            was[key], became[key] = differences(before[key], after[key])
+    return was, became
+
+
+def _ours(item: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = {key: value for key, value in (item.get("metadata") or {}).items() if key not in _THEIRS}
+    kept = {key: value for key, value in item.items() if key not in ("status", "apiVersion", "kind")}
+    return {**kept, "metadata": metadata} if item else {}
+
+
+def _kind(item: Mapping[str, Any]) -> tuple[str, str, str]:
+    return item["apiVersion"], item["kind"], item["metadata"].get("namespace", "")
+
+
+def _collection(cluster: Cluster, item: Mapping[str, Any]) -> str:
+    api_version, kind, namespace = _kind(item)
+    plural = kinds.plural_of(cluster, api_version, kind)
+    if not plural:
+        raise ClusterError(
+            f"The cluster at {cluster.address} does not serve {kind} of {api_version}: what "
+            f"{item['metadata']['name']} needs is not installed there."
+        )
+    return kinds.path(api_version, namespace, plural)
+
+
+def _existing(
+    cluster: Cluster, objects: Sequence[Mapping[str, Any]], paths: Mapping[tuple[str, str, str], str]
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """What is there by collection and name."""
+    asked = {
+        (paths[_kind(item)], str((item["metadata"].get("labels") or {}).get(_INSTANCE, ""))): None for item in objects
+    }
+    return {
+        (collection, one["metadata"]["name"]): one
+        for collection, instance in asked
+        for one in cluster.items(collection, {"labelSelector": f"{_INSTANCE}={instance}"} if instance else None)
+    }

@@ -1,0 +1,487 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The platform C(kubernetes): a Deployment behind a Service, set up by a Job, published as the settings say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ...errors import BadInput
+from ...quantities import quantity
+from . import common
+
+_EXPOSED = ("none", "ingress", "httproute", "loadbalancer", "route")
+_GROUPS_OF_EXPOSED = {"httproute": "gateway.networking.k8s.io", "route": "route.openshift.io"}
+_GROUP_OF_CLOUDNATIVE_PG = "postgresql.cnpg.io"
+_CONFIGURATION = "/etc/mlflow"
+_LAUNCH_FILE = f"{_CONFIGURATION}/launch.json"
+_PASSWORD_KEY = "admin-password"  # noqa: S105
+# Seconds that setting up waits for the store and for the database.
+_BUCKET_SECONDS, _SCHEMA_SECONDS = 120, 180
+_OLDEST_MINOR = 27
+_PERMISSIONS = (
+    "get namespaces",
+    "create secrets",
+    "patch configmaps",
+    "patch services",
+    "patch serviceaccounts",
+    "patch persistentvolumeclaims",
+    "patch deployments.apps",
+    "patch statefulsets.apps",
+    "patch jobs.batch",
+    "patch cronjobs.batch",
+    "create jobs.batch",
+    "create configmaps",
+    "delete jobs.batch",
+    "patch horizontalpodautoscalers.autoscaling",
+    "patch poddisruptionbudgets.policy",
+    "patch networkpolicies.networking.k8s.io",
+    "get pods",
+    "create pods/exec",
+)
+_NUMBERS: dict[str, tuple[int, int | None]] = {
+    "replicas": (1, None),
+    "max_replicas": (1, None),
+    "cpu_target": (0, None),
+    "memory_target": (0, None),
+    "reserved_connections": (0, None),
+    "rollout_timeout": (1, None),
+    "run_as": (1, None),
+}
+_DICTS = ("labels", "annotations", "pod_spec", "env", "expose_annotations", "service_account_annotations")
+
+
+def plan(request: common.Request) -> dict[str, Any]:
+    """C(plan.plan) for a cluster. C(plan["kubernetes"]) holds
+
+    C(namespace), C(setup) (name of the Job), C(auth_secret) (name of the Secret);
+    C(autoscaled), C(exclusive) (the artifacts' volume can be mounted by one server only), C(replicas);
+    C(strategy), C(args), C(env), C(mounts), C(volumes), C(liveness) (parts of the servers' pods, as manifests have
+    them), C(metrics) (of the autoscaler), C(service) (C(type), C(annotations)), C(ingress) (who may connect, as a
+    NetworkPolicy has it);
+    C(schema) and C(bucket) (C(args) and C(env) of the containers that set up; C(bucket) is {} without one);
+    C(secret_env) (places by environment variable of the servers), C(permissions), C(groups) (of the API, which must be
+    served), C(secret_names), C(external_places) (of Secrets that must be there), C(storage_classes);
+    C(deployed) (whether servers were there), C(stopped) (whether somebody took them all away), C(settled) (whether
+    everything runs).
+    C(plan["secrets"]) has the keys of the Secret that the role generates; their values are made there.
+    """
+    settings = request.settings
+    _check(request)
+    namespace, secret = settings.text("namespace"), f"{request.name}-auth"
+    port, prefix = settings.number("port", common.CONTAINER_PORT), settings.text("static_prefix")
+    flask_key = {"secret": secret, "key": common.FLASK_KEY}
+    offered = request.offered_connections - settings.number("reserved_connections")
+    launch = common.compute_launch(
+        request,
+        {
+            "python": common.CONTAINER_PYTHON,
+            # Every address of the pod.
+            "host": "0.0.0.0",  # noqa: S104
+            "port": common.CONTAINER_PORT,
+            "tls_certificate": "",
+            "tls_key": "",
+            "allowed_hosts": _names(request),
+            "servers": _most_servers(request),
+            "max_connections": offered,
+            "scratch_dir": "/tmp",  # noqa: S108
+            "auth": common.auth_place(request, common.CONTAINER_AUTH_FILE, flask_key),
+        },
+    )
+    given = settings.mapping("secret_env")
+    secret_env = {name: place for name, place in _secrets(launch).items() if "secret" in place} | dict(given)
+    # The starter passes on only what launch names.
+    launch = {**launch, "secrets": {**launch["secrets"], **given}} if launch else {}
+    inside = common.url(f"{request.name}.{namespace}.svc", port, prefix)
+    public = settings.text("url") or _published(request) or inside
+    local = common.url("127.0.0.1", common.CONTAINER_PORT, prefix)
+    password = {"secret": secret, "key": _PASSWORD_KEY}
+    own = {
+        "namespace": namespace,
+        "setup": f"{request.name}-setup",
+        "auth_secret": secret,
+        "autoscaled": _is_autoscaled(request),
+        "exclusive": _is_exclusive(request),
+        "replicas": settings.number("replicas", 1),
+        "secret_env": secret_env,
+        **_of_pods(request, secret_env),
+        **_of_network(request),
+        "schema": _schema(request, password),
+        "bucket": _bucket(request),
+        "permissions": list(_PERMISSIONS),
+        "groups": _groups(request),
+        "secret_names": _secret_names(request, secret),
+        "external_places": _external_places(request),
+        "storage_classes": common.unique(
+            str(one["storage_class"] or "") for one in (request.database, request.store) if "storage_class" in one
+        ),
+        **_seen(request),
+    }
+    runner = {
+        "type": "kubernetes",
+        "name": request.name,
+        "namespace": namespace,
+        # Whoever asks reads the password and sends it along: servers' pods do not hold the administrator's.
+        "login": {"username": settings.text("auth_admin", "admin"), **password} if request.auth else {},
+        "options": {"url": local, "database_uri": str(request.database.get("uri") or "")},
+    }
+    places = [*secret_env.values(), *_secrets(request.owner).values(), *([password] if request.auth else [])]
+    return {
+        "launch": launch,
+        "ports": {"listen": common.CONTAINER_PORT, "publish": port},
+        "urls": {"public": public, "local": "", "inside": inside, "operations": local},
+        "files": {"launch.json": common.launch_text(launch)},
+        "secrets": dict.fromkeys((_PASSWORD_KEY, common.FLASK_KEY), "") if request.auth else {},
+        "deployed": _deployed_version(request),
+        "staged": {"runner": {**runner, "image": settings.text("image")}},
+        "resources": {
+            "servers": _most_servers(request),
+            "offered": request.offered_connections,
+            "connections": offered,
+            "images": [settings.text("image")],
+        },
+        "kubernetes": own,
+        "connection": common.connection(
+            request,
+            uri=public,
+            host=f"{request.name}.{namespace}.svc",
+            password=password,
+            restored=flask_key,
+            runner=runner,
+            # Everything secret that must be in the cluster, wherever it comes from.
+            workload={"secret_places": common.unique(places)},
+        ),
+    }
+
+
+def fits(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a cluster, see C(plan.fits). C(observed) is what mlflow_kubernetes_info returned.
+
+    Quotas are compared with what is rendered: C(kubernetes.requirements.misfits).
+    """
+    found, own = common.Errors(), planned["kubernetes"]
+    namespace, classes = own["namespace"], list(observed.get("storage_classes") or [])
+    unknown = [one for one in own["storage_classes"] if one and one not in classes]
+    missing = _missing_keys(own["external_places"], observed.get("secrets") or {})
+    denied, groups = list(observed.get("denied") or []), list(observed.get("missing_groups") or [])
+    found.add(
+        f"Kubernetes {observed.get('version')} is too old: 1.{_OLDEST_MINOR} or newer is needed.",
+        int(observed.get("minor") or 0) < _OLDEST_MINOR,
+    )
+    found.add(
+        f"The namespace {namespace} is being removed: wait until it is gone.",
+        observed.get("namespace") == "Terminating",
+    )
+    found.add(
+        f"Permissions are missing in the namespace {namespace}: {', '.join(denied)}. Let an administrator grant them by"
+        f" a Role.",
+        bool(denied),
+    )
+    found.add(
+        f"The cluster has no default storage class, and none was named: set mlflow_storage_class to one of"
+        f" {', '.join(classes) or '(it has none at all)'}.",
+        "" in own["storage_classes"] and not observed.get("default_storage_class"),
+    )
+    found.add(
+        f"The cluster has no storage class {', '.join(unknown)}. It has: {', '.join(classes)}.",
+        bool(unknown),
+    )
+    found.add(
+        "The cluster does not answer for metrics, which the autoscaler needs: install metrics-server, or set"
+        " mlflow_server_max_replicas to mlflow_server_replicas.",
+        own["autoscaled"] and not observed.get("metrics"),
+    )
+    found.add(
+        f"The cluster does not serve {', '.join(groups)}: what mlflow_server_expose or mlflow_database_type needs is"
+        f" not installed there.",
+        bool(groups),
+    )
+    found.add(
+        f"Secrets are missing in the namespace {namespace} (secret/key): {', '.join(missing)}. Create them first.",
+        bool(missing),
+    )
+    return found.as_list()
+
+
+def _check(request: common.Request) -> None:
+    settings, errors = request.settings, request.errors
+    expose, hostname = settings.text("expose", "none"), settings.text("hostname")
+    for name, (least, most) in _NUMBERS.items():
+        common.check_range(request, name, least, most)
+    for name in _DICTS:
+        settings.mapping(name)
+    common.check_image(request)
+    errors.add(
+        f"mlflow_server_expose is '{expose}'; offered are {', '.join(_EXPOSED[:-1])} and {_EXPOSED[-1]}.",
+        expose not in _EXPOSED,
+    )
+    errors.add(
+        f"mlflow_server_hostname is empty, but mlflow_server_expose is {expose}: the server answers only to names that"
+        f" it was told.",
+        expose != "none" and not hostname,
+    )
+    errors.add(
+        "mlflow_server_gateway must name the Gateway of the HTTPRoute: {name: gateway, namespace: gateways}.",
+        expose == "httproute" and not settings.mapping("gateway"),
+    )
+    errors.add(
+        "mlflow_server_tls_certificate is for hosts: on Kubernetes give mlflow_server_tls_secret.",
+        bool(settings.text("tls_certificate") and settings.text("tls_key")),
+    )
+    replicas, most = settings.number("replicas", 1), settings.number("max_replicas", 1)
+    errors.add(
+        "The volume of the artifacts is ReadWriteOnce, so only one server can mount it: set"
+        " mlflow_artifact_store_access_mode to ReadWriteMany, mlflow_artifact_store_type to s3, or"
+        " mlflow_server_replicas and mlflow_server_max_replicas to 1.",
+        _is_exclusive(request) and most > 1,
+    )
+    common.check_volume(request)
+    errors.add(
+        f"mlflow_server_replicas is {settings.text('replicas')}; it must be at least 1 and at most"
+        f" mlflow_server_max_replicas, which is {settings.text('max_replicas')}.",
+        not 1 <= replicas <= most,
+    )
+    common.check_resources(request, "resources")
+    common.check_profile_fits(request)
+    metrics_dir = settings.text("metrics_dir")
+    errors.add(
+        f"mlflow_server_metrics_dir is {metrics_dir}, but the container can write below /tmp only: set it to"
+        f" /tmp/metrics.",
+        metrics_dir.startswith("/") and re.match("/tmp/.", metrics_dir) is None,  # noqa: S108
+    )
+    try:
+        quantity(settings.text("scratch_size"))
+    except BadInput as error:
+        errors.add(f"mlflow_server_scratch_size: {error}")
+    for name, place in settings.mapping("secret_env").items():
+        errors.add(
+            f"mlflow_server_secret_env: {name} must name a Secret and its key: {{secret: NAME, key: KEY}}.",
+            not (isinstance(place, Mapping) and place.get("secret") and place.get("key")),
+        )
+    common.check_database_is_postgresql(request, "Kubernetes")
+
+
+def _is_autoscaled(request: common.Request) -> bool:
+    return request.settings.number("max_replicas", 1) > request.settings.number("replicas", 1)
+
+
+def _is_exclusive(request: common.Request) -> bool:
+    """A volume that only one node can mount: the old server must go before the new one comes."""
+    return request.store.get("access_mode") == "ReadWriteOnce"
+
+
+def _most_servers(request: common.Request) -> int:
+    """With the one that a roll-out adds."""
+    return request.settings.number("max_replicas", 1) + (0 if _is_exclusive(request) else 1)
+
+
+def _names(request: common.Request) -> list[str]:
+    """The names that the server answers to."""
+    service = f"{request.name}.{request.settings.text('namespace')}"
+    hostname = request.settings.text("hostname")
+    own = [request.name, service, f"{service}.svc", f"{service}.svc.cluster.local"]
+    return [*own, *([hostname] if hostname else []), *request.settings.items("allowed_hosts")]
+
+
+def _published(request: common.Request) -> str:
+    """The URL of what publishes the server; empty where nothing does."""
+    settings = request.settings
+    expose, hostname = settings.text("expose", "none"), settings.text("hostname")
+    if expose == "none" or not hostname:
+        return ""
+    port = settings.number("port", common.CONTAINER_PORT) if expose == "loadbalancer" else None
+    return common.url(hostname, port, settings.text("static_prefix"), tls=bool(settings.text("tls_secret")))
+
+
+def _of_pods(request: common.Request, secret_env: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    settings, database, store = request.settings, request.database, request.store
+    prefix = settings.text("static_prefix")
+    uri = str(database.get("uri") or "")
+    args = ["exec", _LAUNCH_FILE]
+    if _flag(database, "being_created"):
+        args.append("--being-created")
+    if request.auth:
+        args.append(f"--auth-uri={database.get('auth_uri')}")
+    mounts = [
+        {"name": "configuration", "mountPath": _CONFIGURATION, "readOnly": True},
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+    ]
+    volumes: list[dict[str, Any]] = [
+        {"name": "configuration", "configMap": {"name": request.name}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": settings.text("scratch_size")}},
+    ]
+    if "claim" in store:
+        mounts.append({"name": "artifacts", "mountPath": store.get("uri")})
+        volumes.append({"name": "artifacts", "persistentVolumeClaim": {"claimName": store["claim"]}})
+    port = {"port": "http"}
+    return {
+        "strategy": (
+            {"type": "Recreate"}
+            if _is_exclusive(request)
+            else {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+        ),
+        "args": args,
+        "env": [
+            {"name": "READY_DATABASE", "value": re.sub("[+]psycopg2?:", ":", uri)},
+            {"name": "READY_PREFIX", "value": prefix},
+            *_env_of_secrets(secret_env),
+        ],
+        "mounts": mounts,
+        "volumes": volumes,
+        # gunicorn answers /health from the same threads that wait for the database, so its port is asked.
+        "liveness": {
+            **(
+                {"tcpSocket": port}
+                if settings.text("profile") == "throughput"
+                else {"httpGet": {"path": f"{prefix}/health", **port}}
+            ),
+            "periodSeconds": 10,
+            "timeoutSeconds": 10,
+            "failureThreshold": 6,
+        },
+        "metrics": [
+            {
+                "type": "Resource",
+                "resource": {"name": name, "target": {"type": "Utilization", "averageUtilization": target}},
+            }
+            for name in ("cpu", "memory")
+            if (target := settings.number(f"{name}_target"))
+        ],
+    }
+
+
+def _of_network(request: common.Request) -> dict[str, Any]:
+    settings = request.settings
+    balanced = settings.text("expose") == "loadbalancer"
+    namespaces = settings.items("allowed_namespaces")
+    rule: dict[str, Any] = {"ports": [{"port": "http", "protocol": "TCP"}]}
+    if namespaces:
+        rule["from"] = [
+            {"podSelector": {}},
+            *(
+                {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+                for namespace in namespaces
+            ),
+        ]
+    return {
+        "service": {
+            "type": "LoadBalancer" if balanced else "ClusterIP",
+            "annotations": dict(settings.mapping("expose_annotations")) if balanced else {},
+        },
+        "ingress": [rule],
+    }
+
+
+def _schema(request: common.Request, password: Mapping[str, str]) -> dict[str, Any]:
+    """The container that creates the schema: the only thing that may, under the owner's role."""
+    owner = request.owner
+    args = [
+        "schema",
+        f"--uri={owner.get('uri')}",
+        f"--wait-timeout={_SCHEMA_SECONDS}",
+        f"--connections={request.offered_connections}",
+    ]
+    if _flag(request.database, "being_created"):
+        args.append("--being-created")
+    if request.grantee:
+        args.append(f"--grantee={request.grantee}")
+    env = [*_env(request.database), *_env_of_secrets(_secrets(owner))]
+    if request.auth:
+        admin = request.settings.text("auth_admin", "admin")
+        args += [f"--auth-uri={owner.get('auth_uri')}", f"--admin-username={admin}"]
+        env += _env_of_secrets({"MLFLOW_AUTH_ADMIN_PASSWORD": password})
+    return {"args": args, "env": env}
+
+
+def _bucket(request: common.Request) -> dict[str, Any]:
+    """The container that proves the bucket; {} without one."""
+    if not request.uses_bucket:
+        return {}
+    args = ["bucket", f"--uri={request.store.get('uri')}", f"--wait-timeout={_BUCKET_SECONDS}"]
+    if _flag(request.store, "create_bucket"):
+        args.append("--create")
+    return {"args": args, "env": [*_env(request.store), *_env_of_secrets(_secrets(request.store))]}
+
+
+def _env(one: Mapping[str, Any]) -> list[dict[str, Any]]:
+    values = one.get("env") or {}
+    return [{"name": name, "value": str(value)} for name, value in values.items()]
+
+
+def _env_of_secrets(places: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": place.get("secret"), "key": place.get("key")}}}
+        for name, place in places.items()
+        if isinstance(place, Mapping)
+    ]
+
+
+def _flag(one: Mapping[str, Any], name: str) -> bool:
+    return str(one.get(name) or "").lower() in ("true", "yes", "on", "1")
+
+
+def _groups(request: common.Request) -> list[str]:
+    exposed = _GROUPS_OF_EXPOSED.get(request.settings.text("expose"))
+    operator = request.database.get("type") == "cloudnative_pg"
+    return [*([exposed] if exposed else []), *([_GROUP_OF_CLOUDNATIVE_PG] if operator else [])]
+
+
+def _secrets(one: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(one.get("secrets") or {})
+
+
+def _places(request: common.Request, *, external: bool) -> list[Mapping[str, Any]]:
+    """Of secrets that components have, or only those that somebody else must create."""
+
+    def is_meant(one: Mapping[str, Any]) -> bool:
+        return not external or (str(one.get("type")).startswith("external") and not _flag(one, "creates_secret"))
+
+    places: list[Mapping[str, Any]] = []
+    if is_meant(request.database):
+        places += [*_secrets(request.database).values(), *_secrets(request.database.get("owner") or {}).values()]
+    if is_meant(request.store):
+        places += _secrets(request.store).values()
+    given = request.settings.mapping("secret_env").values()
+    return [place for place in [*places, *given] if isinstance(place, Mapping)]
+
+
+def _external_places(request: common.Request) -> list[dict[str, Any]]:
+    return [dict(place) for place in _places(request, external=True)]
+
+
+def _secret_names(request: common.Request, own: str) -> list[str]:
+    """All that the deployment knows of, so that one look serves every role."""
+    named = (str(place.get("secret") or "") for place in _places(request, external=False))
+    return common.unique([*filter(None, named), own])
+
+
+def _missing_keys(places: Iterable[Mapping[str, Any]], found: Mapping[str, Any]) -> list[str]:
+    return common.unique(
+        f"{place.get('secret')}/{place.get('key')}"
+        for place in places
+        if place.get("key") not in (found.get(str(place.get("secret"))) or [])
+    )
+
+
+def _servers(request: common.Request) -> list[Mapping[str, Any]]:
+    """The Deployment of the servers as it was seen; none before."""
+    return [
+        one
+        for one in request.found.get("workloads") or []
+        if one.get("kind") == "Deployment" and one.get("name") == request.name
+    ]
+
+
+def _deployed_version(request: common.Request) -> str:
+    return next((str(one.get("version") or "") for one in _servers(request)), "")
+
+
+def _seen(request: common.Request) -> dict[str, Any]:
+    servers, setup = _servers(request), (request.found.get("jobs") or {}).get(f"{request.name}-setup") or {}
+    return {
+        "deployed": bool(servers),
+        "stopped": any(one.get("wanted") == 0 for one in servers),
+        "settled": bool(servers) and not request.found.get("unsettled") and setup.get("state") == "complete",
+    }
