@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import launch
-from support.intents import AUTH, BUCKET, POSTGRESQL, SQLITE, computed, option
+from support.intents import AUTH, BUCKET, POSTGRESQL, SQLITE, computed, option, pool
 
 
 def test_light_is_one_uvicorn_process_without_jobs() -> None:
@@ -26,6 +26,19 @@ def test_throughput_is_gunicorn_with_threads() -> None:
     assert (option(started, "--workers"), option(started, "--threads")) == ("2", "2")
     assert option(started, "--worker-class") == "gthread"
     assert started.jobs is None
+
+
+def test_transfers_get_threads_of_their_own_and_the_api_keeps_what_it_is_fastest_with() -> None:
+    for auth, served in (
+        (None, "'mlflow.server', 'app', 2, 64"),
+        (AUTH, "'mlflow.server.auth', 'create_app()', 2, 64"),
+    ):
+        started = computed(profile="throughput", database=POSTGRESQL, auth=auth, transfers="transfers")
+        assert started.argv[-1] == f"transfers:application({served})"
+        assert int(option(started, "--threads") or 0) >= 100
+        assert pool(started) == pool(computed(profile="throughput", database=POSTGRESQL, auth=auth)), (
+            "not for transfers"
+        )
 
 
 @pytest.mark.parametrize(("version", "known"), [("2.22.5", False), ("3.9.0", False), ("3.10.0", True), ("", True)])

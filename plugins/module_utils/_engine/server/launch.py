@@ -24,6 +24,9 @@ from ..names import Host, ListenAddress, Origin
 # Threads of one uvicorn worker: AnyIO's default limit, which nothing outside the program can change.
 _UVICORN_THREADS = 40
 _KEPT_CONNECTIONS = 20
+# Uploads and downloads that a worker of gunicorn has under way at most, apart from the API, and requests that may wait
+# for their turn or for a slow line besides.
+_TRANSFERS, _WAITING = 64, 64
 # A worker that gives no sign for so long hangs.
 _HANGING_SECONDS = 120
 # MLflow has an ASGI application since the first, lets gunicorn be one with a control socket since the second, and does
@@ -92,6 +95,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         C(host), C(port), C(python), C(workers), C(threads), C(direct_artifacts),
         C(signed_artifacts), C(plugins_dir), C(allowed_hosts), C(hostname), C(url) (that others are told),
         C(cors_origins), C(static_prefix),
+        C(transfers) (name of the module C(standalone/transfers.py) where the server runs; empty where it is not there),
         C(otlp), C(auth) (C(config) file and C(secret_key)), C(metrics_dir), C(access_log), C(telemetry), C(pool_size),
         C(max_overflow), C(max_connections) (for C(servers) of them together), C(scratch_dir), C(tls_certificate),
         C(tls_key), C(env). Strings are accepted for numbers and booleans, because surveys and C(-e) pass nothing else.
@@ -312,13 +316,19 @@ def _argv(
     argv = [settings.text("python", "python"), "-m", profile.server]
     if profile.server == "gunicorn":
         # The heartbeat of a threaded worker is its main thread's, so the time-out bounds a hang, not an upload.
-        argv += ["--worker-class", "gthread", "--threads", str(threads), "--workers", str(workers)]
+        module, name = ("mlflow.server.auth", "create_app()") if auth else ("mlflow.server", "app")
+        application = f"{module}:{name}"
+        most = threads
+        if apart := settings.text("transfers"):
+            application = f"{apart}:application({module!r}, {name!r}, {threads}, {_TRANSFERS})"
+            most += _TRANSFERS + _WAITING
+        argv += ["--worker-class", "gthread", "--threads", str(most), "--workers", str(workers)]
         argv += ["--bind", listen.with_port(port)]
         argv += ["--timeout", "120", "--graceful-timeout", "30", "--keep-alive", "75"]
         argv += ["--no-control-socket"] if version >= _CONTROL_SOCKET_SINCE else []
         argv += ["--access-logfile", "-"] if settings.flag("access_log", False) else []
         argv += ["--certfile", certificate, "--keyfile", key] if certificate else []
-        return [*argv, "mlflow.server.auth:create_app()" if auth else "mlflow.server:app"]
+        return [*argv, application]
     argv += [
         "--host",
         listen.name,

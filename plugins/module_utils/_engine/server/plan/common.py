@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from ... import names
+from ...database import kinds
 from ...errors import BadInput
 from ...quantities import quantity
 from .. import launch
@@ -20,7 +22,8 @@ CONTAINER_PORT = 5000
 CONTAINER_PYTHON = "/opt/mlflow/bin/python"
 CONTAINER_AUTH_FILE = "/etc/mlflow/auth.ini"
 FLASK_KEY = "flask-secret-key"
-_ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104
+# The application of the profile throughput, as the role and the image install it.
+_TRANSFERS = "mlops_mlflow_transfers"
 _PASSWORD_LENGTH = 12
 _POSTGRESQL_KEEPS = 3
 _POSTGRESQL_OFFERS = 100
@@ -29,7 +32,7 @@ _FULL_NEEDS = "2Gi"
 # What launch takes as it is; where things are on a platform is added to it.
 _OF_LAUNCH = (
     "version", "profile", "direct_artifacts", "signed_artifacts", "workers", "threads", "otlp", "cors_origins",
-    "static_prefix", "pool_size", "max_overflow", "metrics_dir", "access_log", "telemetry", "env",
+    "hostname", "url", "static_prefix", "pool_size", "max_overflow", "metrics_dir", "access_log", "telemetry", "env",
 )  # fmt: skip
 _CHOICES = {
     "auth": ("none", "basic"),
@@ -94,10 +97,11 @@ class Settings:
 
     def items(self, name: str) -> list[str]:
         """A list, also where it is given as text with commas."""
-        value = self.get(name) or []
-        if isinstance(value, str):
-            value = value.split(",")
-        return [str(item).strip() for item in value if str(item).strip()]
+        try:
+            return names.as_list(self.get(name), f"mlflow_server_{name}")
+        except BadInput as error:
+            self.reject(name, str(error))
+            return []
 
     def mapping(self, name: str) -> Mapping[str, Any]:
         value = self.get(name) or {}
@@ -164,7 +168,7 @@ class Request:
         if not self.database.get("owner"):
             return ""
         try:
-            return urlsplit(str(self.database.get("uri") or "")).username or ""
+            return unquote(urlsplit(str(self.database.get("uri") or "")).username or "")
         except ValueError:
             # Launch says what is wrong with it.
             return ""
@@ -174,8 +178,12 @@ class Request:
         return str(self.store.get("uri") or "").startswith("s3:")
 
     @property
-    def is_sqlite(self) -> bool:
-        return str(self.database.get("uri") or "").startswith("sqlite")
+    def database_folders(self) -> list[str]:
+        """Of a database that only processes of its own host reach; empty where it is reached over the network."""
+        try:
+            return kinds.database(str(self.database.get("uri") or "")).folders()
+        except BadInput:
+            return []  # launch says what is wrong with it
 
     @property
     def offered_connections(self) -> int:
@@ -285,7 +293,7 @@ def check_profile_fits(request: Request) -> None:
 
 
 def check_database_is_postgresql(request: Request, where: str) -> None:
-    request.errors.add(f"The database must be a PostgreSQL on {where}.", request.is_sqlite)
+    request.errors.add(f"The database must be a PostgreSQL on {where}.", bool(request.database_folders))
 
 
 def compute_launch(request: Request, place: Mapping[str, Any]) -> dict[str, Any]:
@@ -294,7 +302,7 @@ def compute_launch(request: Request, place: Mapping[str, Any]) -> dict[str, Any]
     :param place: where things are on the platform: C(python), C(host), C(port), C(scratch_dir), C(auth), …
     """
     intent = {name: request.settings.get(name) for name in _OF_LAUNCH}
-    intent |= {"database": request.database, "artifact_store": request.store, **place}
+    intent |= {"database": request.database, "artifact_store": request.store, "transfers": _TRANSFERS, **place}
     intent["env"] = request.settings.mapping("env")
     try:
         return launch.compute(intent).as_dict()
@@ -321,7 +329,7 @@ def release(version: str) -> tuple[int, int]:
 
 def reachable(host: str) -> str:
     """The address at which this machine reaches a server that listens there."""
-    return "127.0.0.1" if host in _ANY_ADDRESS else host
+    return names.ListenAddress(host.strip("[]") or "0.0.0.0").local  # noqa: S104
 
 
 def url(host: str, port: int | None, prefix: str = "", tls: bool = False) -> str:

@@ -302,7 +302,8 @@ def _scratch(request: common.Request, servers: list[str]) -> list[str]:
 
 
 def _published(request: common.Request) -> str:
-    host, port = request.settings.text("host"), request.settings.number("port", common.CONTAINER_PORT)
+    host, port = request.settings.text("host").strip("[]"), request.settings.number("port", common.CONTAINER_PORT)
+    host = f"[{host}]" if ":" in host else host
     return f"{host}:{port}:{common.CONTAINER_PORT}" if host else f"{port}:{common.CONTAINER_PORT}"
 
 

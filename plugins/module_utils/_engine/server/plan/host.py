@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ...connection import POSTGRESQL_DRIVERS
@@ -60,7 +60,7 @@ def plan(request: common.Request) -> dict[str, Any]:
             "allowed_hosts": settings.get("allowed_hosts"),
             "max_connections": request.max_connections or "",
             "scratch_dir": run_dir,
-            "plugins_dir": f"{folder}/plugins" if request.store.get("type") != "local" else "",
+            "plugins_dir": f"{folder}/plugins",
             "auth": common.auth_place(request, f"{folder}/auth.ini", flask_key),
         },
     )
@@ -210,10 +210,7 @@ def _data_dirs(request: common.Request) -> list[str]:
     folders = []
     if request.store.get("type") == "local":
         folders.append(str(request.store.get("uri") or ""))
-    if request.database.get("type") == "sqlite":
-        file = str(request.database.get("uri") or "").removeprefix("sqlite:///")
-        folders.append(str(PurePosixPath(file).parent))
-    return folders
+    return folders + request.database_folders
 
 
 def _endpoints(request: common.Request) -> list[str]:

@@ -1,0 +1,53 @@
+"""Profile throughput: 50 clients with slow lines hold nobody up, and get what they came for."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import transfers
+from support.databases import Databases
+from support.environments import Environments
+from support.servers import API, RunningServer
+from support.slow_clients import slow_clients
+
+STORED = b"slow" * (1 << 20)
+
+
+@pytest.fixture(scope="module")
+def server(
+    environments: Environments,
+    databases: Databases,
+    run_server: Callable[..., RunningServer],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> RunningServer:
+    plugins = tmp_path_factory.mktemp("plugins")
+    shutil.copy(Path(str(transfers.__file__)), plugins / "mlops_mlflow_transfers.py")
+    settings: dict[str, Any] = {"plugins_dir": str(plugins), "transfers": "mlops_mlflow_transfers"}
+    running = run_server(environments.slim, "throughput", databases.connection(databases.copy("slow")), **settings)
+    stored = running.artifacts / "slow" / "stored"
+    stored.parent.mkdir()
+    stored.write_bytes(STORED)
+    return running
+
+
+@pytest.mark.parametrize("upload", [True, False], ids=["uploads", "downloads"])
+def test_fifty_slow_clients_hold_nobody_up(server: RunningServer, upload: bool) -> None:
+    with slow_clients(server.port, 50, upload=upload, body=STORED) as clients:
+        report = server.check("deep")
+        assert report.healthy, report.verdict
+        client = Client(server.server())
+        try:
+            for _turn in range(20):
+                client.post(f"{API}/experiments/search", {"max_results": 1})
+        finally:
+            client.close()
+        assert all(one.thread.is_alive() for one in clients), "they were under way all the time"
+    assert {one.status for one in clients} == {b"HTTP/1.1 200 OK"}
+    if upload:
+        for number in range(50):
+            assert (server.artifacts / "slow" / str(number)).read_bytes() == STORED
