@@ -8,18 +8,15 @@ import os
 import random
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import lock
-from support.environments import Environments
 from support.processes import has_ended, until
 from support.snapshots import Small
 
@@ -144,69 +141,3 @@ def test_who_comes_while_a_restore_works_is_told_so_and_changes_nothing(tmp_path
     found = json.loads(said)
     assert found["failed"] and "gc since" in found["msg"] and f"process {os.getpid()}" in found["msg"]
     assert small.state() == before
-
-
-# A database as MLflow 2.22 left it, made by MLflow's own migrations.
-_AS_2_22 = """
-import sys
-import sqlalchemy
-from alembic import command
-from mlflow.store.db import utils
-from mlflow.store.tracking.dbmodels.initial_models import Base
-engine = sqlalchemy.create_engine(sys.argv[1])
-Base.metadata.create_all(engine)
-config = utils._get_alembic_config(sys.argv[1])
-with engine.begin() as connection:
-    config.attributes["connection"] = connection
-    command.upgrade(config, "0584bdc529eb")
-with engine.begin() as connection:
-    for number in range(200):
-        connection.execute(sqlalchemy.text(
-            "INSERT INTO experiments (name, artifact_location, lifecycle_stage) VALUES (:name, '/a', 'active')"
-        ), {"name": f"kept-{number}"})
-"""
-
-
-def experiments(database: Path) -> set[str]:
-    with closing(sqlite3.connect(database)) as connection:
-        return {row[0] for row in connection.execute("SELECT name FROM experiments")}
-
-
-def test_a_migration_that_is_cut_off_anywhere_leaves_nothing_running_and_no_lock_and_the_snapshot_migrates(
-    environments: Environments, tmp_path: Path
-) -> None:
-    python, kept = str(environments.full / "bin" / "python"), tmp_path / "kept.db"
-    made = [python, "-c", _AS_2_22, f"sqlite:///{kept}"]
-    done = subprocess.run(made, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    rows, live = experiments(kept), tmp_path / "live.db"
-    uri = f"sqlite:///{live}"
-
-    def migrate(deadline: float = 0.0) -> subprocess.Popen[str]:
-        return begin("schema", {"database_uri": uri, "migrate": True}, deadline, python, tmp_path)
-
-    def migrated() -> dict[str, Any]:
-        said, log = migrate().communicate(timeout=300)
-        assert said, log
-        return dict(json.loads(said))
-
-    shutil.copy(kept, live)
-    began = time.monotonic()
-    assert migrated()["changed"] is True
-    length = time.monotonic() - began
-    chance = random.Random(20261126)
-    for point in range(POINTS):
-        way = WAYS[point % len(WAYS)]
-        for left in tmp_path.glob("live.db*"):
-            left.unlink()
-        shutil.copy(kept, live)
-        cut_off(migrate, way, chance.uniform(0.0, length))
-        with lock.held(uri, None, "whoever comes next"):
-            pass
-        # As the playbook goes back: what the snapshot holds takes the place of what a migration left half done.
-        if migrated().get("failed"):
-            for left in tmp_path.glob("live.db*"):
-                left.unlink()
-            shutil.copy(kept, live)
-            assert "failed" not in migrated(), f"point {point}, {way}"
-        assert experiments(live) == rows, f"point {point}, {way}"
