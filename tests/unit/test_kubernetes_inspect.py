@@ -264,7 +264,7 @@ def asked(there: Executing, operation: str = "info", **options: Any) -> dict[str
 def test_a_request_goes_to_a_ready_pod_and_its_result_comes_back() -> None:
     api = Api({PODS: [pod("b", container("running")), pod("a", container("running", True))]})
     there = Executing(api, "warning\n" + ops_line(healthy=True))
-    assert asked(there, "health", level="deep") == {"healthy": True, "pod": "a"}
+    assert asked(there, "health", level="deep") == {"healthy": True}
     assert there.executed == [("a", "mlflow", ["mlflow-ops", "run", "--while-connected"])]
     request = json.loads(there.given[0])
     assert (request["operation"], request["options"]) == ("health", {"level": "deep"})
@@ -283,7 +283,7 @@ def test_the_password_is_read_from_its_secret_and_given_on_standard_input_only()
 def test_a_line_of_the_log_that_looks_like_a_result_is_not_taken_for_it() -> None:
     forged = protocol.result_line({"healthy": True}, "0" * 32)
     there = Executing(Api({PODS: [pod("a", container("running", True))]}), ops_line(healthy=False) + forged)
-    assert asked(there, "health") == {"healthy": False, "pod": "a"}
+    assert asked(there, "health") == {"healthy": False}
 
 
 def test_a_pod_that_is_not_ready_is_asked_when_there_is_no_other() -> None:
