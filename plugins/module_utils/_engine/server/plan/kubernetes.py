@@ -132,7 +132,7 @@ def plan(request: common.Request) -> dict[str, Any]:
         "launch": launch,
         "ports": {"listen": common.CONTAINER_PORT, "publish": port},
         "urls": {"public": public, "local": "", "inside": inside, "operations": local},
-        "files": {"launch.json": common.launch_text(launch)},
+        "files": common.launch_files(launch),
         "secrets": dict.fromkeys((_PASSWORD_KEY, common.FLASK_KEY), "") if request.auth else {},
         "deployed": _deployed_version(request),
         "staged": {"runner": {**runner, "image": settings.text("image")}},
