@@ -33,7 +33,11 @@ DATABASE = {
         "secrets": {"PGPASSWORD": {"file": "/s/owner"}},
     },
 }
-SERVER = {"version": "3.17.2", "env": {"MLFLOW_TRACKING_USERNAME": "admin"}, "secret_files": {"flask": "/s/flask"}}
+SERVER = {
+    "version": "3.17.2",
+    "env": {"MLFLOW_TRACKING_USERNAME": "admin"},
+    "restored_secrets": {"flask": {"file": "/s/flask"}},
+}
 
 
 def told(platform: str = "host", store: dict[str, Any] | None = None, **changes: Any) -> backup_settings.BackupSettings:
@@ -76,7 +80,7 @@ def test_a_container_finds_every_secret_below_one_folder() -> None:
 
 def test_a_pod_has_secrets_in_its_environment() -> None:
     store = {"uri": "s3://models", "secrets": {"AWS_ACCESS_KEY_ID": {"secret": "artifacts", "key": "access-key"}}}
-    server = {"flask_secret": {"secret": "auth", "key": "flask"}}
+    server = {"restored_secrets": {"flask-secret-key": {"secret": "auth", "key": "flask"}}}
     found = told("kubernetes", store, secret="backup", access_key_file="", secret_key_file="", server=server)
     assert found.places == {
         "AWS_ACCESS_KEY_ID": {"secret": "artifacts", "key": "access-key"},

@@ -81,9 +81,9 @@ def test_an_address_of_ipv6_is_written_in_brackets_in_urls() -> None:
     assert planned("host", {"host": "::1"})["urls"]["local"] == "http://[::1]:5000"
 
 
-@pytest.mark.parametrize("host", ["", "0.0.0.0", "::"])
-def test_what_listens_everywhere_is_asked_on_loopback(host: str) -> None:
-    assert planned("host", {"host": host, "port": "5401"})["urls"]["local"] == "http://127.0.0.1:5401"
+@pytest.mark.parametrize(("host", "loopback"), [("", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]")])
+def test_what_listens_everywhere_is_asked_on_loopback(host: str, loopback: str) -> None:
+    assert planned("host", {"host": host, "port": "5401"})["urls"]["local"] == f"http://{loopback}:5401"
 
 
 def test_percent_signs_in_paths_reach_supervisor_as_they_are() -> None:

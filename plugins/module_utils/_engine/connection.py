@@ -7,6 +7,7 @@ A connection never holds a secret, only where it lies. Errors name keys, not val
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -166,6 +167,13 @@ class DatabaseUri:
     def package(self) -> str | None:
         """The package that brings the driver; None where Python itself does."""
         return POSTGRESQL_DRIVERS.get(self.driver or "")
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """Equal for URIs of one database, whoever uses it with whichever driver and options."""
+        if self.path is not None:
+            return (self.dialect, posixpath.normpath(self.path))
+        return (self.dialect, (self.host or "").lower(), self.port, self.database)
 
     @classmethod
     def parse(cls, uri: str, name: str = "the database uri") -> DatabaseUri:

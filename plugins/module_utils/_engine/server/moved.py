@@ -46,12 +46,9 @@ def moved(before: Mapping[str, Any], after: Mapping[str, Any], accepting: str) -
 
 def _database(env: Mapping[str, str]) -> tuple[Any, ...]:
     try:
-        uri = DatabaseUri.parse(env[_DATABASE])
+        return DatabaseUri.parse(env[_DATABASE]).place
     except BadInput:  # of a launch that an older collection wrote
         return (env[_DATABASE],)
-    if uri.path is not None:
-        return (uri.dialect, posixpath.normpath(uri.path))
-    return (uri.dialect, (uri.host or "").lower(), uri.port, uri.database)
 
 
 def _store(env: Mapping[str, str]) -> tuple[Any, ...]:

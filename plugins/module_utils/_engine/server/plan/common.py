@@ -222,7 +222,8 @@ def check(request: Request) -> None:
         ("url", _URL, "a URL such as https://mlflow.example.com"),
     ):
         text = settings.text(name)
-        errors.add(f"mlflow_server_{name} is '{text}'; it must be {example}.", bool(text) and not shape.fullmatch(text))
+        if text and not shape.fullmatch(text):
+            settings.reject(name, f"mlflow_server_{name} is '{text}'; it must be {example}.")
     length = settings.number("auth_password_length")
     errors.add(
         f"mlflow_server_auth_password is too short: MLflow wants at least {_PASSWORD_LENGTH} characters. Leave it empty"

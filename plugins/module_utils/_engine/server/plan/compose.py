@@ -192,7 +192,7 @@ def _check(request: common.Request) -> None:
     try:
         template.check_name(request.name, "mlflow_name")
     except BadInput as error:
-        errors.add(str(error))
+        settings.reject("name", str(error))
     common.check_range(request, "run_as", 1)
     common.check_range(request, "load_balancer_run_as", 1)
     errors.add(
