@@ -78,6 +78,8 @@ def test_every_part_of_a_deployment_is_rendered(deployments: dict[str, Deploymen
     assert found["defaults"] == [
         "ConfigMap/mlflow",
         "ConfigMap/mlflow-database",
+        "CronJob/mlflow-schema",
+        "CronJob/mlflow-trial",
         "Deployment/mlflow",
         "Deployment/mlflow-artifacts",
         "HorizontalPodAutoscaler/mlflow",
@@ -269,7 +271,8 @@ def test_servers_scale_by_cpu_and_by_memory_only_where_asked_for(deployment: Dep
 def most_pods(deployment: Deployment, owner: Object) -> int:
     """Counted here anew, so that the resource requirements are held against something."""
     if owner["kind"] in ("Job", "CronJob"):
-        return 1
+        # A suspended one runs on request, while the setup or the servers do not.
+        return 0 if owner["spec"].get("suspend") else 1
     replicas = int(owner["spec"].get("replicas", 1))
     for scaler in deployment.of("HorizontalPodAutoscaler"):
         if (owner["kind"], owner["metadata"]["name"]) == ("Deployment", scaler["spec"]["scaleTargetRef"]["name"]):
@@ -333,7 +336,7 @@ def test_two_pods_never_write_to_a_volume_that_one_node_mounts(deployment: Deplo
         mounted = {
             one["persistentVolumeClaim"]["claimName"] for one in pod.spec["volumes"] if "persistentVolumeClaim" in one
         }
-        if mounted & alone:
+        if mounted & alone and not pod.owner["spec"].get("suspend"):
             assert most_pods(deployment, pod.owner) == 1
             if pod.owner["kind"] == "CronJob":
                 assert pod.owner["spec"]["concurrencyPolicy"] == "Forbid"
@@ -429,7 +432,9 @@ def test_scratch_space_has_a_limit(deployment: Deployment) -> None:
 
 def test_wished_fields_reach_every_pod(deployments: dict[str, Deployment]) -> None:
     deployment = deployments["everything"]
-    assert {pod.component for pod in deployment.pods} == {"server", "setup", "database", "artifact-store", "backup"}
+    assert {pod.component for pod in deployment.pods} == {
+        "server", "setup", "upgrade", "database", "artifact-store", "backup"
+    }  # fmt: skip
     for pod in deployment.pods:
         requested = CASES["everything"].variables["mlflow_pod_spec"]
         assert {key: pod.spec[key] for key in requested} == requested
@@ -759,10 +764,15 @@ def test_the_job_runner_is_in_the_launch_of_the_profile_full_only(deployment: De
 # Backups
 
 
+def backups(deployment: Deployment) -> list[Object]:
+    """What the schedule starts: other CronJobs are suspended, for operations on request."""
+    return [job for job in deployment.of("CronJob") if not job["spec"].get("suspend")]
+
+
 def test_backups_are_scheduled_where_asked_for_and_never_two_at_once(deployment: Deployment) -> None:
     asked = bool(wish(deployment, "mlflow_backup_enabled", False))
-    assert bool(deployment.of("CronJob")) is asked
-    for job in deployment.of("CronJob"):
+    assert bool(backups(deployment)) is asked
+    for job in backups(deployment):
         assert (job["spec"]["schedule"], job["spec"]["timeZone"]) == ("0 2 * * *", "Etc/UTC")
         assert job["spec"]["concurrencyPolicy"] == "Forbid"
         assert job["spec"]["failedJobsHistoryLimit"] > 0, "a failure must be found in the morning"
@@ -771,7 +781,7 @@ def test_backups_are_scheduled_where_asked_for_and_never_two_at_once(deployment:
 
 
 def test_a_backup_knows_all_that_the_server_works_on(deployment: Deployment) -> None:
-    for job in deployment.of("CronJob"):
+    for job in backups(deployment):
         name = job["metadata"]["name"]
         given = json.loads(deployment.one("ConfigMap", name)["data"]["settings.json"])
         pod = deployment.pod("backup")
@@ -808,7 +818,7 @@ def test_a_backup_of_a_volume_that_one_node_mounts_runs_there(deployments: dict[
 
 
 def test_a_backup_has_an_identity_of_its_own_and_lets_nobody_in(deployment: Deployment) -> None:
-    for job in deployment.of("CronJob"):
+    for job in backups(deployment):
         name = job["metadata"]["name"]
         assert deployment.pod("backup").spec["serviceAccountName"] == name
         annotations = deployment.one("ServiceAccount", name)["metadata"].get("annotations", {})

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import restore_note, sqlite
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands, journal, prune, restore
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands, folder_restore, journal, prune, swap
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage import durable, folder
 from support.snapshot_mutations import Mutation
 from support.snapshots import Small
@@ -137,7 +137,7 @@ def _as_of_this_home(home: Path) -> None:
 
 
 def mutate(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range) -> None:
-    for place in (durable, folder, journal, restore):
+    for place in (durable, folder, folder_restore, journal, swap):
         monkeypatch.setattr(place, "fsync", lambda _path: None)
     monkeypatch.setattr(os, "sync", lambda: None)
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
