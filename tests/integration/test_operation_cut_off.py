@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -89,7 +90,8 @@ def cut_off(start: Callable[[float], subprocess.Popen[str]], way: str, seconds: 
         client.send_signal(with_signal[way])
     elif way == "kill the operation" and client.poll() is None:
         for process in operations_of(client.pid):
-            os.kill(process, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # one of them ended its child, or itself
+                os.kill(process, signal.SIGKILL)
     said, _log = client.communicate(timeout=60)
     until(lambda: all(map(has_ended, started)), f"after '{way}' the operation runs on")
     return said

@@ -202,3 +202,14 @@ def test_one_task_writes_what_the_server_is_started_with() -> None:
         if "_mlflow_server_launch_file" in str((task.get(f"ansible.builtin.{module}") or {}).get("dest"))
     ]
     assert writers == ["launch.yml: Write what the server is started with"]
+
+
+def test_every_private_variable_that_is_read_is_set_somewhere() -> None:
+    """A name that a rename forgot is found only where its line runs, which may be in a second run or an upgrade."""
+    files = [path for folder in ("roles", "playbooks") for path in (ROOT / folder).rglob("*.[yj]*")]
+    text = "\n".join(path.read_text() for path in files if path.suffix in (".yml", ".j2"))
+    given = set(re.findall(r"^\s*(?:- )?(_{1,2}[a-z][a-z0-9_]*):", text, re.MULTILINE))
+    given |= set(re.findall(r"(?:register: |loop_var: |set |for )(\w+)", text))
+    read = set(re.findall(r"(?<![\w.'/~-])(_{1,2}[a-z][a-z0-9]*_[a-z0-9_]+)\b", text))
+    assert len(read) > 150
+    assert sorted(read - given) == []

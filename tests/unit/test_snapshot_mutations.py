@@ -16,7 +16,13 @@ from typing import Any
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import restore_note, sqlite
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands, folder_restore, journal, prune, swap
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import (
+    commands,
+    folder_restore,
+    journal,
+    prune,
+    swap,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage import durable, folder
 from support.snapshot_mutations import Mutation
 from support.snapshots import Small

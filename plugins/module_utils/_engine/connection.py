@@ -264,8 +264,8 @@ class DatabaseUri:
         if (hosts := _hosts(self.query)) and any(port for _host, port in hosts):
             # SQLAlchemy has a port with each host, libpq two lists.
             lists = (
-                ("host", ",".join(host for host, _ in hosts)),
-                ("port", ",".join(port or "5432" for _, port in hosts)),
+                ("host", ",".join(host for host, _port in hosts)),
+                ("port", ",".join(port or "5432" for _host, port in hosts)),
             )
             others = tuple(pair for pair in limited.query if pair[0] not in ("host", "port"))
             limited = with_changed(limited, query=(*others, *lists))
