@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -177,3 +177,20 @@ def test_a_log_is_told_line_by_line_also_where_its_last_line_is_not_ended() -> N
             lines += seen.take_lines()
     assert lines == ["first", "second", "last"]
     assert api.asked == [{"path": f"{PODS}/pod-1/log", "container": "backup", "follow": "true"}]
+
+
+def test_an_answer_that_was_read_to_its_end_needs_no_shut_down() -> None:
+    """urllib3 has taken the connection back by then, and says so with an error."""
+
+    class Answer:
+        def stream(self, *_how: Any, **_more: Any) -> Iterator[bytes]:
+            yield b"done\n"
+
+        def shutdown(self) -> None:
+            raise RuntimeError("Cannot shutdown as connection has already been released to the pool")
+
+    cluster = Cluster.__new__(Cluster)
+    cluster._open = lambda *_asked, **_more: Answer()  # type: ignore[method-assign]
+    ends: list[Callable[[], None]] = []
+    assert list(cluster.follow_log("n", "pod", "c", ends.append)) == ["done"]
+    ends[0]()

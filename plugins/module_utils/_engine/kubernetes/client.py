@@ -8,6 +8,7 @@ asks (a module, a test) knows how to log in.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -184,7 +185,7 @@ class Cluster:
             timeout = (_ANSWER_SECONDS, silence)
             answer = self._open(method, path, query=query, accept="*/*", timeout=timeout)
             # Only a shut-down, not a close, ends a read that another thread is waiting in.
-            opened(getattr(answer, "shutdown", lambda: None))
+            opened(lambda: _shut(answer))
             for chunk in answer.stream(None, decode_content=False):
                 *lines, rest = (rest + chunk).split(b"\n")
                 yield from (line.decode("utf-8", "replace") for line in lines)
@@ -290,3 +291,9 @@ def _message_of(body: str) -> str:
         return str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         return " ".join(str(body).split())[:300]
+
+
+def _shut(answer: Any) -> None:
+    """End who reads an answer. What was read to its end has given its connection back, and needs nothing."""
+    with contextlib.suppress(AttributeError, RuntimeError, ValueError):
+        answer.shutdown()
