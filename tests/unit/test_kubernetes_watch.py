@@ -190,7 +190,7 @@ def test_an_answer_that_was_read_to_its_end_needs_no_shut_down() -> None:
             raise RuntimeError("Cannot shutdown as connection has already been released to the pool")
 
     cluster = Cluster.__new__(Cluster)
-    cluster._open = lambda *_asked, **_more: Answer()  # type: ignore[method-assign]
+    cluster._open = lambda *_asked, **_more: Answer()
     ends: list[Callable[[], None]] = []
     assert list(cluster.follow_log("n", "pod", "c", ends.append)) == ["done"]
     ends[0]()
