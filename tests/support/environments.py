@@ -42,6 +42,7 @@ class Environments:
             if not (environment / ".complete").exists():
                 role = {"name": "mlops.mlflow.mlflow_server", "tasks_from": "host/install"}
                 variables = self.variables(flavor) | {"mlflow_server_dir": str(self.home)}
+                (self.home / "plugins").mkdir(parents=True, exist_ok=True)  # as the role's own folders are
                 run_play([{"ansible.builtin.include_role": role}], variables=variables).succeeded()
         return environment
 
