@@ -271,7 +271,7 @@ def test_a_restore_over_live_data_keeps_it_until_the_restored_server_is_healthy(
     replaced = kept.of("Load the snapshot, compare it, put it in place")["replaced"]
     assert replaced and filled.rows() == before
     again = deployment.play("restore", mlflow_restore="true").succeeded()
-    removed = again.of("Remove what was replaced, because the restored server is healthy")["removed"]
+    removed = again.of("Remove what was replaced, because the restored servers are healthy")["removed"]
     assert removed and set(removed).isdisjoint(replaced)
     assert filled.rows() == before
     filled.script("read")
