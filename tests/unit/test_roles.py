@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -229,3 +230,45 @@ def test_every_file_that_is_included_is_there(folder: Path) -> None:
             assert (ROOT / "roles" / role / "tasks" / f"{entry}.yml").is_file(), f"{path.name}: {role} has no {entry}"
         for source in re.findall(r"src: ([\w./-]+\.j2)\s*$", path.read_text(), re.MULTILINE):
             assert (folder / "templates" / source).is_file(), f"{path.name}: no template {source}"
+
+
+def blocks_with_conditions(tasks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for task in tasks or []:
+        if "block" in task:
+            if "when" in task:
+                yield task
+            for part in ("block", "rescue", "always"):
+                yield from blocks_with_conditions(task.get(part, []))
+
+
+def set_by(tasks: list[dict[str, Any]], folder: Path) -> set[str]:
+    """Facts and results of tasks, also of those that they include, on whichever platform."""
+    found: set[str] = set()
+    for task in tasks or []:
+        found |= {*task.get("ansible.builtin.set_fact", {}), task.get("register", "")}
+        for part in ("block", "rescue", "always"):
+            found |= set_by(task.get(part, []), folder)
+        included = task.get("ansible.builtin.include_tasks") or task.get("ansible.builtin.import_tasks") or ""
+        for path in folder.glob(re.sub(r"\{\{.*?}}", "*", str(included))) if included else ():
+            found |= set_by(load(path), folder)
+    return found
+
+
+@pytest.mark.parametrize("role", [*ROLES, ROOT / "playbooks"], ids=lambda path: path.name)
+def test_no_block_changes_its_own_condition(role: Path) -> None:
+    """The condition of a block is asked again before each of its tasks: what one sets could skip those after it."""
+    meaning: dict[str, str] = {}
+    for path in (role / "vars").rglob("*.yml"):
+        meaning |= {name: str(value) for name, value in (load(path) or {}).items()}
+
+    def names(text: str, seen: set[str]) -> set[str]:
+        for name in set(re.findall(r"[a-z_][a-z0-9_]+", text)) - seen:
+            seen.add(name)
+            if name in meaning:
+                names(meaning[name], seen)
+        return seen
+
+    for path in (role / "tasks").rglob("*.yml"):
+        for block in blocks_with_conditions(load(path)):
+            own = names(str(block["when"]), set()) & set_by(block["block"][:-1], role / "tasks")
+            assert own == set(), f"{path.relative_to(role)}: '{block['name']}' depends on {own}, and sets it"
