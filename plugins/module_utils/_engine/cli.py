@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""C(mlflow-ops): the engine's door for containers, beside the Ansible modules.
+"""C(mlflow-ops): the engine's entry point for containers, alongside the Ansible modules.
 
 The last line on stdout is the JSON that the module of the same name returns, behind PREFIX, because pod logs merge
 stdout and stderr; in a pod it also becomes the container's termination message. Secrets come from the environment

@@ -63,12 +63,17 @@ def _hands_over_replicas(live: Mapping[str, Any], item: Mapping[str, Any]) -> bo
     What nobody owns any more goes back to its default: without another owner one pod of many would be left a while.
     The autoscaler takes the number over when it changes it.
     """
-    fields = [
-        (entry.get("fieldsV1") or {}).get("f:spec") or {}
+    fields = [(entry.get("fieldsV1") or {}).get("f:spec") or {} for entry in _applied_by_us(live)]
+    return any("f:replicas" in owned for owned in fields) and "replicas" not in (item.get("spec") or {})
+
+
+def _applied_by_us(live: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What the API server notes of our requests for an object."""
+    return [
+        entry
         for entry in live["metadata"].get("managedFields") or []
         if entry.get("manager") == manifests.MANAGER and entry.get("operation") == "Apply"
     ]
-    return any("f:replicas" in owned for owned in fields) and "replicas" not in (item.get("spec") or {})
 
 
 def is_applied(live: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
@@ -76,11 +81,7 @@ def is_applied(live: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
 
     :param live: as the API server has it, with C(metadata.managedFields).
     """
-    entries = [
-        entry
-        for entry in live["metadata"].get("managedFields") or []
-        if entry.get("manager") == manifests.MANAGER and entry.get("operation") == "Apply"
-    ]
+    entries = _applied_by_us(live)
     if len(entries) != 1 or entries[0].get("apiVersion") != item["apiVersion"] or entries[0].get("subresource"):
         return False
     wanted = {key: value for key, value in item.items() if key not in ("apiVersion", "kind")}

@@ -333,12 +333,16 @@ def reachable(host: str) -> str:
     return names.ListenAddress(host.strip("[]") or "0.0.0.0").local  # noqa: S104
 
 
+def literal(host: str) -> str:
+    """A host as URLs and published ports have it: an IPv6 address in brackets."""
+    return names.Host(host.strip("[]")).in_url()
+
+
 def url(host: str, port: int | None, prefix: str = "", tls: bool = False) -> str:
     """
     :param port: None leaves it to the scheme.
     """
-    literal = f"[{host}]" if ":" in host and not host.startswith("[") else host
-    return f"{'https' if tls else 'http'}://{literal}{'' if port is None else f':{port}'}{prefix}"
+    return f"{'https' if tls else 'http'}://{literal(host)}{'' if port is None else f':{port}'}{prefix}"
 
 
 def connection(

@@ -31,7 +31,7 @@ def plan(request: common.Request) -> dict[str, Any]:
     balancer publishes them), C(load_balancer) (its container; empty without), C(networks), C(subnets) (by network),
     C(images), C(claims) (C(projects), C(containers), C(volumes) that nobody else may have), C(generated) (files of
     secrets that are made where they are missing), C(published) (address of host and container), C(mounts) (folder or
-    volume by what it is for), C(environments) (of server, schema, ops and trial), C(schema_arguments), C(trial_url).
+    volume by what it is for), C(environments) (of server, schema, ops and trial).
 
     Once the engine was asked also C(running) (names of services), C(replaceable) (those of C(services) that are
     replaced one after the other), C(settled) (whether all servers run, and nothing has a problem), C(balancing)
@@ -127,8 +127,6 @@ def plan(request: common.Request) -> dict[str, Any]:
             "claims": _claims(request, servers, balanced),
             "published": _published(request),
             "generated": [password, flask_key["file"]] if request.auth else [],
-            "schema_arguments": _schema_arguments(request),
-            "trial_url": common.url("127.0.0.1", common.CONTAINER_PORT, settings.text("static_prefix")),
             **_contents(request, folder, places, secrets),
             **_seen(request, services),
         },
@@ -302,20 +300,9 @@ def _scratch(request: common.Request, servers: list[str]) -> list[str]:
 
 
 def _published(request: common.Request) -> str:
-    host, port = request.settings.text("host").strip("[]"), request.settings.number("port", common.CONTAINER_PORT)
-    host = f"[{host}]" if ":" in host else host
+    host, port = request.settings.text("host"), request.settings.number("port", common.CONTAINER_PORT)
+    host = common.literal(host)
     return f"{host}:{port}:{common.CONTAINER_PORT}" if host else f"{port}:{common.CONTAINER_PORT}"
-
-
-def _schema_arguments(request: common.Request) -> list[str]:
-    owner = request.owner
-    arguments = ["--uri", str(owner.get("uri") or ""), "--wait-timeout", "180"]
-    arguments += ["--connections", str(request.offered_connections)]
-    arguments += ["--grantee", request.grantee] if request.grantee else []
-    if request.auth:
-        arguments += ["--auth-uri", str(owner.get("auth_uri") or "")]
-        arguments += ["--admin-username", request.settings.text("auth_admin", "admin")]
-    return arguments
 
 
 def _contents(
