@@ -114,7 +114,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
 )
 
 
-def look(module: AnsibleModule) -> dict[str, Any]:
+def gather(module: AnsibleModule) -> dict[str, Any]:
     found = carry_out_on_snapshots(module, "backup-info")
     if found["problems"] and module.params["fail_when_unhealthy"]:
         module.fail_json(msg="The backups are not as they should be: " + "; ".join(found["problems"]), **found)
@@ -135,7 +135,7 @@ def main() -> None:
         required_together=SNAPSHOT_TOGETHER,
         supports_check_mode=True,
     )
-    run(module, look)
+    run(module, gather)
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._docker import DOCKER
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import inspect
 
 
-def look(module: AnsibleModule) -> dict[str, Any]:
+def gather(module: AnsibleModule) -> dict[str, Any]:
     given = {name: value for name, value in module.params.items() if name not in DOCKER_ARGS}
     return {"changed": False, **inspect.gather(**given)}
 
@@ -172,7 +172,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_with_docker(module, look)
+    run_with_docker(module, gather)
 
 
 if __name__ == "__main__":

@@ -171,7 +171,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.host import i
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
-def look(module: AnsibleModule) -> dict[str, Any]:
+def gather(module: AnsibleModule) -> dict[str, Any]:
     return {"changed": False, **inspect.gather(**module.params).as_dict()}
 
 
@@ -191,7 +191,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run(module, look)
+    run(module, gather)
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CL
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
-def look(module: AnsibleModule) -> dict[str, Any]:
+def gather(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     client = cluster_of(module)
     found = inspect.gather(
@@ -182,7 +182,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run(module, look)
+    run(module, gather)
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 from ansible_collections.mlops.mlflow.plugins.module_utils._runner import RUNNER_ARGS, carry_out_without_server
 
 
-def look(module: AnsibleModule) -> dict[str, Any]:
+def gather(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     options = {"database_uri": params["uri"], "database_password_file": params["password_file"]}
     options |= {"auth_uri": params["auth_uri"]}
@@ -144,7 +144,7 @@ def main() -> None:
         required_one_of=[("runner", "uri")],
         supports_check_mode=True,
     )
-    run(module, look)
+    run(module, gather)
 
 
 if __name__ == "__main__":

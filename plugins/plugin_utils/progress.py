@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-_LOOK_SECONDS = 2.0
+_POLL_SECONDS = 2.0
 
 
 class ProgressAction(ActionBase):
@@ -80,13 +80,13 @@ class Follower:
         self._ended.set()
         if self._thread:
             self._thread.join()
-        self._look()
+        self._poll()
 
     def _follow(self) -> None:
-        while not self._ended.wait(_LOOK_SECONDS):
-            self._look()
+        while not self._ended.wait(_POLL_SECONDS):
+            self._poll()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         lines = [line.rstrip("\r") for line in self._read().split("\n")[:-1]]
         for line in lines[self._shown :]:
             self._show(line)

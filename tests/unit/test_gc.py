@@ -48,12 +48,12 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
-def look(database: Path) -> gc.Look:
-    return gc.look(f"sqlite:///{database}", None, MOMENT)
+def gather(database: Path) -> gc.Candidates:
+    return gc.gather(f"sqlite:///{database}", None, MOMENT)
 
 
 def test_what_is_old_enough_is_found_and_what_goes_with_its_experiment(database: Path) -> None:
-    found = {(thing.kind, thing.id): thing.own for thing in look(database).things}
+    found = {(thing.kind, thing.id): thing.own for thing in gather(database).things}
     assert found == {
         ("experiments", "1"): True,
         ("runs", "old"): True,
@@ -65,7 +65,7 @@ def test_what_is_old_enough_is_found_and_what_goes_with_its_experiment(database:
 
 
 def test_rows_that_go_are_counted_and_what_was_deleted_later_is_told_apart(database: Path) -> None:
-    found = look(database)
+    found = gather(database)
     assert found.rows == {
         "experiments": 1, "runs": 3, "logged_models": 2, "metrics": 3, "params": 1, "tags": 0, "traces": 2,
     }  # fmt: skip
@@ -92,13 +92,13 @@ def test_registered_versions_that_lose_their_files_are_named(
         statement = "INSERT INTO model_versions VALUES ('churn', 3, ?, ?, ?)"
         connection.execute(statement, (source, place, "None"))
         connection.execute(statement, (source, place, "Deleted_Internal"))
-    assert look(database).model_versions == (["churn version 3"] if breaks else [])
+    assert gather(database).model_versions == (["churn version 3"] if breaks else [])
 
 
 def test_a_look_cannot_write(database: Path) -> None:
     database.chmod(0o400)
     before = database.read_bytes()
-    look(database)
+    gather(database)
     assert database.read_bytes() == before
 
 

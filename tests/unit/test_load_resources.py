@@ -37,13 +37,13 @@ def test_cpu_counts_from_the_first_look_and_survives_processes_that_come_and_go(
     proc = tmp_path / "proc"
     process(proc, 10, 10, cpu_seconds=100, pss_kib=1024)
     process(proc, 99, 99, cpu_seconds=50)  # somebody else's
-    server.look(0.0, proc)
+    server.measure(0.0, proc)
     process(proc, 10, 10, cpu_seconds=102, pss_kib=1024)
     process(proc, 11, 10, cpu_seconds=3, pss_kib=2048)
-    server.look(1.0, proc)
+    server.measure(1.0, proc)
     (proc / "11" / "stat").unlink()
     process(proc, 10, 10, cpu_seconds=103)
-    server.look(2.0, proc)
+    server.measure(2.0, proc)
     found = server.summary()
     assert [one["cpu_seconds"] for one in found["moments"]] == [0, 5, 6]
     assert (found["cpu_seconds"], found["memory_peak_bytes"], found["processes_peak"]) == (6, 3072 * 1024, 2)
@@ -60,13 +60,13 @@ def test_database_connections_are_the_established_ones_of_the_servers_own_proces
     (folder / "net" / "tcp").write_text("header\n" + table)
     for number, inode in enumerate((7, 8, 9, 11)):  # 55 is another process's
         (folder / "fd" / str(number)).symlink_to(f"socket:[{inode}]")
-    server.look(0.0, proc)
+    server.measure(0.0, proc)
     assert server.summary()["database_connections_peak"] == 2
 
 
 def test_a_server_that_cannot_be_seen_is_not_measured_and_says_why(tmp_path: Path) -> None:
     server = Watched("gone", str(tmp_path / "nowhere"))
-    server.look(0.0, tmp_path)
+    server.measure(0.0, tmp_path)
     found = server.summary()
     assert found["measured"] is False and "nowhere cannot be read: No such file" in found["why_not"]
 
@@ -100,7 +100,7 @@ def test_a_server_in_a_container_is_all_processes_of_that_container_and_no_other
         process(tmp_path, pid, group=pid, cpu_seconds=1, pss_kib=1024)
         (tmp_path / str(pid) / "cgroup").write_text(f"0::{path}\n")
     (server,) = watched([{"name": "one", "container": "mlflow-server-1"}])
-    server.look(0.0, tmp_path)
+    server.measure(0.0, tmp_path)
     found = server.summary()
     assert (found["processes_peak"], found["memory_peak_bytes"]) == (2, 2048 * 1024)
 
@@ -113,5 +113,5 @@ def test_a_container_that_is_not_there_is_not_measured_and_says_why(
 
     monkeypatch.setattr(inspect, "identity", none)
     (server,) = watched([{"name": "one", "container": "gone"}])
-    server.look(0.0, tmp_path)
+    server.measure(0.0, tmp_path)
     assert "No such container: gone" in server.summary()["why_not"]

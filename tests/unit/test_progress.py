@@ -18,7 +18,7 @@ QUIET = {"trial", "backup-info"}
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "_POLL_SECONDS", 0.01)
 
 
 def test_every_long_operation_that_changes_data_shows_its_progress() -> None:

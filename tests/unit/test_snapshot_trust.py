@@ -255,7 +255,7 @@ def test_no_store_takes_a_key_that_leaves_its_place(tmp_path: Path, key: str) ->
             lambda store=store: list(store.read(key)),
             lambda store=store: store.get(key, 10),
             lambda store=store: store.read_part(key, 0, 1),
-            lambda store=store: store.look(key),
+            lambda store=store: store.find(key),
             lambda store=store: store.delete(key),
         ):
             with pytest.raises(SnapshotError, match="cannot be the key of an object"):
@@ -286,7 +286,7 @@ def test_a_folder_of_objects_follows_no_link_and_reads_no_pipe(tmp_path: Path) -
     os.mkfifo(store.root / "a" / "pipe")
     (store.root / "a" / "folder").mkdir()
     for key in ("link/victim", "a/file", "a/pipe", "a/folder"):
-        assert store.look(key) is None
+        assert store.find(key) is None
         with pytest.raises(SnapshotError):
             store.get(key, 10)
     with pytest.raises(SnapshotError):

@@ -192,7 +192,7 @@ def schema_info(call: Call) -> dict[str, Any]:
 
     from .database import migrations
 
-    found = migrations.look(_database_uri(call), call.database_password(), call.text("auth_uri"))
+    found = migrations.inspect(_database_uri(call), call.database_password(), call.text("auth_uri"))
     return {**found, "version": importlib.metadata.version("mlflow")}
 
 

@@ -94,19 +94,19 @@ class Pending:
     rows: dict[str, int]
 
 
-def look(uri: str, password: str | None = None, auth_uri: str | None = None) -> dict[str, Any]:
+def inspect(uri: str, password: str | None = None, auth_uri: str | None = None) -> dict[str, Any]:
     """What C(mlflow_schema_info) returns: the schema, what the installed MLflow expects, and the way between.
 
     :raises SchemaError: the database cannot be read.
     """
-    tracking = {**_look(uri, password, revisions.TRACKING, _KNOWN), "space": _space(uri, password)}
+    tracking = {**_inspect(uri, password, revisions.TRACKING, _KNOWN), "space": _space(uri, password)}
     if not auth_uri:
         return tracking
-    auth = _look(auth_uri, password, revisions.AUTH, _KNOWN_AUTH)
+    auth = _inspect(auth_uri, password, revisions.AUTH, _KNOWN_AUTH)
     return {**tracking, "auth": auth, "safe": tracking["safe"] and auth["safe"]}
 
 
-def _look(
+def _inspect(
     uri: str, password: str | None, kind: tuple[str, str], known: dict[str, tuple[str, tuple[str, ...]]]
 ) -> dict[str, Any]:
     found = schema.read(uri, password, kind)

@@ -15,7 +15,7 @@ _WATCH_SECONDS = 5.0
 _EXEC_SECONDS = 15.0
 _DATABASE_PORT = 5432
 # Of cgroups v2 where the container has them, else of v1.
-_LOOK_SCRIPT = """cd /sys/fs/cgroup
+_READ_SCRIPT = """cd /sys/fs/cgroup
 if [ -f memory.current ]; then
   cat cpu.stat memory.stat; echo "current $(cat memory.current)"
 else
@@ -24,7 +24,7 @@ else
 fi
 cat /proc/net/tcp /proc/net/tcp6
 """
-_LOOK = ("sh", "-c", _LOOK_SCRIPT)
+_READ = ("sh", "-c", _READ_SCRIPT)
 
 
 @dataclass
@@ -56,12 +56,12 @@ class InCluster:
 
     def watch(self) -> Watch:
         servers = [Watched("servers", "", _DATABASE_PORT), Watched("database", "", None)]
-        return Watch(servers, _WATCH_SECONDS, self._look)
+        return Watch(servers, _WATCH_SECONDS, self._measure)
 
     def warnings(self) -> str:
         return pods.warnings(self.cluster, self.namespace)
 
-    def _look(self, watched: Watched, at: float) -> None:
+    def _measure(self, watched: Watched, at: float) -> None:
         component = "server" if watched.name == "servers" else "database"
         labels = manifests.selector({"name": self.name, "component": component})
         selector = ",".join(f"{key}={value}" for key, value in labels.items())
@@ -71,7 +71,7 @@ class InCluster:
             for pod in self.cluster.items(f"/api/v1/namespaces/{self.namespace}/pods", {"labelSelector": selector}):
                 if pod["status"]["phase"] == "Running" and not pod["metadata"].get("deletionTimestamp"):
                     container, pod_name = pod["spec"]["containers"][0]["name"], pod["metadata"]["name"]
-                    seen = read_cgroup(self.cluster.execute(self.namespace, pod_name, container, _LOOK, _EXEC_SECONDS))
+                    seen = read_cgroup(self.cluster.execute(self.namespace, pod_name, container, _READ, _EXEC_SECONDS))
                     used[pod_name] = seen["cpu_seconds"]
                     memory += int(seen["memory_bytes"])
                     connections += int(seen["connections"])

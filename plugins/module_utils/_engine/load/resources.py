@@ -54,7 +54,7 @@ class Watched:
     _cpu: dict[Any, float] = field(default_factory=dict)
     _sum: float = 0.0
 
-    def look(self, at: float, proc: Path = Path("/proc")) -> None:
+    def measure(self, at: float, proc: Path = Path("/proc")) -> None:
         """Take a moment. What cannot be seen is remembered as the reason, and is no error."""
         if self.container:
             try:
@@ -107,9 +107,9 @@ class Watch:
     """Looks at the servers each second in a thread of its own, between start() and stop()."""
 
     def __init__(
-        self, servers: list[Watched], interval: float = 1.0, look: Callable[[Watched, float], None] = Watched.look
+        self, servers: list[Watched], interval: float = 1.0, measure: Callable[[Watched, float], None] = Watched.measure
     ) -> None:
-        self.servers, self.interval, self._look = servers, interval, look
+        self.servers, self.interval, self._measure = servers, interval, measure
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -126,10 +126,10 @@ class Watch:
     def _run(self) -> None:
         while True:
             for server in self.servers:
-                self._look(server, time.monotonic() - self._begin)
+                self._measure(server, time.monotonic() - self._begin)
             if self._stop.wait(self.interval):
                 for server in self.servers:
-                    self._look(server, time.monotonic() - self._begin)
+                    self._measure(server, time.monotonic() - self._begin)
                 return
 
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Runs a load test on this machine: look, load, clean up, judge, report."""
+"""Runs a load test on this machine: inspect, load, clean up, judge, report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..errors import BadInput, EngineError
 from . import operations, outcome, report, verdict
 from .plan import Target, Wanted
 from .resources import Watch, Watched
-from .targets import Cleaned, clean_up, look
+from .targets import Cleaned, clean_up, inspect
 
 # What starting and writing the reports may take beyond the run itself.
 _PATIENCE_SECONDS = 120.0
@@ -32,7 +32,7 @@ def prepare(wanted: Wanted) -> dict[str, Any]:
     :raises EngineError: a target cannot be reached or refuses us, or an objective could not be judged there.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        seen = list(pool.map(look, wanted.targets))
+        seen = list(pool.map(inspect, wanted.targets))
     without = "" if all(one["artifacts"] for one in seen) else operations.ARTIFACTS
     wanted.objectives(without)
     return {

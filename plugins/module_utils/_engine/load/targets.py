@@ -39,7 +39,7 @@ class Cleaned:
             setattr(self, name, getattr(self, name) + value)
 
 
-def look(target: Target) -> dict[str, Any]:
+def inspect(target: Target) -> dict[str, Any]:
     """Whether the server can be loaded: it answers, lets us in, and which version it is.
 
     :raises ServerError: it cannot be reached, or refuses us. Nothing was changed then.

@@ -62,7 +62,7 @@ class Thing:
 
 
 @dataclass(frozen=True)
-class Look:
+class Candidates:
     """What is old enough (C(things), C(rows) per table), and how much was deleted later (C(waiting))."""
 
     things: list[Thing]
@@ -75,8 +75,8 @@ class Look:
 class Report:
     """What gc did. C(left): files that it should have removed; C(orphaned): files that it does not look for."""
 
-    before: Look
-    after: Look
+    before: Candidates
+    after: Candidates
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
@@ -102,7 +102,7 @@ def run(
     schema.require(found, "the backend store", "in this environment")
     if found.state == "empty":
         raise SchemaError("The backend store has no tables of MLflow, so there is nothing to remove: is its URI right?")
-    before = look(database_uri, password, moment)
+    before = gather(database_uri, password, moment)
     result = {
         "changed": bool(before.things),
         "before": before.rows,
@@ -139,7 +139,7 @@ def milliseconds(age: str) -> int:
     return int(sum(float(text) * unit for text, unit in zip(match.groups(), _UNITS, strict=True) if text))
 
 
-def look(database_uri: str, password: str | None, moment: int) -> Look:
+def gather(database_uri: str, password: str | None, moment: int) -> Candidates:
     """Read what was deleted until a moment (milliseconds since 1970) and is still there. Changes nothing."""
     with kinds.database(database_uri, password, "database_uri").ask() as ask:
         things, waiting = [], {}
@@ -157,7 +157,7 @@ def look(database_uri: str, password: str | None, moment: int) -> Look:
             "SELECT name, version, source, storage_location FROM model_versions "
             "WHERE current_stage <> 'Deleted_Internal'"
         )
-    return Look(things, counts, waiting, broken_versions(things, versions))
+    return Candidates(things, counts, waiting, broken_versions(things, versions))
 
 
 def broken_versions(things: Iterable[Thing], versions: Iterable[tuple[Any, ...]]) -> list[str]:
@@ -181,12 +181,12 @@ def _collect(
     password: str | None,
     older_than: str,
     moment: int,
-    before: Look,
+    before: Candidates,
     say: progress.Say,
 ) -> Report:
     began = time.monotonic()
     failure = _mlflow_gc(server, database_uri, password, older_than, len(before.things), say)
-    after = look(database_uri, password, moment)
+    after = gather(database_uri, password, moment)
     still = {(thing.kind, thing.id) for thing in after.things}
     gone = [thing for thing in before.things if (thing.kind, thing.id) not in still]
     report = Report(before, after)
@@ -197,12 +197,12 @@ def _collect(
         )
     elif after.things:
         report.problems.append(f"MLflow's gc ended without an error, but {_summary(before, after)}. Run it again.")
-    _look_at_files(server, gone, report, say)
+    _check_files(server, gone, report, say)
     report.seconds = round(time.monotonic() - began, 1)
     return report
 
 
-def _summary(before: Look, after: Look) -> str:
+def _summary(before: Candidates, after: Candidates) -> str:
     """How many of each kind are gone, and some of those that are not."""
     counts = ", ".join(
         f"{before.rows[kind] - after.rows[kind]} of {before.rows[kind]} {kind.replace('_', ' ')}"
@@ -278,7 +278,7 @@ def _require_same_database(server: Server, database_uri: str, password: str | No
         )
 
 
-def _look_at_files(server: Server, gone: list[Thing], report: Report, say: progress.Say) -> None:
+def _check_files(server: Server, gone: list[Thing], report: Report, say: progress.Say) -> None:
     """Whether the files of what is gone from the database are gone too, asked where gc deleted them."""
     now, unknown = progress.Now(say), []
     with smoke.client_environment(server):

@@ -58,7 +58,7 @@ class Source(Protocol):
 
     def items(self) -> Iterator[Item | LeftOut]: ...
 
-    def look(self, path: str) -> Item | None: ...
+    def find(self, path: str) -> Item | None: ...
 
     def read(self, path: str) -> Iterator[bytes]: ...
 
@@ -105,7 +105,7 @@ class FolderSource:
                     kind = "symbolic link" if entry.is_symlink() else "special file"
                     yield LeftOut(path, f"a {kind}, no file")
 
-    def look(self, path: str) -> Item | None:
+    def find(self, path: str) -> Item | None:
         try:
             status = os.stat(os.path.join(self._root, os.fsencode(path)), follow_symlinks=False)
         except OSError:
@@ -135,8 +135,8 @@ class CloudSource:
             else:
                 yield LeftOut(found.key, "no file can have such a name")
 
-    def look(self, path: str) -> Item | None:
-        found = self._store.look(path)
+    def find(self, path: str) -> Item | None:
+        found = self._store.find(path)
         return Item(path, found.size, found.etag, found.modified) if found else None
 
     def read(self, path: str) -> Iterator[bytes]:
@@ -287,9 +287,9 @@ class _Copier:
             try:
                 sha256, target, added = self._copy(item)
             except Changing:
-                item = self._source.look(listed.path)
+                item = self._source.find(listed.path)
                 continue
-            after = self._source.look(item.path)
+            after = self._source.find(item.path)
             if after and (after.size, after.mark) == (item.size, item.mark):
                 racy = isinstance(self._source, FolderSource) and began - item.modified < _RACY_SECONDS
                 row = _row(item.path, item.size, sha256, target, None if racy else item.mark)

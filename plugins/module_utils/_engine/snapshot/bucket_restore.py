@@ -71,7 +71,7 @@ class Bucket:
         back = 0
         for path, sha256 in different.items():
             key = self._aside + path
-            if self._target.look(key):
+            if self._target.find(key):
                 if self._hash(key) != sha256:
                     raise SnapshotError(
                         f"{key} in {self._target.where} is not what was there as {path} before an interrupted restore: "

@@ -109,7 +109,7 @@ class ListWriter:
         size = self._file.tell()
 
         def sizes(candidate: str) -> int | None:
-            found = store.look(candidate)
+            found = store.find(candidate)
             return found.size if found else None
 
         target = fresh(key(LISTS, digest.hexdigest()), pending, size, sizes)

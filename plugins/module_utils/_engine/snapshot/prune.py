@@ -102,7 +102,7 @@ def _sweep(store: Store, max_seconds: float, kept: list[Manifest], check: bool, 
     deleted = freed = 0
     for mark_key in due:
         for object_key in sorted(_read(store, mark_key), key=lambda one: not one.startswith(layout.INDEXES)):
-            if object_key in needed or not (found := store.look(object_key)):
+            if object_key in needed or not (found := store.find(object_key)):
                 continue
             if not check:
                 store.delete(object_key)

@@ -81,8 +81,8 @@ class Store(ABC):
     def get(self, key: str, limit: int) -> bytes:
         return b"".join(self.read(key, limit))
 
-    def look(self, key: str) -> Found | None:
-        return self._look(self._checked(key))
+    def find(self, key: str) -> Found | None:
+        return self._find(self._checked(key))
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is no error."""
@@ -116,7 +116,7 @@ class Store(ABC):
     def _read_part(self, key: str, offset: int, length: int) -> bytes: ...
 
     @abstractmethod
-    def _look(self, key: str) -> Found | None: ...
+    def _find(self, key: str) -> Found | None: ...
 
     @abstractmethod
     def _delete(self, key: str) -> None: ...

@@ -108,7 +108,7 @@ class Cloud(Store):
         except Exception as error:
             raise self._refused(error, "read", key) from error
 
-    def _look(self, key: str) -> Found | None:
+    def _find(self, key: str) -> Found | None:
         try:
             return _found(self._library.head(self._store, key))
         except FileNotFoundError:

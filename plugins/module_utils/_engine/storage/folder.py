@@ -51,7 +51,7 @@ class Folder(Store):
             raise SnapshotError(f"{_INCOMING} in {path} cannot be used: it is a link.")
 
     def _put(self, key: str, data: bytes) -> bool:
-        if self.look(key):
+        if self.find(key):
             return False
         incoming = self._write([data])
         self._enqueue(key, incoming, len(data))
@@ -64,7 +64,7 @@ class Folder(Store):
         """Create an object whose key is known when its last block was read. Returns the key and the bytes added."""
         incoming = self._write(blocks)
         key = key_of()
-        if self.look(key):
+        if self.find(key):
             incoming.unlink()
             return key, 0
         size = incoming.stat().st_size
@@ -81,7 +81,7 @@ class Folder(Store):
             self._reading(file.seek, key, offset)
             return self._reading(file.read, key, length)
 
-    def _look(self, key: str) -> Found | None:
+    def _find(self, key: str) -> Found | None:
         try:
             with self._parent(key) as (folder, name):
                 status = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -164,12 +164,16 @@ class Folder(Store):
         """
         with self._lock:
             pending = self._pending.get(key)
-        with self._walk(pending.parent, [pending.name]) if pending else self._walk(self.root, key.split("/")) as found:
+        with (
+            self._open_folder(pending.parent, [pending.name])
+            if pending
+            else self._open_folder(self.root, key.split("/")) as found
+        ):
             yield found
 
     @staticmethod
     @contextlib.contextmanager
-    def _walk(root: Path, parts: Sequence[str], *, create: bool = False) -> Iterator[tuple[int, str]]:
+    def _open_folder(root: Path, parts: Sequence[str], *, create: bool = False) -> Iterator[tuple[int, str]]:
         folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
         try:
             for part in parts[:-1]:
@@ -244,7 +248,7 @@ class Folder(Store):
                 for key, incoming in self._pending.items():
                     folders.add((self.root / key).parent)
                     # A link, because a rename would replace; somebody else may have been first with the same content.
-                    place = self._walk(self.root, key.split("/"), create=True)
+                    place = self._open_folder(self.root, key.split("/"), create=True)
                     with place as (folder, name), contextlib.suppress(FileExistsError):
                         os.link(incoming, name, dst_dir_fd=folder)
                     incoming.unlink()
