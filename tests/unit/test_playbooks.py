@@ -19,8 +19,6 @@ FILES = sorted(PLAYBOOKS.rglob("*.yml"))
 # A target is named as its inventory is, and an injected fault is a platform's own.
 TARGETS = {path.name for path in (PLAYBOOKS.parent / "inventories").iterdir()}
 FAULT = re.compile(r"^fault_(host|compose|kubernetes)$")
-# Others still do; a name is taken away when its playbook is.
-STILL = {PLAYBOOKS / "upgrade.yml"}
 
 
 def in_order(file: str) -> list[str]:
@@ -82,7 +80,7 @@ def test_no_condition_of_a_playbook_names_a_platform(path: Path) -> None:
         for text in conditions(yaml.safe_load(path.read_text()))
         if re.search(rf"mlflow_platform|'({'|'.join(PLATFORMS)})'", text) and "tasks/fault_" not in text
     ]
-    assert bool(named) == (path in STILL), named
+    assert named == []
 
 
 def test_one_server_cannot_be_scaled_and_nothing_is_deployed(tmp_path: Path) -> None:

@@ -56,3 +56,8 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} TiB"
+
+
+def line(what: str, text: str) -> str:
+    """One line of a report: what it is about, and what is said of it."""
+    return f"{what:<12} {text}"

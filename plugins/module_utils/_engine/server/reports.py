@@ -1,0 +1,75 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is said to a person of a server: its health, its status, and what a gc removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..progress import line
+
+_SHOWN = 20
+
+
+def health(result: Mapping[str, Any], _details: Mapping[str, Any]) -> list[str]:
+    """One line for each check, and one for each that could not be tried."""
+    lines = [
+        f"{'ok' if check['ok'] else 'FAILED':<6} {check['name']:<15} {check['seconds'] * 1000:8.1f} ms  "
+        f"{check['message']}"
+        for check in result["checks"]
+    ]
+    return lines + [f"{'-':<6} {skip['name']:<15}              {skip['reason']}" for skip in result["not_tried"]]
+
+
+def status(result: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
+    """What runs, where, and what it holds.
+
+    :param result: of the check of its health.
+    :param details: C(uri), C(database), C(artifacts), what C(info) returned, and C(backup), a sentence.
+    """
+    program = next(check["message"] for check in result["checks"] if check["name"] == "workload")
+    lines = [
+        line("URL", details["uri"]),
+        line("Health", result["verdict"]),
+        line("Program", program),
+        line("Version", result["version"] or "unknown"),
+        line("Database", str(details["database"]).partition("?")[0]),
+        line("Artifacts", details["artifacts"]),
+    ]
+    info = details["info"]
+    if "experiments" in info:
+        lines.append(line("Auth", info["auth"]))
+        for title, what in (("Experiments", "experiments"), ("Runs", "runs"), ("Models", "registered_models")):
+            lines.append(line(title, f"{info[what]['count']}{'' if info[what]['exact'] else ' or more'}"))
+    return [*lines, line("Backup", details["backup"])]
+
+
+def gc(result: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
+    """What was deleted long enough ago, and what is left of it; in check mode, what would be removed.
+
+    :param details: C(older_than), as it was asked for.
+    """
+    after, ago = result.get("after"), f"eleted more than {details['older_than']} ago, and"
+    lines = [
+        f"D{ago} what is left of it:" if after is not None else f"Nothing was removed. D{ago} would be removed:",
+        _row("", "before", "" if after is None else "after", "deleted later"),
+    ]
+    for what, count in result["before"].items():
+        lines.append(_row(what.replace("_", " "), count, (after or {}).get(what, ""), result["waiting"].get(what, "")))
+    for item in result["items"][:_SHOWN]:
+        lines.append(f"{item['kind'].replace('_', ' ')[:-1]:<14} {item['id']} {item['name']}")
+    if (more := len(result["items"]) - _SHOWN) > 0:
+        lines.append(f"and {more} more")
+    removed = "would be removed" if after is None else "was removed"
+    for version in result["model_versions"]:
+        lines.append(f"Attention      {version} is registered, and has its files in what {removed}")
+    for place in result.get("orphaned", [])[:_SHOWN]:
+        lines.append(
+            f"Left alone     {place}: mlflow gc removes no files of traces, nor of runs and models that nobody deleted"
+        )
+    return lines + ([f"Took           {result['seconds']} s"] if "seconds" in result else [])
+
+
+def _row(what: str, before: Any, after: Any, later: Any) -> str:
+    return f"{what:<14} {before!s:>9} {after!s:>9} {later!s:>14}"

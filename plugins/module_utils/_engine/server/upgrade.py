@@ -1,0 +1,137 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What an upgrade is: from which version to which, what it does to databases, why it cannot be, how one goes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..progress import line, size
+
+_FITTING = ("current", "older", "empty")
+
+
+def plan(
+    schema: Mapping[str, Any],
+    deployed: str,
+    connection: Mapping[str, Any],
+    name: str,
+    unknown_allowed: bool = False,
+) -> dict[str, Any]:
+    """What an upgrade would do; changes nothing.
+
+    :param schema: what mlflow_schema_info returned, asked by the new version; empty where that is not installed yet.
+    :param deployed: version of the server that is there; empty where it is not ours, or is gone.
+    :param connection: that of the server, with the version that is requested.
+    :param name: of the deployment, for people.
+    :param unknown_allowed: whether migrations that nobody has read yet may be run.
+    :returns: C(from), C(to), C(schema), whether it is C(needed) and C(migrates), C(errors), C(lines) that say so, and
+        the C(way_back).
+    """
+    users = schema.get("auth") or {}
+    pending = [*schema.get("pending", []), *users.get("pending", [])]
+    wanted = str(connection["version"])
+    planned = {
+        "name": name,
+        "from": deployed,
+        "to": wanted,
+        # What the image holds; on hosts that is what was installed.
+        "brings": schema.get("version", wanted),
+        "schema": schema,
+        "states": [schema.get("state", "current"), users.get("state", "current")],
+        "space": schema.get("space") or {},
+        "migrates": bool(pending),
+        "unknown": [] if unknown_allowed else [one["revision"] for one in pending if one["kind"] == "unknown"],
+        "needed": deployed != wanted or bool(pending),
+        "in_containers": connection["runner"]["type"] != "host",
+    }
+    return {**planned, "errors": _errors(planned), "lines": _lines(planned), "way_back": _way_back(planned)}
+
+
+def _errors(planned: Mapping[str, Any]) -> list[str]:
+    """Why it cannot be done, each a sentence with the remedy."""
+    wanted, migrates, space = planned["to"], planned["migrates"], planned["space"]
+    strange = ", ".join(dict.fromkeys(state for state in planned["states"] if state not in _FITTING))
+    free = space.get("free")
+    found = {
+        f"Nothing is deployed on {planned['name']} that could be upgraded, and the database needs no migration: use "
+        "the playbook that deploys.": not planned["from"] and not migrates,
+        f"The image has MLflow {planned['brings']}, but mlflow_version is {wanted}: set mlflow_version to it, or "
+        "mlflow_image to an image that has the other.": planned["brings"] != wanted,
+        "Only on hosts can a database be taken over that another MLflow left: deploy first.": (
+            not planned["from"] and migrates and planned["in_containers"]
+        ),
+        "The backend store or the user database is empty: deploy first, or switch basic authentication on "
+        "afterwards.": "empty" in planned["states"] and migrates,
+        f"For MLflow {wanted} the schema is {strange}. MLflow cannot take a schema back: set mlflow_version to the "
+        "version that wrote it, or restore a snapshot that was taken before.": bool(strange),
+        f"Nobody has read these migrations of MLflow {wanted} yet: {', '.join(planned['unknown'])}. Read them, then "
+        "say so: -e mlflow_upgrade_unknown=true.": bool(planned["unknown"]),
+        f"Migrating and going back may need {size(space.get('needed') or 0)} on the disk of the database, which has "
+        f"{size(free or 0)} free. Make room there first.": free is not None and free < space["needed"],
+    }
+    return [error for error, holds in found.items() if holds]
+
+
+def _lines(planned: Mapping[str, Any]) -> list[str]:
+    name, before, wanted, schema = planned["name"], planned["from"], planned["to"], planned["schema"]
+    if not planned["needed"]:
+        return [f"{name} runs MLflow {wanted} already, and its schema fits. Nothing to do."]
+    old = f"MLflow {before}" if before else "a database without a server"
+    lines = [line("Upgrade", f"{name}: {old} to MLflow {wanted}")]
+    if not schema:
+        unseen = f"not inspected: MLflow {wanted} is not installed yet, and check mode installs nothing"
+        return [*lines, line("Schema", unseen)]
+    lines += _migrations("Schema", schema) + (_migrations("Users", schema["auth"]) if schema.get("auth") else [])
+    if not planned["migrates"]:
+        back = f"MLflow {before} is started again; no data is touched"
+        return [*lines, line("Way", "snapshot, restart"), line("Back", f"{back}, should anything fail")]
+    free = planned["space"].get("free")
+    left = "cannot be seen from here" if free is None else f"has {size(free)}"
+    back = "the snapshot is restored" + (f" and MLflow {before} started again" if before else "")
+    return [
+        *lines,
+        line("Room", f"up to {size(planned['space']['needed'])} on the disk of the database, which {left}"),
+        line("Way", "snapshot, stop, snapshot of the rest, migrate, trial without clients, start"),
+        line("Back", f"{back}, should anything fail"),
+    ]
+
+
+def _migrations(what: str, schema: Mapping[str, Any]) -> list[str]:
+    pending = schema["pending"]
+    if not pending:
+        return [line(what, "the same")]
+    lines = [line(what, f"{len(pending)} migrations, from {schema['revision'] or 'none'} to {schema['expected']}")]
+    for one in pending:
+        if one["kind"] != "additive":
+            rows = ", ".join(f"{table} {count}" for table, count in sorted((one.get("rows") or {}).items()))
+            lines.append(line("", f"{one['revision']} {one['kind']}" + (f", rows: {rows}" if rows else "")))
+    return lines
+
+
+def _way_back(planned: Mapping[str, Any]) -> str:
+    """What brings back what was there before, with the playbook restore and the snapshot."""
+    if not planned["from"]:
+        return "-e mlflow_restore=true"
+    said = f"-e mlflow_restore=true -e mlflow_restore_deploy=true -e mlflow_version={planned['from']}"
+    return said + (" and its image: -e mlflow_image=..." if planned["in_containers"] else "")
+
+
+def done(planned: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
+    """What is said after an upgrade.
+
+    :param details: C(away), seconds without a server; the C(snapshot) that holds what was before, and its C(uri).
+    """
+    before, snapshot = planned["from"], str(details["snapshot"])
+    old = f"MLflow {before}" if before else "a database"
+    lines = [
+        line("Upgraded", f"{planned['name']}: {old} to MLflow {planned['to']}"),
+        line("Away for", f"{float(details['away']):.1f} s"),
+        line("Snapshot", f"{snapshot} in {details['uri']}"),
+    ]
+    if planned["migrates"]:
+        back = "MLflow cannot take a schema back. What was there before: the playbook restore with"
+        return [*lines, line("Going back", back), line("", f"-e mlflow_snapshot={snapshot} {planned['way_back']}")]
+    same = f"set mlflow_version to {before} and run this playbook again: the schema is the same"
+    return [*lines, line("Going back", same)]
