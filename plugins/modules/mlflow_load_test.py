@@ -289,160 +289,53 @@ reports:
   sample: {"json": "/tmp/load-test/result.json", "junit": "/tmp/load-test/junit.xml", "html": "/tmp/load-test/report.html"}
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import operations, report, resources
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import plan, resources
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import run as load
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.plan import Target, Wanted
+from ansible_collections.mlops.mlflow.plugins.module_utils._load_test import (
+    SERVERS_ARGS,
+    SETTINGS_ARGS,
+    TARGETS_ARGS,
+    targets_of,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
     SERVER_ARGS,
     SERVER_EXCLUSIVE,
     SERVER_TOGETHER,
     run,
-    secret_of,
-    server_of,
 )
-
-
-def targets_of(module: AnsibleModule) -> list[Target]:
-    params = module.params
-    shared = server_of(module)
-    if params["targets"] is None:
-        return [Target(urlsplit(shared.url).netloc, shared, params["allowed"], params["password_file"])]
-    found = []
-    for one in params["targets"]:
-        own_file = one["password_file"] or params["password_file"]
-        password = shared.password
-        if one["password_file"]:
-            module.params["target_password_file"] = one["password_file"]
-            password = secret_of(module, "target_password")
-        username = one["username"] or shared.username
-        server = replace(shared, url=one["url"], username=username, password=password if username else None)
-        allowed = params["allowed"] if one["allowed"] is None else one["allowed"]
-        found.append(Target(one["name"] or one["url"], server, allowed, own_file if username else None))
-    return found
-
-
-def wanted_of(module: AnsibleModule) -> Wanted:
-    params = module.params
-    wait = None if params["wait_min"] is None else (params["wait_min"], params["wait_max"])
-    return Wanted(
-        targets=targets_of(module),
-        users=params["users"],
-        spawn_rate=params["spawn_rate"],
-        seconds=params["run_time"],
-        workload=params["workload"],
-        weights=params["weights"],
-        wait=wait,
-        slos=params["slos"],
-        seed=params["seed"],
-        processes=params["processes"],
-        stop_seconds=params["stop_timeout"],
-        timeout=params["request_timeout"],
-        title=params["title"],
-    )
 
 
 def test(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    wanted = wanted_of(module)
+    wanted = plan.wanted({name: params[name] for name in SETTINGS_ARGS}, targets_of(module))
     watched = resources.watched(params["servers"])
     folder = Path(params["report_dir"])
     if not folder.is_absolute():
         raise BadInput(f"report_dir is {folder}; it must be an absolute path.")
     if module.check_mode:
-        return _would(wanted, params)
+        return load.would(wanted)
     result = load.run(wanted, params["locust"], params["scenario"], folder, watched, params["progress_interval"])
-    verdict = result["verdict"]
-    returned = {
-        # It wrote reports, and left soft-deleted experiments and runs behind.
-        "changed": True,
-        "passed": verdict["passed"],
-        "verdict": verdict["text"],
-        "reasons": verdict["reasons"],
-        "slos": verdict["slos"],
-        "total": result["total"],
-        "client_bottleneck": result["client"]["reasons"],
-        "clean_up": result["clean_up"],
-        "run": result["run"],
-        "targets": result["targets"],
-        "operations": [one["name"] for one in result["operations"]],
-        "left_out": result["left_out"],
-        "reports": {kind: str(folder / name) for kind, name in report.FILES.items()},
-    }
-    if params["fail_on_violation"] and not verdict["passed"]:
-        module.fail_json(msg=f"The load test {verdict['text']}", **returned)
+    returned = load.returned(result, folder)
+    if params["fail_on_violation"] and not returned["passed"]:
+        module.fail_json(msg=f"The load test {returned['verdict']}", **returned)
     return returned
-
-
-def _would(wanted: Wanted, params: dict[str, Any]) -> dict[str, Any]:
-    found = load.prepare(wanted)
-    sent = operations.operations_of(wanted.tasks(found["without"]))
-    objectives = wanted.objectives(found["without"])
-    text = (
-        f"would load {', '.join(target.server.url for target in wanted.targets)} with {wanted.users} users for "
-        f"{wanted.seconds:g} s ({len(sent)} operations), and judge {len(objectives)} objectives"
-    )
-    return {
-        "changed": True,
-        "verdict": text,
-        "run": wanted.run,
-        "targets": found["targets"],
-        "operations": sent,
-        "left_out": [f"tasks that need {found['without']}"] if found["without"] else [],
-    }
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **SERVER_ARGS,
-            "allowed": {"type": "bool", "default": False},
-            "targets": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "name": {"type": "str"},
-                    "url": {"type": "str", "required": True},
-                    "allowed": {"type": "bool"},
-                    "username": {"type": "str"},
-                    "password_file": {"type": "path", "no_log": False},
-                },
-            },
+            **TARGETS_ARGS,
+            **SETTINGS_ARGS,
+            **SERVERS_ARGS,
             "locust": {"type": "path", "required": True},
             "scenario": {"type": "path", "required": True},
             "report_dir": {"type": "path", "required": True},
-            "title": {"type": "str", "default": "Load test"},
-            "users": {"type": "int", "default": 10},
-            "spawn_rate": {"type": "float", "default": 5.0},
-            "run_time": {"type": "float", "default": 60.0},
-            "workload": {"type": "str", "choices": ["mixed", "reference"], "default": "mixed"},
-            "weights": {"type": "dict", "default": {}},
-            "wait_min": {"type": "float"},
-            "wait_max": {"type": "float"},
-            "slos": {"type": "dict"},
-            "seed": {"type": "int", "default": 1},
-            "processes": {"type": "int", "default": 1},
-            "request_timeout": {"type": "float", "default": 60.0},
-            "stop_timeout": {"type": "float", "default": 30.0},
-            "servers": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "group_file": {"type": "path"},
-                    "container": {"type": "str"},
-                    "database_port": {"type": "int"},
-                },
-                "mutually_exclusive": [("group_file", "container")],
-                "required_one_of": [("group_file", "container")],
-            },
             "progress_interval": {"type": "float", "default": 5.0},
             "fail_on_violation": {"type": "bool", "default": True},
         },

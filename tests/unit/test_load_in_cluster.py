@@ -104,7 +104,7 @@ def test_what_the_server_does_not_have_is_left_out_of_the_plan() -> None:
         ({"users": "many"}, True, "users is 'many'; it must be a number"),
         ({"slos": {"fly": {"p95_ms": 1}}}, True, "'fly', which does not exist"),
         ({"processes": 9}, True, "each process needs a user"),
-        ({"speed": 9}, True, "no such wish: speed"),
+        ({"speed": 9}, True, "no such setting: speed"),
     ],
 )
 def test_bad_wishes_are_refused_before_there_is_an_object(settings: dict[str, Any], allowed: bool, words: str) -> None:

@@ -165,7 +165,7 @@ class Wanted:
         }
 
 
-# What a wish is called in Ansible, and as what it is read.
+# What a setting is called in Ansible: its name here, and as what it is read.
 _NUMBERS: dict[str, tuple[str, type]] = {
     "users": ("users", int),
     "spawn_rate": ("spawn_rate", float),
@@ -180,12 +180,12 @@ _NUMBERS: dict[str, tuple[str, type]] = {
 def wanted(settings: Mapping[str, Any], targets: list[Target]) -> Wanted:
     """Read settings as Ansible has them: numbers may be texts, and what is empty takes the default.
 
-    :raises BadInput: a wish that is no number, is unknown, or cannot work.
+    :raises BadInput: a setting that is no number, is unknown, or cannot work.
     """
     found: dict[str, Any] = {"targets": targets}
     texts = ("workload", "weights", "slos", "title", "run")
     if unknown := sorted(set(settings) - set(_NUMBERS) - set(texts) - {"wait_min", "wait_max"}):
-        raise BadInput(f"There is no such wish: {', '.join(unknown)}.")
+        raise BadInput(f"A load test has no such setting: {', '.join(unknown)}.")
     for name, (field_name, kind) in _NUMBERS.items():
         if settings.get(name) not in (None, ""):
             found[field_name] = _number(name, settings[name], kind)

@@ -89,6 +89,50 @@ def run(
     return result
 
 
+def would(wanted: Wanted) -> dict[str, Any]:
+    """What the module returns in check mode: the targets were inspected, and nothing is started."""
+    found = prepare(wanted)
+    sent = operations.operations_of(wanted.tasks(found["without"]))
+    objectives = wanted.objectives(found["without"])
+    text = (
+        f"would load {', '.join(target.server.url for target in wanted.targets)} with {wanted.users} users for "
+        f"{wanted.seconds:g} s ({len(sent)} operations), and judge {len(objectives)} objectives"
+    )
+    return {
+        "changed": True,
+        "verdict": text,
+        "run": wanted.run,
+        "targets": found["targets"],
+        "operations": sent,
+        "left_out": _left_out(found),
+    }
+
+
+def returned(result: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What the module returns of a result; the reports hold the rest."""
+    said = result["verdict"]
+    return {
+        # It wrote reports, and left soft-deleted experiments and runs behind.
+        "changed": True,
+        "passed": said["passed"],
+        "verdict": said["text"],
+        "reasons": said["reasons"],
+        "slos": said["slos"],
+        "total": result["total"],
+        "client_bottleneck": result["client"]["reasons"],
+        "clean_up": result["clean_up"],
+        "run": result["run"],
+        "targets": result["targets"],
+        "operations": [one["name"] for one in result["operations"]],
+        "left_out": result["left_out"],
+        "reports": {kind: str(folder / name) for kind, name in report.FILES.items()},
+    }
+
+
+def _left_out(found: dict[str, Any]) -> list[str]:
+    return [f"tasks that need {found['without']}"] if found["without"] else []
+
+
 def judged(
     wanted: Wanted,
     raw: dict[str, Any],
@@ -100,7 +144,7 @@ def judged(
     """The whole result, from what Locust counted wherever it ran. C(same_machine): that of the servers."""
     result = outcome.read(raw, [target.name for target in wanted.targets])
     result = {**result, **wanted.describe(), "counted_targets": result["targets"], "targets": found["targets"]}
-    result["left_out"] = [f"tasks that need {found['without']}"] if found["without"] else []
+    result["left_out"] = _left_out(found)
     result["servers"] = resources
     result["clean_up"] = cleaned.as_dict() if cleaned else {}
     same_machine = same_machine or all(_is_here(target) for target in wanted.targets)
