@@ -9,7 +9,7 @@ short_description: Inspect an MLflow server that runs as a process on a host
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
-  - One look at the host answers what a deployment must know before it changes anything - the Python version, who holds
+  - One inspection of the host answers what a deployment must know before it changes anything - the Python version, who holds
     the port, which folders cannot be written, what is installed, and what supervises the server. Changes nothing.
 extends_documentation_fragment:
   - mlops.mlflow.attributes

@@ -9,7 +9,7 @@ short_description: Inspect a Kubernetes cluster and at what of a deployment is t
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
-  - One look answers what a deployment must know before it changes anything - version, permissions, storage classes,
+  - One inspection answers what a deployment must know before it changes anything - version, permissions, storage classes,
     metrics API, quotas, existing secrets, volumes and jobs - and how its pods are now. Changes nothing.
 extends_documentation_fragment:
   - mlops.mlflow.attributes
@@ -108,7 +108,7 @@ secrets:
   type: dict
   sample: {mlflow-database: [owner-password, server-password]}
 optional:
-  description: Objects of the deployment that a changed wish may make superfluous, such as its autoscaler.
+  description: Objects of the deployment that changed settings may make superfluous, such as its autoscaler.
   returned: success
   type: list
   elements: dict

@@ -48,15 +48,15 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Look at the databases of a deployment of any platform
+- name: Inspect the databases of a deployment of any platform
   mlops.mlflow.mlflow_schema_info:
     runner: "{{ mlflow_server_connection.runner }}"
 
-- name: Look on Kubernetes with the image of another version, which is what an upgrade to it would find
+- name: Inspect them on Kubernetes with the image of another version, which is what an upgrade to it would find
   mlops.mlflow.mlflow_schema_info:
     runner: "{{ mlflow_server_connection.runner | combine({'image': 'registry.example.com/mlflow:3.17.2'}) }}"
 
-- name: Look what an upgrade would do
+- name: See what an upgrade would do
   mlops.mlflow.mlflow_schema_info:
     uri: postgresql+psycopg://mlflow@db.example.com:5432/mlflow
     password_file: /etc/mlflow/database-password
@@ -104,7 +104,7 @@ auth:
   type: dict
   sample: {state: current, revision: f1a2b3c4d5e6, expected: f1a2b3c4d5e6, pending: [], safe: true}
 version:
-  description: The version of MLflow that looked.
+  description: The version of MLflow that inspected them.
   returned: success
   type: str
   sample: 3.17.2

@@ -88,10 +88,10 @@ def test_progress_is_said_once_each() -> None:
 @pytest.mark.parametrize(
     ("state", "reason"),
     [
-        (deployment(observedGeneration=2), "not looked at yet"),
+        (deployment(observedGeneration=2), "not observed yet"),
         (deployment(updatedReplicas=1), "1 of 2 ready"),
         (deployment(replicas=3), "2 of 2 ready"),
-        ({**deployment(), "status": {}}, "not looked at yet"),
+        ({**deployment(), "status": {}}, "not observed yet"),
     ],
     ids=["a change not seen yet", "an old server left", "an old server on its way out", "brand new"],
 )

@@ -260,11 +260,11 @@ def test_the_schema_command_passes_on_what_it_was_told(monkeypatch: pytest.Monke
     }
 
 
-def test_the_schema_is_told_together_with_the_version_that_looked(
+def test_the_schema_is_told_together_with_the_version_that_inspected(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PGPASSWORD", "secret")
-    monkeypatch.setattr(migrations, "look", lambda *asked: {"asked": list(asked)})
+    monkeypatch.setattr(migrations, "inspect", lambda *asked: {"asked": list(asked)})
     monkeypatch.setattr(importlib.metadata, "version", lambda _name: "3.17.2")
     assert cli.main(["schema-info", f"--uri={URI}", f"--auth-uri={AUTH_URI}"]) == 0
     found = protocol.result_of(capsys.readouterr().out)

@@ -160,3 +160,18 @@ def test_names_are_the_words_of_the_project() -> None:
                 if word.lower() in NOT_SAID and not re.search(r"os\.walk", identifier):
                     said[f"{name_of(path)}: {identifier}"] = f"say {NOT_SAID[word.lower()]}"
     assert said == {}
+
+
+def test_prose_has_the_words_of_the_project_too() -> None:
+    """Those that are no plain English there: a platform was called so once, and settings."""
+    old = re.compile(r"\bwish(es|ed)?\b|\bmend(s|ed)?\b|platform.{0,4}\bprocess\b|`process`", re.IGNORECASE)
+    pages = [path for path in FILES if path.suffix == ".md" and path.relative_to(ROOT).parts[0] not in ("tests", ".ci")]
+    assert len(pages) > 15
+    said = {
+        f"{name_of(path)}: {line.strip()}"
+        for path in {*SHIPPED, *pages}
+        if path.suffix in (".py", ".yml", ".md", ".j2") and path.name != "renamed.py"
+        for line in path.read_text().splitlines()
+        if old.search(line)
+    }
+    assert said == set()

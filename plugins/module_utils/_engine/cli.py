@@ -164,14 +164,14 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--auth-uri")
     create.add_argument("--admin-username", default="admin")
     create.add_argument("--migrate", action="store_true", help="bring an older schema to what this MLflow needs")
-    create.add_argument("--check", action="store_true", help="look only")
+    create.add_argument("--check", action="store_true", help="inspect only")
     create.add_argument("--being-created", action="store_true", help=_BEING_CREATED)
     create.add_argument("--connections", type=int, default=0, help="how many connections the database must offer")
     create.add_argument("--wait-timeout", type=float, default=0.0, help="seconds for the database to come up")
-    looked = add("schema-info", _operation, "say which schema there is, and what migrations would do")
-    looked.set_defaults(operation="schema-info", check=False)
-    looked.add_argument("--uri", dest="database_uri", required=True)
-    looked.add_argument("--auth-uri")
+    inspected = add("schema-info", _operation, "say which schema there is, and what migrations would do")
+    inspected.set_defaults(operation="schema-info", check=False)
+    inspected.add_argument("--uri", dest="database_uri", required=True)
+    inspected.add_argument("--auth-uri")
     store = add("bucket", _operation, "prove that an S3 bucket can be used")
     store.set_defaults(operation="bucket", check=False)
     store.add_argument("--uri", required=True)
@@ -184,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     written.add_argument(
         "--low-priority", action="store_true", default=None, help="yield to whatever needs a processor"
     )
-    written.add_argument("--check", action="store_true", help="look only whether it could begin")
+    written.add_argument("--check", action="store_true", help="check only whether it could begin")
     listed = add("backup-info", _backup_info, "list snapshots, and read them again")
     listed.set_defaults(operation="backup-info", check=False)
     listed.add_argument("--verify", choices=["none", "sample", "all"])
@@ -196,7 +196,7 @@ def _parser() -> argparse.ArgumentParser:
     for restored, drill in zip(restores, (None, True), strict=True):
         restored.set_defaults(operation="restore", drill=drill)
         restored.add_argument("--databases-only", action="store_true", default=None, help="leave the artifacts alone")
-        restored.add_argument("--check", action="store_true", help="look only whether it would be refused")
+        restored.add_argument("--check", action="store_true", help="check only whether it would be refused")
         text = "remove what an earlier restore moved aside, by its name"
         restored.add_argument("--cleaned", dest="replaced", action="append", metavar="NAME", help=text)
     for one in (written, listed, *restores):

@@ -44,7 +44,7 @@ class SchemaError(EngineError):
 
 
 class DatabaseMissing(SchemaError):
-    """There is no such database or role, or its password is another. No waiting mends that, unless it is being made."""
+    """There is no such database or role, or its password is another. No waiting helps that, unless it is being made."""
 
 
 class DatabaseUnavailable(SchemaError):

@@ -52,7 +52,7 @@ def wait_until_current(
 
     Servers that start together with the database and the job that creates the tables come up without crashing.
 
-    :raises SchemaError: the schema is one that no waiting will mend, or the time is over.
+    :raises SchemaError: the schema is one that no waiting will fix, or the time is over.
     """
     end = time.monotonic() + seconds
     objected = False
@@ -71,7 +71,7 @@ def wait_until_current(
             try:
                 migrating = kinds.database(uri, password).being_changed()
             except DatabaseUnavailable:
-                continue  # it went away in between: the next look says so, and waits
+                continue  # it went away in between: the next inspection says so, and waits
             if not migrating:
                 if objected:
                     raise

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A server on the platform C(process), as the host sees it. Looks only; changes nothing."""
+"""A server on the platform C(host), as the host sees it. Changes nothing."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def gather(
     :param directories: folders that must be writable, or creatable.
     :param endpoints: HOST:PORT of services that the server will need.
     :param imports: interpreters of environments, each with a library that it must be able to import.
-    :param user: who runs the server, where it is not the user who looks. Only its own attempt shows what it may run.
+    :param user: who runs the server, where it is not the user who asks. Only its own attempt shows what it may run.
     :param supervision: C(systemd), C(supervisor), or C(auto) to take what the host runs.
     """
     folder = Path(directory)

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Cluster: one look at a Kubernetes, waiting for a roll-out with the reason when it fails, commands in pods.
+"""Cluster: one inspection of a Kubernetes, waiting for a roll-out with the reason when it fails, commands in pods.
 
 Works on the API's own JSON, so that any version's answer is understood. The client comes from outside, because who
 asks (a module, a test) knows how to log in.

@@ -16,7 +16,7 @@ from .rollout import unready
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
-# What a changed wish may make superfluous: it is removed then.
+# What changed settings may make superfluous: it is removed then.
 _OPTIONAL_KINDS = (
     ("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
     ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),

@@ -190,7 +190,7 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _without_nulls(value: Any) -> Any:
-    """A null would be another wish than none, for instance that a volume has no storage class."""
+    """A null would ask for something else than nothing does, for instance that a volume has no storage class."""
     if isinstance(value, Mapping):
         return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
     return [_without_nulls(inner) for inner in value] if isinstance(value, list) else deepcopy(value)

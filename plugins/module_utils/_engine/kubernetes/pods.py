@@ -25,7 +25,7 @@ _CRASHES_ALLOWED = 3
 
 
 def problem_of(pod: Mapping[str, Any], final: bool = False) -> str | None:
-    """What keeps a pod from being ready, in words; with C(final) only what waiting will not mend."""
+    """What keeps a pod from being ready, in words; with C(final) only what waiting will not fix."""
     for status in container_statuses(pod):
         waiting = (status.get("state") or {}).get("waiting") or {}
         reason = waiting.get("reason", "")

@@ -54,7 +54,7 @@ def removal(
 ) -> dict[str, Any]:
     """What a removal took and kept, or would take and keep.
 
-    :param planned: C(removed) and C(kept) of the look before, as the module mlflow_kubernetes_remove returns them.
+    :param planned: C(removed) and C(kept) as mlflow_kubernetes_remove returned them in check mode.
     :param present: what was there afterwards; nothing in check mode.
     :param connections: of the components, of which external ones were never touched.
     :param destination: of backups.

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Footprint: what rendered manifests take of a cluster at their most, in the words of a ResourceQuota."""
+"""Resource requirements: what rendered manifests take of a cluster at their most, in the words of a ResourceQuota."""
 
 from __future__ import annotations
 

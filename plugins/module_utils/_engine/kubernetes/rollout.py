@@ -116,7 +116,7 @@ def _rolled_out(deployment: Mapping[str, Any], replica_sets: Sequence[Mapping[st
 
 
 def _is_unseen(item: Mapping[str, Any]) -> bool:
-    """Whether the controller has not looked at the last change yet. Jobs do not say, and are never changed."""
+    """Whether the controller has not observed the last change yet. Jobs do not say, and are never changed."""
     is_job = "backoffLimit" in (item.get("spec") or {})
     seen = (item.get("status") or {}).get("observedGeneration", 0)
     return not is_job and seen < item["metadata"].get("generation", 0)
@@ -130,7 +130,7 @@ def unready(item: Mapping[str, Any] | None) -> str | None:
     if item.get("kind") == "Job" or "backoffLimit" in (item.get("spec") or {}):
         return None if jobs.state_of(item) == "complete" else "not finished"
     if _is_unseen(item):
-        return "not looked at yet"
+        return "not observed yet"
     for condition in status.get("conditions") or []:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             return f"pods are refused: {condition.get('message', '')}"

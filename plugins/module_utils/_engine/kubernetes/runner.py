@@ -24,7 +24,7 @@ class KubernetesRunner:
     """A runner in a deployment's pods.
 
     :param login: C(username), and C(secret) and C(key) of the password, which the servers' pods do not hold.
-    :param image: what Jobs run instead of the deployment's own image; empty for that one. An upgrade looks with the new
+    :param image: what Jobs run instead of the deployment's own image; empty for that one. An upgrade uses the new
         one before anything is changed.
     """
 

@@ -61,7 +61,7 @@ class Place(Protocol):
         """:raises EngineError: it can never start."""
 
     def watch(self) -> Watch:
-        """What looks at the servers meanwhile."""
+        """What measures the servers meanwhile."""
 
     def warnings(self) -> str:
         """What there is to say about a master that does not start."""

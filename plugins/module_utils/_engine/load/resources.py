@@ -26,7 +26,7 @@ _ESTABLISHED = "01"
 
 @dataclass(frozen=True)
 class Moment:
-    """One look at a server: C(cpu_seconds) since the first one, C(memory_bytes) with shared pages counted once."""
+    """One measurement of a server: C(cpu_seconds) since the first, C(memory_bytes) with shared pages counted once."""
 
     at: float
     cpu_seconds: float
@@ -55,7 +55,7 @@ class Watched:
     _sum: float = 0.0
 
     def measure(self, at: float, proc: Path = Path("/proc")) -> None:
-        """Take a moment. What cannot be seen is remembered as the reason, and is no error."""
+        """Take a moment. What cannot be seen is kept as the reason, and is no error."""
         if self.container:
             try:
                 self._identity = self._identity or inspect.identity(self.container)
@@ -80,7 +80,7 @@ class Watched:
 
     def add(self, at: float, members: Mapping[Any, float], memory: int, connections: int | None) -> None:
         """Take a moment of C(members): processes or pods with the CPU seconds that each has used so far."""
-        # What was there before counts from the first look on; what came later counts whole.
+        # What was there before counts from the first measurement on; what came later counts whole.
         for member, cpu in members.items():
             before = self._cpu.get(member, cpu if not self.moments else 0.0)
             self._sum += max(cpu - before, 0.0)
@@ -90,7 +90,7 @@ class Watched:
     def summary(self) -> dict[str, Any]:
         """Peaks and sums over the run, and the moments; or C(why_not)."""
         if not self.moments:
-            return {"name": self.name, "measured": False, "why_not": self.why_not or "it was never looked at"}
+            return {"name": self.name, "measured": False, "why_not": self.why_not or "it was never measured"}
         connections = [one.database_connections for one in self.moments if one.database_connections is not None]
         return {
             "name": self.name,
@@ -104,7 +104,7 @@ class Watched:
 
 
 class Watch:
-    """Looks at the servers each second in a thread of its own, between start() and stop()."""
+    """Measures the servers each second in a thread of its own, between start() and stop()."""
 
     def __init__(
         self, servers: list[Watched], interval: float = 1.0, measure: Callable[[Watched, float], None] = Watched.measure

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The servers of a load test: looked at before it begins, cleaned up after it."""
+"""The servers of a load test: inspected before it begins, cleaned up after it."""
 
 from __future__ import annotations
 

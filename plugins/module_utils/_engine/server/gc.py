@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Removing for good what users deleted: MLflow's own gc does it, between two looks that say what it really did.
+"""Removing for good what users deleted: MLflow's own gc does it, between two inspections that say what it really did.
 
 MLflow's gc ends well although a store refused to delete files, stops at the first error, and creates tables in an
 empty database. So the database is read before and after, and where files were is looked at through the server.
@@ -192,7 +192,7 @@ def _collect(
     report = Report(before, after)
     if failure:
         report.problems.append(
-            f"MLflow's gc failed: {failure}. {_summary(before, after)}. Mend that and run it again: what is left is "
+            f"MLflow's gc failed: {failure}. {_summary(before, after)}. Fix that and run it again: what is left is "
             f"taken up then."
         )
     elif after.things:

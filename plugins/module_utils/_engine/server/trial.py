@@ -41,7 +41,7 @@ def run(
     seconds: float = 120.0,
     smoke_test: bool = True,
 ) -> dict[str, Any]:
-    """Start it, climb the ladder of health, do a smoke run, end it: what the module C(mlflow_trial) returns.
+    """Start it, run all checks of its health, do a smoke run, end it: what the module C(mlflow_trial) returns.
 
     :param launch: as of a launch file. Its job runner is not started.
     :param server: how it is asked; the address is the trial's own.

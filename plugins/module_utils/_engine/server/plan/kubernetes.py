@@ -452,7 +452,7 @@ def _external_places(request: common.Request) -> list[dict[str, Any]]:
 
 
 def _secret_names(request: common.Request, own: str) -> list[str]:
-    """All that the deployment knows of, so that one look serves every role."""
+    """All that the deployment knows of, so that one inspection serves every role."""
     named = (str(place.get("secret") or "") for place in _places(request, external=False))
     return common.unique([*filter(None, named), own])
 
