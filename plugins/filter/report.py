@@ -18,9 +18,9 @@ options:
   subject:
     description:
       - V(backup), V(restore), V(gc) and V(health) take the result of the module of that name, V(status) that of
-        M(mlops.mlflow.mlflow_health), and V(upgrade) what P(mlops.mlflow.upgrade_plan#filter) returned.
+        M(mlops.mlflow.mlflow_health), V(containers) that of M(mlops.mlflow.mlflow_compose_info), V(failure) that of any task that failed, and V(upgrade) what P(mlops.mlflow.upgrade_plan#filter) returned.
     type: str
-    choices: [backup, restore, gc, health, status, upgrade]
+    choices: [backup, restore, gc, health, status, containers, failure, upgrade]
     required: true
   details:
     description:
@@ -54,6 +54,8 @@ _SUBJECTS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]]
     "restore": snapshots.restore,
     "gc": reports.gc,
     "health": reports.health,
+    "containers": reports.containers,
+    "failure": reports.failure,
     "status": reports.status,
     "upgrade": upgrade.done,
 }

@@ -7,11 +7,12 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection im
 from support.plans import PLATFORMS, planned
 
 KEYS = {
-    *("type", "uri", "host", "port", "env", "secrets", "version", "database", "restored_secrets", "runner", "workload"),
+    *("type", "uri", "host", "port", "env", "secrets", "version", "scalable", "database", "restored_secrets"),
+    *("runner", "workload"),
 }
 PLAN = {
-    *("name", "target", "listens", "launch", "ports", "urls", "files", "secrets", "owner", "grantee", "bucket", "auth"),
-    *("version", "deployed", "staged", "errors", "misfits", "connection", "resources"),
+    *("name", "target", "listens", "launch", "ports", "urls", "files", "secrets", "bucket", "auth"),
+    *("version", "deployed", "staged", "schema", "errors", "misfits", "connection", "resources"),
 }
 
 
@@ -42,3 +43,15 @@ def test_a_mistake_of_the_launch_leaves_a_plan_that_can_be_read(platform: str) -
     plan = planned(platform, {"profile": "fast"})
     assert plan["launch"] == {} and plan["files"] == {}
     assert set(plan) == PLAN | {platform}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_schema_is_read_and_changed_under_the_owners_role(platform: str) -> None:
+    owner = {"uri": "postgresql+psycopg://boss@db/m", "auth_uri": "postgresql+psycopg://boss@db/a", "secrets": {}}
+    database = {"type": "external_postgresql", "uri": "postgresql+psycopg://app@db/m", "owner": owner}
+    schema = planned(platform, {"auth": "basic"}, database=database)["schema"]
+    assert schema["reads"]["uri"] == schema["writes"]["uri"] == owner["uri"]
+    assert schema["reads"]["auth_uri"] == owner["auth_uri"] and "grantee" not in schema["reads"]
+    assert schema["writes"]["grantee"] == "app"
+    without = planned(platform, {"auth": "none"})["schema"]
+    assert "auth_uri" not in without["writes"] and "grantee" not in without["writes"]

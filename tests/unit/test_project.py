@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 EXCEPTIONS: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text())
 EQUAL_LINES = 10
 TASK_FILE_LINES = 120
+TASK_FILES = 40
+PASSES_ON_LINES = 8
 MODULE_LINES = 70
 PLANNING = re.compile(r"\{%-? *(for|set)|combine\(|items2dict|selectattr")
 # Words of the first edition, and what is said instead (docs/architecture.md has the words of today).
@@ -175,3 +177,53 @@ def test_prose_has_the_words_of_the_project_too() -> None:
         if old.search(line)
     }
     assert said == set()
+
+
+def owner_of(path: Path) -> str:
+    """The role that a file belongs to, or the playbooks."""
+    parts = path.relative_to(ROOT).parts
+    return parts[1] if parts[0] == "roles" else parts[0]
+
+
+def test_what_begins_with_an_underscore_is_read_by_its_role_alone() -> None:
+    """Facts, registered results and variables. What a role tells others is in its meta/outputs.yml."""
+    files = [path for path in SHIPPED if path.suffix in (".yml", ".j2") and "plugins" not in path.parts]
+    owners: dict[str, set[str]] = defaultdict(set)
+    for path in files:
+        text = path.read_text()
+        named = re.findall(r"^\s*register: (_\w+)", text, re.MULTILINE) + re.findall(r"^ *(_\w+):", text, re.MULTILINE)
+        for name in named:
+            owners[name].add(owner_of(path))
+    assert len(owners) > 200
+    read = {
+        f"{name_of(path)}: {name}"
+        for path in files
+        # Whoever loads a role's file of constants by its path says so.
+        if "vars/main/version.yml" not in path.read_text()
+        for name in re.findall(r"(?<![\w.'])_\w+", path.read_text())
+        if name in owners and owner_of(path) not in owners[name]
+    }
+    assert read == set()
+
+
+def tasks_of(path: Path) -> list[dict[str, Any]]:
+    return [task for task in yaml.safe_load(path.read_text()) or [] if isinstance(task, dict)]
+
+
+def test_no_role_has_many_task_files_and_none_only_passes_on() -> None:
+    """A file of one short task that includes another one is a detour; several steps in an order are none."""
+    files = [path for path in SHIPPED if path.parts[-2] == "tasks" or path.parts[-3] == "tasks"]
+    files = [path for path in files if path.suffix == ".yml" and path.relative_to(ROOT).parts[0] == "roles"]
+    counts: dict[str, int] = defaultdict(int)
+    for path in files:
+        counts[owner_of(path)] += 1
+    assert len(counts) > 8
+    assert {role: count for role, count in counts.items() if count > TASK_FILES} == {}
+    detours = [
+        name_of(path)
+        for path in files
+        if len(path.read_text().splitlines()) <= PASSES_ON_LINES
+        and len(tasks := tasks_of(path)) == 1
+        and tasks[0].keys() & {"ansible.builtin.include_tasks", "ansible.builtin.import_tasks"}
+    ]
+    assert detours == []

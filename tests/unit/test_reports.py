@@ -179,3 +179,15 @@ def test_migrations_that_nobody_has_read_may_be_allowed() -> None:
 
 def test_an_upgrade_whose_schema_was_not_seen_says_so() -> None:
     assert "not inspected: MLflow 3.17.2 is not installed yet" in planned({})["lines"][-1]
+
+
+def test_of_a_loop_what_failed_first_is_the_reason() -> None:
+    loop = {"msg": "One or more items failed", "results": [{"msg": "fine"}, {"failed": True, "msg": "no room"}]}
+    assert report(loop, "failure") == "no room"
+    assert report({"failed": True, "msg": "gone"}, "failure") == "gone"
+    assert report({"rc": 1}, "failure") == "{'rc': 1}"
+
+
+def test_containers_with_a_problem_are_named_with_it() -> None:
+    found = [{"name": "a", "problem": ""}, {"name": "b", "problem": "is exited"}]
+    assert report({"containers": found}, "containers") == "b: is exited"

@@ -20,6 +20,7 @@ from ..connection import Connection, DatabaseUri, Secret
 from ..database import kinds
 from ..errors import BadInput
 from ..names import Host, ListenAddress, Origin
+from .settings import Settings
 
 # Threads of one uvicorn worker: AnyIO's default limit, which nothing outside the program can change.
 _UVICORN_THREADS = 40
@@ -101,7 +102,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         C(tls_key), C(env). Strings are accepted for numbers and booleans, because surveys and C(-e) pass nothing else.
     :raises BadInput: unknown or contradictory settings; the message names the variables.
     """
-    settings = _Settings(intent)
+    settings = Settings(intent)
     profile = profile_named(settings.text("profile", "light"))
     database = Connection.parse(intent.get("database"), "mlflow_server_database")
     store = Connection.parse(intent.get("artifact_store"), "mlflow_server_artifact_store")
@@ -110,8 +111,8 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     auth = intent.get("auth") or None
     workers, threads = _concurrency(settings, profile, uri)
     direct = settings.flag("direct_artifacts", False)
-    version = _release(settings)
-    listen, hosts = settings.listen(), settings.hosts()
+    version = release(settings.text("version"))
+    listen, hosts = _listen(settings), _hosts(settings)
     prefix = names.static_prefix(settings.text("static_prefix"), "mlflow_server_static_prefix")
     _refuse_contradictions(settings, profile, bool(auth), version, uri)
 
@@ -216,7 +217,7 @@ def _per_worker(threads: int) -> int:
     return threads + max(2, threads // 10)
 
 
-def _pool(settings: _Settings, workers: int, threads: int, engines: int, limited: bool) -> dict[str, str]:
+def _pool(settings: Settings, workers: int, threads: int, engines: int, limited: bool) -> dict[str, str]:
     """A pool in which threads cannot deadlock, and that fits into what the database allows."""
     total = _per_worker(threads)
     kept = settings.number("pool_size", 0)
@@ -247,7 +248,7 @@ def _pool(settings: _Settings, workers: int, threads: int, engines: int, limited
     return {"MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(kept), "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(overflow)}
 
 
-def _concurrency(settings: _Settings, profile: Profile, uri: DatabaseUri) -> tuple[int, int]:
+def _concurrency(settings: Settings, profile: Profile, uri: DatabaseUri) -> tuple[int, int]:
     workers = settings.number("workers", 0) or profile.workers
     if workers < 1:
         raise BadInput(f"mlflow_server_workers is {workers}; at least 1 is needed.")
@@ -268,14 +269,14 @@ def _concurrency(settings: _Settings, profile: Profile, uri: DatabaseUri) -> tup
     return workers, _UVICORN_THREADS
 
 
-def _release(settings: _Settings) -> tuple[int, int]:
-    """Major and minor of the MLflow that will run; far ahead where nobody says which."""
-    numbers = re.match(r"(\d+)\.(\d+)", settings.text("version"))
+def release(version: str) -> tuple[int, int]:
+    """Major and minor of a version of MLflow; far ahead where it cannot be read, or nobody says which."""
+    numbers = re.match(r"(\d+)\.(\d+)", version)
     return (int(numbers[1]), int(numbers[2])) if numbers else (9999, 0)
 
 
 def _refuse_contradictions(
-    settings: _Settings, profile: Profile, auth: bool, version: tuple[int, int], uri: DatabaseUri
+    settings: Settings, profile: Profile, auth: bool, version: tuple[int, int], uri: DatabaseUri
 ) -> None:
     if profile.server == "uvicorn" and version < _ASGI_SINCE:
         raise BadInput(
@@ -309,9 +310,9 @@ def _refuse_contradictions(
 
 
 def _argv(
-    settings: _Settings, profile: Profile, workers: int, threads: int, auth: bool, version: tuple[int, int]
+    settings: Settings, profile: Profile, workers: int, threads: int, auth: bool, version: tuple[int, int]
 ) -> list[str]:
-    listen, port = settings.listen(), settings.number("port", 5000)
+    listen, port = _listen(settings), settings.number("port", 5000)
     certificate, key = settings.text("tls_certificate"), settings.text("tls_key")
     argv = [settings.text("python", "python"), "-m", profile.server]
     if profile.server == "gunicorn":
@@ -347,7 +348,7 @@ def _argv(
     return [*argv, *(["--factory", "mlflow.server.auth:create_app"] if auth else ["mlflow.server.fastapi_app:app"])]
 
 
-def _jobs(settings: _Settings, own_url: str, database: DatabaseUri, artifact_root: str) -> Jobs:
+def _jobs(settings: Settings, own_url: str, database: DatabaseUri, artifact_root: str) -> Jobs:
     return Jobs(
         argv=[settings.text("python", "python"), "-m", "mlflow.server.jobs._job_runner"],
         env={
@@ -369,44 +370,15 @@ def _flag(value: bool) -> str:
     return "true" if value else "false"
 
 
-class _Settings:
-    """Reads an intent's values whatever type an inventory, a survey or -e gave them."""
+def _listen(settings: Settings) -> ListenAddress:
+    return ListenAddress.parse(settings.text("host", "127.0.0.1"), "mlflow_server_host")
 
-    def __init__(self, intent: Mapping[str, Any]) -> None:
-        self._intent = intent
 
-    def text(self, name: str, default: str = "") -> str:
-        value = self._intent.get(name)
-        return default if value is None or value == "" else str(value)
-
-    def number(self, name: str, default: int) -> int:
-        value = self.text(name)
-        try:
-            return int(value) if value else default
-        except ValueError:
-            raise BadInput(f"mlflow_server_{name} must be a whole number.") from None
-
-    def flag(self, name: str, default: bool) -> bool:
-        value = self.text(name).lower()
-        if value in ("true", "yes", "on", "1"):
-            return True
-        if value in ("false", "no", "off", "0"):
-            return False
-        if not value:
-            return default
-        raise BadInput(f"mlflow_server_{name} must be true or false.")
-
-    def items(self, name: str) -> list[str]:
-        return names.as_list(self._intent.get(name), f"mlflow_server_{name}")
-
-    def listen(self) -> ListenAddress:
-        return ListenAddress.parse(self.text("host", "127.0.0.1"), "mlflow_server_host")
-
-    def hosts(self) -> list[Host]:
-        """What clients call the server, beside its address."""
-        hosts = [Host.parse(text, "mlflow_server_allowed_hosts") for text in self.items("allowed_hosts")]
-        if hostname := self.text("hostname"):
-            hosts.append(Host.parse(hostname, "mlflow_server_hostname"))
-        if url := self.text("url"):
-            hosts.append(names.host_of_url(url, "mlflow_server_url"))
-        return hosts
+def _hosts(settings: Settings) -> list[Host]:
+    """What clients call the server, besides its address."""
+    hosts = [Host.parse(text, "mlflow_server_allowed_hosts") for text in settings.items("allowed_hosts")]
+    if hostname := settings.text("hostname"):
+        hosts.append(Host.parse(hostname, "mlflow_server_hostname"))
+    if url := settings.text("url"):
+        hosts.append(names.host_of_url(url, "mlflow_server_url"))
+    return hosts

@@ -22,6 +22,17 @@ def health(result: Mapping[str, Any], _details: Mapping[str, Any]) -> list[str]:
     return lines + [f"{'-':<6} {skip['name']:<15}              {skip['reason']}" for skip in result["not_tried"]]
 
 
+def containers(result: Mapping[str, Any], _details: Mapping[str, Any]) -> list[str]:
+    """Containers of a deployment that have a problem, each with it."""
+    return [f"{one['name']}: {one['problem']}" for one in result["containers"] if one["problem"]]
+
+
+def failure(result: Mapping[str, Any], _details: Mapping[str, Any]) -> list[str]:
+    """Why a task failed: of a loop, what failed first."""
+    failed = next((one for one in result.get("results") or [] if one.get("failed")), result)
+    return [str(failed.get("msg", failed))]
+
+
 def status(result: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
     """What runs, where, and what it holds.
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import BadInput
+from ..settings import Errors, Settings
 from . import common, compose, host, kubernetes
 
 _Planner = Callable[[common.Request], dict[str, Any]]
@@ -55,9 +56,9 @@ def plan(
                    C(inside): from the deployment's own network; C(operations): what operations ask
         files      text by name, of what was computed and is written for the server (C(launch.json); none with errors)
         secrets    what is put where: platform's own, see host, compose and kubernetes
-        owner      C(uri), C(auth_uri), C(secrets) of the role that may change the schema
+        schema     options of modules under the role that may change it: C(reads) of mlflow_schema_info, C(writes) of
+                   mlflow_schema
         bucket     whether artifacts are in a bucket
-        grantee    the server's database role where the owner is another; empty else
         auth       C(enabled); C(database_uri) as auth.ini has it, C(username) (empty without), C(cache_seconds)
         staged     C(runner): as in C(connection), but with what an upgrade prepares alongside that which serves
         version    that the server must answer
@@ -65,8 +66,9 @@ def plan(
         errors     validation errors of the settings, each a sentence that names the variables; [] where there are none
         misfits    what C(fits) says of C(observed[platform]); [] before it was seen
         connection C(mlflow_server_connection), the same keys on every platform:
-                   C(type), C(uri), C(host), C(port), C(env), C(secrets), C(version), C(database) (C(type), C(uri)),
-                   C(restored_secrets) (places by name, of what a restored database needs), C(runner), C(workload)
+                   C(type), C(uri), C(host), C(port), C(env), C(secrets), C(version), C(scalable) (whether there can be
+                   another number of servers), C(database) (C(type), C(uri)), C(restored_secrets) (places by name, of
+                   what a restored database needs), C(runner), C(workload)
         resources  C(servers): at most at the same time; C(offered): connections of the database for all roles;
                    C(connections): those for all servers (0: not known, or no limit); C(images): of the deployment
         ========== ======================================================================================
@@ -79,9 +81,9 @@ def plan(
     compute, misfits = _PLATFORMS[platform]
     seen = observed or {}
     found = seen.get(platform) or {}
-    errors = common.Errors()
+    errors = Errors()
     request = common.Request(
-        settings=common.Settings(settings, errors),
+        settings=Settings(settings, errors),
         database=database if isinstance(database, Mapping) else {},
         store=store if isinstance(store, Mapping) else {},
         found=found,
@@ -112,8 +114,6 @@ def _shared(request: common.Request) -> dict[str, Any]:
         "name": request.name,
         "listens": settings.text("host"),
         "target": settings.text("inventory_hostname", "this host"),
-        "owner": dict(request.owner),
-        "grantee": request.grantee,
         "bucket": request.uses_bucket,
         "auth": {
             "enabled": request.auth,

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What all platforms share: the reader of settings, URLs, the schema's owner, the connection, errors of settings."""
+"""What all platforms share: URLs, the schema's owner, the connection, errors of settings."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from ...database import kinds
 from ...errors import BadInput
 from ...quantities import quantity
 from .. import launch
+from ..settings import Errors, Settings
 
 # The port on which a server listens in its container; hosts have mlflow_server_port itself.
 CONTAINER_PORT = 5000
 CONTAINER_PYTHON = "/opt/mlflow/bin/python"
 CONTAINER_AUTH_FILE = "/etc/mlflow/auth.ini"
 FLASK_KEY = "flask-secret-key"
+# How long whoever changes the schema waits for a database that comes up.
+SCHEMA_SECONDS = 180
 # The application of the profile throughput, as the role and the image install it.
 _TRANSFERS = "mlops_mlflow_transfers"
 _PASSWORD_LENGTH = 12
@@ -55,74 +58,6 @@ _NUMBERS: dict[str, tuple[int, int | None]] = {
     "health_timeout": (1, None),
     "migration_timeout": (1, None),
 }
-
-
-class Settings:
-    """The role's variables without their prefix, whatever type an inventory, a survey or -e gave them.
-
-    What cannot be read, or is rejected, is an error of the list C(errors), and reads as the default from then on: one
-    mistake is one error.
-    """
-
-    def __init__(self, values: Mapping[str, Any], errors: Errors) -> None:
-        self._values, self._errors = values, errors
-        self._rejected: set[str] = set()
-
-    def reject(self, name: str, error: str) -> None:
-        self._errors.add(error)
-        self._rejected.add(name)
-
-    def get(self, name: str) -> Any:
-        return None if name in self._rejected else self._values.get(name)
-
-    def text(self, name: str, default: str = "") -> str:
-        value = self.get(name)
-        return default if value is None or value == "" else str(value)
-
-    def number(self, name: str, default: int = 0) -> int:
-        value = self.text(name)
-        try:
-            return int(value) if value else default
-        except ValueError:
-            self.reject(name, f"mlflow_server_{name} must be a whole number.")
-            return default
-
-    def flag(self, name: str, default: bool = False) -> bool:
-        value = self.text(name).lower()
-        if value in ("true", "yes", "on", "1"):
-            return True
-        if value and value not in ("false", "no", "off", "0"):
-            self.reject(name, f"mlflow_server_{name} must be true or false.")
-        return default if not value else False
-
-    def items(self, name: str) -> list[str]:
-        """A list, also where it is given as text with commas."""
-        try:
-            return names.as_list(self.get(name), f"mlflow_server_{name}")
-        except BadInput as error:
-            self.reject(name, str(error))
-            return []
-
-    def mapping(self, name: str) -> Mapping[str, Any]:
-        value = self.get(name) or {}
-        if isinstance(value, Mapping):
-            return value
-        self.reject(name, f"mlflow_server_{name} must be a dict.")
-        return {}
-
-
-class Errors:
-    """Validation errors: each once, in the order in which they were found. A text names the variables."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, None] = {}
-
-    def add(self, text: str, when: bool = True) -> None:
-        if when:
-            self._found[text] = None
-
-    def as_list(self) -> list[str]:
-        return list(self._found)
 
 
 @dataclass(frozen=True)
@@ -312,6 +247,31 @@ def compute_launch(request: Request, place: Mapping[str, Any]) -> dict[str, Any]
         return {}
 
 
+def schema_options(
+    request: Request, reads: Mapping[str, Any] | None = None, writes: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Options of the modules that read and change the schema, under the owner's role.
+
+    :param reads: what the platform adds for both, and C(writes): what it adds for a change.
+    """
+    users = {"auth_uri": str(request.owner.get("auth_uri") or "")} if request.auth else {}
+    shared = {"uri": str(request.owner.get("uri") or ""), **users, **(reads or {})}
+    grantee = {"grantee": request.grantee} if request.grantee else {}
+    return {"reads": shared, "writes": {**shared, **grantee, **(writes or {})}}
+
+
+def schema_options_of_containers(request: Request) -> dict[str, Any]:
+    """Where the database comes up together with what asks it."""
+    return schema_options(
+        request,
+        writes={
+            "admin_username": request.settings.text("auth_admin", "admin"),
+            "connections": request.offered_connections,
+            "wait_timeout": SCHEMA_SECONDS,
+        },
+    )
+
+
 def launch_files(computed: Mapping[str, Any]) -> dict[str, str]:
     """The file launch.json, in the order of launch's own keys; none where there is no launch: nobody starts nothing."""
     return {"launch.json": json.dumps(computed, indent=4)} if computed else {}
@@ -320,12 +280,6 @@ def launch_files(computed: Mapping[str, Any]) -> dict[str, str]:
 def auth_place(request: Request, config: str, secret_key: Mapping[str, Any]) -> dict[str, Any]:
     """What launch is told of basic authentication; {} where nobody logs in."""
     return {"config": config, "secret_key": secret_key} if request.auth else {}
-
-
-def release(version: str) -> tuple[int, int]:
-    """Major and minor of a version of MLflow; far ahead where it cannot be read."""
-    numbers = re.match(r"(\d+)\.(\d+)", version)
-    return (int(numbers[1]), int(numbers[2])) if numbers else (9999, 0)
 
 
 def reachable(host: str) -> str:
@@ -354,6 +308,7 @@ def connection(
     restored: Mapping[str, Any],
     runner: Mapping[str, Any],
     workload: Mapping[str, Any],
+    scalable: bool = True,
 ) -> dict[str, Any]:
     """How others reach the server: the same keys on every platform.
 
@@ -362,6 +317,7 @@ def connection(
     :param restored: places of secrets without which a restored database is of no use.
     :param runner: where operations run, see C(connection.RunnerConnection).
     :param workload: what only one platform has.
+    :param scalable: whether there can be another number of servers.
     """
     user = request.settings.text("auth_admin", "admin")
     return {
@@ -372,6 +328,7 @@ def connection(
         "env": {"MLFLOW_TRACKING_URI": uri, **({"MLFLOW_TRACKING_USERNAME": user} if request.auth else {})},
         "secrets": {"MLFLOW_TRACKING_PASSWORD": dict(password)} if request.auth else {},
         "version": request.settings.text("version"),
+        "scalable": scalable,
         "database": {name: str(request.database.get(name) or "") for name in ("type", "uri")},
         "restored_secrets": {FLASK_KEY: dict(restored)} if request.auth else {},
         "runner": dict(runner),

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...compose import template
 from ...errors import BadInput
+from ..settings import Errors
 from . import common
 
 _RUN_SECRETS = "/run/secrets"
@@ -106,6 +107,7 @@ def plan(request: common.Request) -> dict[str, Any]:
             "connections": connections,
             "images": images,
         },
+        "schema": common.schema_options_of_containers(request),
         "deployed": _deployed(request),
         "staged": {"runner": {**runner, "project": f"{settings.text('staged_dir')}/compose.yaml"}},
         "compose": {
@@ -150,7 +152,7 @@ def plan(request: common.Request) -> dict[str, Any]:
 
 def fits(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
     """What is wrong with a Docker Engine, see C(plan.fits). C(observed) is what mlflow_compose_info returned."""
-    found = common.Errors()
+    found = Errors()
     name = planned["name"]
     problem = observed["engine"]["problem"] or observed["compose"]["problem"]
     found.add(problem, bool(problem))

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ...connection import POSTGRESQL_DRIVERS
+from ..launch import release
+from ..settings import Errors
 from . import common
 
 _STARTER = Path(__file__).parents[2] / "standalone" / "starter.py"
@@ -30,9 +32,10 @@ def plan(request: common.Request) -> dict[str, Any]:
 
     C(flavor) (slim or full), C(requirements) (what pip installs), C(constrained) (whether the pinned versions hold),
     C(environment), C(interpreter), C(starter), C(plugins), C(run_dir), C(launch_file) (paths), C(program_dirs),
-    C(data_dirs), C(file_owner) (root where a user of its own runs the server), C(endpoints) (HOST:PORT that it needs),
-    C(systemd) (bool), C(supervision_file), C(supervisor) (paths as its configuration writes them), and the files with
-    passwords: C(password_file), C(database_password_file), C(owner_password_file) (empty where there is none).
+    C(data_dirs), C(inspection) (options of mlflow_host_info that say which server), C(file_owner) (root where a user of
+    its own runs the server), C(endpoints) (HOST:PORT that it needs), C(systemd) (bool), C(supervision_file),
+    C(supervisor) (paths as its configuration writes them), and the files with passwords: C(password_file),
+    C(database_password_file), C(owner_password_file) (empty where there is none).
     C(plan["secrets"]) maps names of the secrets that the role generates to their files.
     """
     _check(request)
@@ -77,6 +80,13 @@ def plan(request: common.Request) -> dict[str, Any]:
         "launch_file": launch_file,
         "program_dirs": [folder, f"{folder}/environments", f"{folder}/plugins", secrets_dir],
         "data_dirs": [run_dir, *_data_dirs(request)],
+        "inspection": {
+            "directory": folder,
+            "name": request.name,
+            "host": settings.text("host"),
+            "port": port,
+            "supervision": settings.text("supervision", "auto"),
+        },
         "file_owner": "root" if settings.text("user") else "",
         "endpoints": _endpoints(request),
         "systemd": _is_systemd(request),
@@ -108,6 +118,7 @@ def plan(request: common.Request) -> dict[str, Any]:
         "files": common.launch_files(launch),
         "secrets": {"admin-password": password_file, common.FLASK_KEY: flask_key["file"]} if request.auth else {},
         "staged": {"runner": {**runner, "python": interpreter}},
+        "schema": common.schema_options(request, reads=_given(password_file=own["owner_password_file"])),
         "deployed": str(request.found.get("deployed") or ""),
         "resources": {
             "servers": 1,
@@ -123,6 +134,7 @@ def plan(request: common.Request) -> dict[str, Any]:
             password={"file": password_file},
             restored=flask_key,
             runner=runner,
+            scalable=False,
             # For those who act on the same host: the interpreter with all libraries.
             workload={"python": interpreter, "launch_file": launch_file},
         ),
@@ -131,7 +143,7 @@ def plan(request: common.Request) -> dict[str, Any]:
 
 def fits(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
     """What is wrong with a host, see C(plan.fits). C(observed) is what mlflow_host_info returned."""
-    found = common.Errors()
+    found = Errors()
     target = planned["target"]
     found.add(
         f"Python {observed.get('python')} is not supported on {target}: set ansible_python_interpreter to a Python"
@@ -190,7 +202,7 @@ def _requirements(request: common.Request) -> list[str]:
         *(["boto3"] if request.uses_bucket else []),
         *(["Flask-WTF"] if request.auth else []),
         *(["prometheus-flask-exporter"] if settings.text("metrics_dir") else []),
-        *(["sqlalchemy<2.1"] if common.release(version) < _NEWER_SQLALCHEMY_SINCE else []),
+        *(["sqlalchemy<2.1"] if release(version) < _NEWER_SQLALCHEMY_SINCE else []),
     ]
 
 
@@ -240,6 +252,10 @@ def _supervision(request: common.Request, folder: str, run_dir: str, starter: st
             name: path.replace("%", "%%") for name, path in (("folder", folder), ("run", run_dir), ("starter", starter))
         },
     }
+
+
+def _given(**options: str) -> dict[str, str]:
+    return {name: value for name, value in options.items() if value}
 
 
 def _password_file(one: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import BadInput
 from ...quantities import quantity
+from ..settings import Errors
 from . import common
 
 _EXPOSED = ("none", "ingress", "httproute", "loadbalancer", "route")
@@ -19,7 +20,7 @@ _CONFIGURATION = "/etc/mlflow"
 _LAUNCH_FILE = f"{_CONFIGURATION}/launch.json"
 _PASSWORD_KEY = "admin-password"  # noqa: S105
 # Seconds that setting up waits for the store and for the database.
-_BUCKET_SECONDS, _SCHEMA_SECONDS = 120, 180
+_BUCKET_SECONDS = 120
 _OLDEST_MINOR = 27
 _PERMISSIONS = (
     "get namespaces",
@@ -52,6 +53,9 @@ _NUMBERS: dict[str, tuple[int, int | None]] = {
 }
 _DICTS = ("labels", "annotations", "pod_spec", "env", "expose_annotations", "service_account_annotations")
 
+# MLflow tells its maker of nothing that happens in an operation.
+_QUIET = ({"name": "MLFLOW_DISABLE_TELEMETRY", "value": "true"},)
+
 
 def plan(request: common.Request) -> dict[str, Any]:
     """C(plan.plan) for a cluster. C(plan["kubernetes"]) holds
@@ -62,6 +66,7 @@ def plan(request: common.Request) -> dict[str, Any]:
     them), C(metrics) (of the autoscaler), C(service) (C(type), C(annotations)), C(ingress) (who may connect, as a
     NetworkPolicy has it);
     C(schema) and C(bucket) (C(args) and C(env) of the containers that set up; C(bucket) is {} without one);
+    C(operations) (C(env) of the pods of operations by identity: C(schema), C(trial));
     C(secret_env) (places by environment variable of the servers), C(permissions), C(groups) (of the API, which must be
     served), C(secret_names), C(external_places) (of Secrets that must be there), C(storage_classes);
     C(deployed) (whether servers were there), C(stopped) (whether somebody took them all away), C(settled) (whether
@@ -98,6 +103,8 @@ def plan(request: common.Request) -> dict[str, Any]:
     public = settings.text("url") or _published(request) or inside
     local = common.url("127.0.0.1", common.CONTAINER_PORT, prefix)
     password = {"secret": secret, "key": _PASSWORD_KEY}
+    admin = {"MLFLOW_TRACKING_PASSWORD": password} if request.auth else {}
+    schema = _schema(request, password)
     own = {
         "namespace": namespace,
         "setup": f"{request.name}-setup",
@@ -108,7 +115,11 @@ def plan(request: common.Request) -> dict[str, Any]:
         "secret_env": secret_env,
         **_of_pods(request, secret_env),
         **_of_network(request),
-        "schema": _schema(request, password),
+        "schema": schema,
+        "operations": {
+            "schema": [*_QUIET, *schema["env"]],
+            "trial": [*_QUIET, *_env_of_secrets(secret_env), *_env_of_secrets(admin)],
+        },
         "bucket": _bucket(request),
         "permissions": list(_PERMISSIONS),
         "groups": _groups(request),
@@ -134,6 +145,7 @@ def plan(request: common.Request) -> dict[str, Any]:
         "urls": {"public": public, "local": "", "inside": inside, "operations": local},
         "files": common.launch_files(launch),
         "secrets": dict.fromkeys((_PASSWORD_KEY, common.FLASK_KEY), "") if request.auth else {},
+        "schema": common.schema_options_of_containers(request),
         "deployed": _deployed_version(request),
         "staged": {"runner": {**runner, "image": settings.text("image")}},
         "resources": {
@@ -161,7 +173,7 @@ def fits(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
 
     Quotas are compared with what is rendered: C(kubernetes.requirements.misfits).
     """
-    found, own = common.Errors(), planned["kubernetes"]
+    found, own = Errors(), planned["kubernetes"]
     namespace, classes = own["namespace"], list(observed.get("storage_classes") or [])
     unknown = [one for one in own["storage_classes"] if one and one not in classes]
     missing = _missing_keys(own["external_places"], observed.get("secrets") or {})
@@ -380,7 +392,7 @@ def _schema(request: common.Request, password: Mapping[str, str]) -> dict[str, A
     args = [
         "schema",
         f"--uri={owner.get('uri')}",
-        f"--wait-timeout={_SCHEMA_SECONDS}",
+        f"--wait-timeout={common.SCHEMA_SECONDS}",
         f"--connections={request.offered_connections}",
     ]
     if _flag(request.database, "being_created"):

@@ -1,0 +1,51 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The connection of a bucket, from what a role says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+_AWS = "https://s3.amazonaws.com"
+_PORTS = {"http": 80, "https": 443}
+# By the environment that holds it, the key in a Secret.
+_KEYS = {"AWS_ACCESS_KEY_ID": "access-key", "AWS_SECRET_ACCESS_KEY": "secret-key"}
+
+
+def bucket(
+    uri: str,
+    region: str,
+    endpoint: str = "",
+    create: bool = False,
+    secret: str = "",
+    access_key_file: str = "",
+    secret_key_file: str = "",
+    type: str = "external_s3",
+    more: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """How a bucket is reached. Keys are in a Secret or in files; without either, whoever asks has an identity.
+
+    :param endpoint: URL of the store; empty for AWS.
+    :param create: whether a bucket that is missing is to be created.
+    :param secret: Kubernetes Secret with C(access-key) and C(secret-key).
+    :param more: what else the connection says.
+    """
+    place = urlsplit(endpoint or _AWS)
+    keys: dict[str, Any] = {}
+    if secret:
+        keys = {name: {"secret": secret, "key": key} for name, key in _KEYS.items()}
+    elif access_key_file:
+        files = (access_key_file, secret_key_file)
+        keys = {name: {"file": file} for name, file in zip(_KEYS, files, strict=True)}
+    return {
+        "type": type,
+        "uri": uri,
+        "host": place.hostname,
+        "port": place.port or _PORTS.get(place.scheme, 443),
+        "create_bucket": create,
+        "env": {"AWS_DEFAULT_REGION": region, **({"MLFLOW_S3_ENDPOINT_URL": endpoint} if endpoint else {})},
+        "secrets": keys,
+        **(more or {}),
+    }
