@@ -7,7 +7,10 @@ RUN := . $(VENV)/bin/activate &&
 VARS ?=
 EXTRA := $(foreach var,$(VARS),-e '$(var)')
 
-.PHONY: help deploy destroy health status check test test-all test-host test-cluster test-compose test-benchmark soak lint lock readmes bench bench-backup bench-cluster clean cluster-up cluster-down
+# Advice of the playbooks is then about make as well.
+export MLOPS_MLFLOW_RUN_BY := make
+
+.PHONY: help deploy destroy health status check test test-all test-host test-browser test-cluster test-compose test-benchmark soak lint lock readmes bench bench-backup bench-cluster clean cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -35,6 +38,9 @@ test-all: $(VENV)/dev ## the same with all of the integration tests; ended and s
 
 test-host: $(VENV)/dev ## a host of its own over SSH, killed and rebooted (Linux, root, systemd-nspawn)
 	@$(RUN) tests/run host_scenario
+
+test-browser: $(VENV)/dev ## the web page in a real browser, alone and behind nginx and HAProxy (Debian, root)
+	@$(RUN) tests/run browser
 
 test-cluster: $(VENV)/dev ## the target kubernetes on a real Kubernetes (Linux, root, Go; the first time 15 min more)
 	@$(RUN) tests/run kubernetes_scenario cluster

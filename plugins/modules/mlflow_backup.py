@@ -86,6 +86,7 @@ EXAMPLES = r"""
 - name: Back up PostgreSQL and a bucket into another bucket
   mlops.mlflow.mlflow_backup:
     destination: s3://backups/mlflow
+    endpoint: https://s3.example.com
     access_key_file: /etc/mlflow/backup-access-key
     secret_key_file: /etc/mlflow/backup-secret-key
     encryption: AES256
@@ -93,8 +94,11 @@ EXAMPLES = r"""
     auth_uri: postgresql+psycopg://mlflow@db.example.com:5432/mlflow_auth
     database_password_file: /etc/mlflow/database-password
     artifacts_uri: s3://models/mlflow
+    artifacts_endpoint: https://s3.example.com
     artifacts_access_key_file: /etc/mlflow/artifacts-access-key
     artifacts_secret_key_file: /etc/mlflow/artifacts-secret-key
+  vars:
+    ansible_python_interpreter: /opt/mlflow/bin/python
 
 - name: Back up a deployment of any platform, and remove old snapshots
   mlops.mlflow.mlflow_backup:
@@ -107,6 +111,8 @@ EXAMPLES = r"""
     state: pruned
     keep_days: 30
     keep_count: 7
+  vars:
+    ansible_python_interpreter: /opt/mlflow/bin/python
 """
 
 RETURN = r"""

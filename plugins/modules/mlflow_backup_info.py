@@ -63,6 +63,8 @@ EXAMPLES = r"""
     max_age_hours: 26
     verify: sample
     fail_when_unhealthy: true
+  vars:
+    ansible_python_interpreter: /opt/mlflow/bin/python
 """
 
 RETURN = r"""

@@ -90,6 +90,8 @@ EXAMPLES = r"""
     drill: true
     database_uri: sqlite:////var/lib/mlflow/database/mlflow.db
     artifacts_uri: /var/lib/mlflow/artifacts
+  vars:
+    ansible_python_interpreter: /opt/mlflow/bin/python
 
 - name: Prove the newest snapshot of a deployment of any platform
   mlops.mlflow.mlflow_restore:
@@ -102,6 +104,8 @@ EXAMPLES = r"""
     snapshot: 20261121T020000.123Z-8ea95121a0240df3
     database_uri: sqlite:////var/lib/mlflow/database/mlflow.db
     artifacts_uri: /var/lib/mlflow/artifacts
+  vars:
+    ansible_python_interpreter: /opt/mlflow/bin/python
 """
 
 RETURN = r"""

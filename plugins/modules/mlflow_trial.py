@@ -92,8 +92,8 @@ EXAMPLES = r"""
 - name: Try what the server is started with
   mlops.mlflow.mlflow_trial:
     runner: "{{ mlflow_server_connection.runner }}"
-    launch: "{{ lookup('ansible.builtin.file', '/var/lib/mlflow/server/launch.json') | from_json }}"
-    starter: /var/lib/mlflow/server/starter.py
+    launch_file: "{{ mlflow_server_connection.workload.launch_file }}"
+    starter: "{{ mlflow_server_connection.workload.starter }}"
 
 - name: Try it in a container, as the compose file says
   mlops.mlflow.mlflow_trial:

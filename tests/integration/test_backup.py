@@ -235,7 +235,7 @@ def backed_up_wiped_and_restored(filled: Filled) -> None:
     assert drilled.stats["changed"] == 0
 
     refused = deployment.play("restore")
-    assert refused.code != 0 and "Say so: -e mlflow_restore=true" in refused.message
+    assert refused.code != 0 and "-e mlflow_restore=true" in refused.message
 
     deployment.supervisorctl("stop", "all")
     filled.wipe()

@@ -147,7 +147,7 @@ def test_an_upgrade_says_what_it_will_do_goes_back_when_it_fails_and_then_succee
     planned = deployment.play("upgrade").succeeded()
     said = str(planned.of("Report what the upgrade does")["msg"])
     assert f"MLflow {old.version} to MLflow {new}" in said and "75868b020152 destructive" in said
-    assert "Nothing that serves was touched. To upgrade: -e mlflow_upgrade=true" in said
+    assert "Nothing that serves was touched. To upgrade:" in said and "-e mlflow_upgrade=true" in said
     assert old.served == old.version
 
     with old.written_to():

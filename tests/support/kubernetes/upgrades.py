@@ -28,7 +28,7 @@ def says_what_it_will_do_goes_back_when_it_fails_and_then_succeeds(
     planned = old.play("upgrade", **NEW).succeeded()
     said = str(planned.of("Report what the upgrade does")["msg"])
     assert f"MLflow {OLD_VERSION} to MLflow {pinned_version()}" in said and "75868b020152 destructive" in said
-    assert "To upgrade: -e mlflow_upgrade=true" in said
+    assert "To upgrade:" in said and "-e mlflow_upgrade=true" in said
     assert who_serves() == before, "the old servers were touched"
 
     with under_load(old, threads=2, pause=0.1) as first:

@@ -27,7 +27,7 @@ def plan(
     :param name: of the deployment, for people.
     :param unknown_allowed: whether migrations that nobody has read yet may be run.
     :returns: C(from), C(to), C(schema), whether it is C(needed) and C(migrates), C(errors), C(lines) that say so, and
-        the C(way_back).
+        the C(way_back): variables of the playbook restore.
     """
     users = schema.get("auth") or {}
     pending = [*schema.get("pending", []), *users.get("pending", [])]
@@ -110,18 +110,19 @@ def _migrations(what: str, schema: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _way_back(planned: Mapping[str, Any]) -> str:
-    """What brings back what was there before, with the playbook restore and the snapshot."""
-    if not planned["from"]:
-        return "-e mlflow_restore=true"
-    said = f"-e mlflow_restore=true -e mlflow_restore_deploy=true -e mlflow_version={planned['from']}"
-    return said + (" and its image: -e mlflow_image=..." if planned["in_containers"] else "")
+def _way_back(planned: Mapping[str, Any]) -> dict[str, Any]:
+    """What the playbook restore is told, beside the snapshot, to bring back what was there before."""
+    deployed = {"mlflow_restore_deploy": True, "mlflow_version": planned["from"]} if planned["from"] else {}
+    # Which image that was only who built it knows.
+    image = {"mlflow_image": "..."} if deployed and planned["in_containers"] else {}
+    return {"mlflow_restore": True, **deployed, **image}
 
 
 def done(planned: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
     """What is said after an upgrade.
 
-    :param details: C(away), seconds without a server; the C(snapshot) that holds what was before, and its C(uri).
+    :param details: C(away), seconds without a server; the C(snapshot) that holds what was before, its C(uri), and
+        the command that is the C(way_back).
     """
     before, snapshot = planned["from"], str(details["snapshot"])
     old = f"MLflow {before}" if before else "a database"
@@ -131,7 +132,7 @@ def done(planned: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
         line("Snapshot", f"{snapshot} in {details['uri']}"),
     ]
     if planned["migrates"]:
-        back = "MLflow cannot take a schema back. What was there before: the playbook restore with"
-        return [*lines, line("Going back", back), line("", f"-e mlflow_snapshot={snapshot} {planned['way_back']}")]
+        back = "MLflow cannot take a schema back. What was there before:"
+        return [*lines, line("Going back", back), str(details["way_back"])]
     same = f"set mlflow_version to {before} and run this playbook again: the schema is the same"
     return [*lines, line("Going back", same)]

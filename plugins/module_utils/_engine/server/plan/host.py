@@ -136,7 +136,7 @@ def plan(request: common.Request) -> dict[str, Any]:
             runner=runner,
             scalable=False,
             # For those who act on the same host: the interpreter with all libraries.
-            workload={"python": interpreter, "launch_file": launch_file},
+            workload={"python": interpreter, "launch_file": launch_file, "starter": own["starter"]},
         ),
     }
 

@@ -1,0 +1,137 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The command that runs another playbook on the deployment that this one runs on, as a person can type it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+COLLECTION = "mlops.mlflow"
+# Set by the Makefile of a clone: its targets, and what they say by themselves.
+RUN_BY = "MLOPS_MLFLOW_RUN_BY"
+_MADE: dict[str, dict[str, Any]] = {"health": {}, "status": {}, "destroy": {"mlflow_destroy": True}}
+_MADE_INVENTORY = "inventories/local"
+
+# Variables that say what one run shall do, not what a deployment is. The next command says its own.
+_OF_ONE_RUN = re.compile(
+    r"mlflow_(destroy|remove_\w+|backup_remove_data|restore(_\w+)?|snapshot|upgrade(_\w+)?|gc|zone|zone_state"
+    r"|load_test_allowed|accept_\w+)"
+)
+_SECRET = re.compile(r"pass(word|wd|phrase)?$|pw$|secret|token|credential|[^a-z]key$|^key$", re.IGNORECASE)
+_NO_SECRET = re.compile(r"_(file|dir|path|name)$")
+# A value that Ansible reads from `-e name=value` as it stands.
+_PLAIN = re.compile(r"[\w@%+=:,./-]+")
+
+# Options of ansible-playbook that decide which deployment is meant and whether it can be reached.
+_OPTIONS = {
+    "subset": "--limit",
+    "vault_ids": "--vault-id",
+    "vault_password_files": "--vault-password-file",
+    "ask_vault_pass": "--ask-vault-pass",
+    "connection": "--connection",
+    "remote_user": "--user",
+    "private_key_file": "--private-key",
+    "ask_pass": "--ask-pass",
+    "become": "--become",
+    "become_user": "--become-user",
+    "become_method": "--become-method",
+    "become_ask_pass": "--ask-become-pass",
+}
+_USUAL = {"connection": "ssh", "become_method": "sudo"}
+
+
+@dataclass(frozen=True)
+class Called:
+    """How this run was called. C(arguments) is Ansible's own record of its command line, C(variables) are the parsed
+    ones of C(-e), C(files) the files among them; C(host) is set where other hosts take part in the play."""
+
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    files: Sequence[str] = ()
+    host: str = ""
+    by_make: bool = False
+
+    def command(self, playbook: str, variables: Mapping[str, Any]) -> str:
+        """:param playbook: its name, such as health. :param variables: what it is told beside what this run was."""
+        said = {name: value for name, value in self.variables.items() if not _OF_ONE_RUN.fullmatch(name)}
+        said |= variables
+        if self.by_make and playbook in _MADE and not self.host:
+            return self._make(playbook, {name: value for name, value in said.items() if name not in _MADE[playbook]})
+        words = [_program(self.by_make)]
+        for inventory in _listed(self.arguments.get("inventory")):
+            words += ["-i", inventory if inventory.endswith(",") else _near(inventory)]
+        words += self._options()
+        for file in self.files:
+            words += ["-e", f"@{_near(file)}"]
+        for name, value in said.items():
+            words += ["-e", _extra(name, value)]
+        return shlex.join([*words, self._path(playbook)])
+
+    def _make(self, playbook: str, said: Mapping[str, Any]) -> str:
+        words = ["make", playbook]
+        inventories = [_near(inventory) for inventory in _listed(self.arguments.get("inventory"))]
+        if inventories and inventories != [_MADE_INVENTORY]:
+            words.append(f"INVENTORY={inventories[0]}")
+        if said:
+            words.append("VARS=" + " ".join(_extra(name, value) for name, value in said.items()))
+        return shlex.join(words)
+
+    def _options(self) -> Iterator[str]:
+        for name, option in _OPTIONS.items():
+            given = self.arguments.get(name)
+            if name == "subset" and self.host:
+                given = self.host
+            for value in _listed(given):
+                if value is True:
+                    yield option
+                elif value and value != _USUAL.get(name):
+                    yield from (option, str(value))
+
+    def _path(self, playbook: str) -> str:
+        """Beside the one that runs, as it was typed; else the collection's own."""
+        running = next(iter(self.arguments.get("args") or ()), "")
+        beside = Path(running).with_name(f"{playbook}.yml")
+        return str(beside) if running.endswith((".yml", ".yaml")) and beside.exists() else f"{COLLECTION}.{playbook}"
+
+
+def _program(by_make: bool) -> str:
+    """The environment of a clone is not on the path of a person who typed make."""
+    return _near(str(Path(sys.executable).with_name("ansible-playbook"))) if by_make else "ansible-playbook"
+
+
+def _near(path: str) -> str:
+    """As seen from here, where it is below here."""
+    here = os.path.relpath(path)
+    return path if here.startswith("..") else here
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None or value is False:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _extra(name: str, value: Any) -> str:
+    if _is_secret(name, value):
+        return f"{name}=..."
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return f"{name}={value}"
+    if isinstance(value, bool | int):
+        return f"{name}={json.dumps(value)}"
+    return json.dumps({name: value})
+
+
+def _is_secret(name: str, value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return bool(_SECRET.search(name)) or any(_is_secret(str(key), inner) for key, inner in value.items())
+    if isinstance(value, list):
+        return any(_is_secret(name, inner) for inner in value)
+    return bool(_SECRET.search(name)) and not _NO_SECRET.search(name)
