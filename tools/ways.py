@@ -2,7 +2,7 @@
 """Writes into docs/architecture.md which files name or transform four values: tools/ways.py [--check]
 
 Each row of the section "Where a value goes" begins with the value and a regular expression; the files that contain it
-are filled in. What a role documents of itself (defaults, meta, README) is left out.
+are filled in. What a role documents of itself (meta, README) is left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/architecture.md"
 ROW = re.compile(r"^- \*\*(?P<what>[^*]+)\*\*, `(?P<pattern>[^`]+)`: .*$", re.MULTILINE)
-LEFT_OUT = (":!*README.md", ":!*/meta/*", ":!*/defaults/main.yml")
+LEFT_OUT = (":!*README.md", ":!*/meta/*")
 
 
 def files(pattern: str) -> list[str]:

@@ -74,7 +74,9 @@ _value:
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection import postgresql_connection
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.postgresql_connection import (
+    postgresql_connection,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 
 

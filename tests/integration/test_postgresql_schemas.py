@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection import DatabaseUri
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import postgresql_uri
 from psycopg.sql import SQL, Identifier
 from support.databases import Databases
 from support.environments import Environments
@@ -58,7 +58,7 @@ def made(
 
 
 def encoded(postgresql: PostgreSQL, database: str, user: str) -> str:
-    return DatabaseUri.parse(postgresql.uri("x")).replace(user=user, database=database).uri
+    return postgresql_uri.parse(postgresql.uri("x")).replace(user=user, database=database).uri
 
 
 def test_the_second_run_finds_the_tables_that_the_first_one_made(

@@ -8,8 +8,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection import DatabaseUri
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import postgresql_loading
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import postgresql_loading, postgresql_uri
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.postgresql_tools import Programs
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 from support.postgresql import SUPERUSER, SUPERUSER_PASSWORD, PostgreSQL
@@ -81,7 +80,7 @@ def empty(postgresql: PostgreSQL) -> Iterator[str]:
 def load(postgresql: PostgreSQL, folder: Path, driver: str, jobs: int = 3) -> None:
     uri = f"postgresql+{driver}://{SUPERUSER}@127.0.0.1:{postgresql.port}/loaded"
     postgresql_loading.load(
-        Programs.find(str(postgresql.tools)), folder, DatabaseUri.parse(uri), SUPERUSER_PASSWORD, jobs
+        Programs.find(str(postgresql.tools)), folder, postgresql_uri.parse(uri), SUPERUSER_PASSWORD, jobs
     )
 
 

@@ -54,6 +54,8 @@ class Environments:
             "mlflow_server_database": {"type": "sqlite", "uri": "sqlite:////nowhere/mlflow.db"},
             "mlflow_server_artifact_store": {"type": "local", "uri": "/nowhere"},
             "mlflow_server_install_environment": {"UV_DEFAULT_INDEX": index} if index else {},
+            # As an entry point would have computed it.
+            "__mlflow_server_plan": "{{ _mlflow_server_planned }}",
             "_mlflow_server_environment": str(self.home / "environments" / flavor),
             "_mlflow_server_requirements": [f"mlflow=={pinned_version()}", *_REQUIREMENTS],
         }

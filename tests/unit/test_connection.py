@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection import (
-    Connection,
-    DatabaseUri,
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection import Connection
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import kinds
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.postgresql_connection import (
     postgresql_connection,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
@@ -17,19 +17,19 @@ LIMITS = "connect_timeout=10&tcp_user_timeout=15000&keepalives_idle=30&keepalive
 
 
 def test_a_postgresql_uri_is_taken_apart() -> None:
-    found = DatabaseUri.parse("postgresql+psycopg2://me@db:6432/tracking?sslmode=require")
+    found = kinds.parse("postgresql+psycopg2://me@db:6432/tracking?sslmode=require")
     assert (found.user, found.host, found.port, found.database) == ("me", "db", 6432, "tracking")
     assert found.package == "psycopg2-binary"
-    assert DatabaseUri.parse(URI).port == 5432
-    assert DatabaseUri.parse(URI).package == "psycopg[binary]"
+    assert kinds.parse(URI).port == 5432
+    assert kinds.parse(URI).package == "psycopg[binary]"
 
 
 def test_the_folder_of_a_unix_socket_serves_as_host() -> None:
-    assert DatabaseUri.parse("postgresql+psycopg://me@/mlflow?host=/run/postgresql").host == "/run/postgresql"
+    assert kinds.parse("postgresql+psycopg://me@/mlflow?host=/run/postgresql").host == "/run/postgresql"
 
 
 def test_a_sqlite_uri_gives_its_absolute_path() -> None:
-    found = DatabaseUri.parse("sqlite:////srv/mlflow/mlflow.db")
+    found = kinds.parse("sqlite:////srv/mlflow/mlflow.db")
     assert (found.path, found.package) == ("/srv/mlflow/mlflow.db", None)
 
 
@@ -37,7 +37,7 @@ def test_a_sqlite_uri_gives_its_absolute_path() -> None:
     ("uri", "words"),
     [
         ("postgresql://mlflow@db/mlflow", ["names no driver", "postgresql+psycopg, postgresql+psycopg2"]),
-        ("postgres://mlflow@db/mlflow", ["names no driver"]),
+        ("postgres://mlflow@db/mlflow", ["'postgres'", "not offered", "postgresql+psycopg"]),
         ("postgres+psycopg://mlflow@db/mlflow", ["'postgres+psycopg'", "not offered"]),
         ("postgresql+asyncpg://mlflow@db/mlflow", ["'postgresql+asyncpg'", "not offered", "postgresql+psycopg"]),
         ("postgresql+psycopg://db/mlflow", ["must name user, host and database"]),
@@ -59,14 +59,14 @@ def test_a_sqlite_uri_gives_its_absolute_path() -> None:
 )
 def test_a_uri_with_a_surprise_is_refused_with_the_remedy(uri: str, words: list[str]) -> None:
     with pytest.raises(BadInput) as refused:
-        DatabaseUri.parse(uri, "mlflow_database_uri")
+        kinds.parse(uri, "mlflow_database_uri")
     assert [word for word in ["mlflow_database_uri", *words] if word not in str(refused.value)] == []
 
 
 @pytest.mark.parametrize("password", ["hunter2", "p%40ss", ""])
 def test_a_password_inside_is_refused_and_not_repeated(password: str) -> None:
     with pytest.raises(BadInput) as refused:
-        DatabaseUri.parse(f"postgresql+psycopg://mlflow:{password}@db/mlflow")
+        kinds.parse(f"postgresql+psycopg://mlflow:{password}@db/mlflow")
     assert "holds a password" in str(refused.value)
     assert not password or password not in str(refused.value)
 
@@ -92,7 +92,7 @@ def test_a_password_inside_is_refused_and_not_repeated(password: str) -> None:
 )
 def test_a_password_in_any_part_of_a_uri_is_refused_and_not_repeated(uri: str) -> None:
     for refusing in (
-        lambda: DatabaseUri.parse(uri, "mlflow_database_uri"),
+        lambda: kinds.parse(uri, "mlflow_database_uri"),
         lambda: Connection.parse({"type": "x", "uri": uri}, "x"),
         lambda: postgresql_connection(URI, "/p", auth_uri=uri),
     ):
@@ -116,41 +116,41 @@ def test_a_store_without_one_is_taken(uri: str) -> None:
 
 
 def test_a_uri_of_postgresql_notices_a_connection_that_was_cut() -> None:
-    limited = DatabaseUri.parse(URI).limited()
+    limited = kinds.parse(URI).limited()
     assert limited.uri == f"{URI}?{LIMITS}"
-    assert limited.libpq == f"postgresql://mlflow@db.example.com/mlflow?{LIMITS}" == DatabaseUri.parse(URI).libpq
-    assert DatabaseUri.parse(limited.uri).limited() == limited
+    assert limited.libpq == f"postgresql://mlflow@db.example.com/mlflow?{LIMITS}" == kinds.parse(URI).libpq
+    assert kinds.parse(limited.uri).limited() == limited
 
 
 def test_what_a_uri_says_of_that_itself_stays() -> None:
     given = "sslmode=require&tcp_user_timeout=5000&connect_timeout=3"
-    limited = DatabaseUri.parse(f"{URI}?{given}").limited().uri
+    limited = kinds.parse(f"{URI}?{given}").limited().uri
     assert limited == f"{URI}?{given}&keepalives_idle=30&keepalives_interval=10&keepalives_count=3"
-    assert "keepalives_" not in DatabaseUri.parse(f"{URI}?keepalives=0").limited().uri
+    assert "keepalives_" not in kinds.parse(f"{URI}?keepalives=0").limited().uri
     sqlite = "sqlite:////srv/mlflow.db"
-    assert DatabaseUri.parse(sqlite).limited().uri == sqlite
+    assert kinds.parse(sqlite).limited().uri == sqlite
 
 
 def test_parts_are_decoded_once_and_encoded_once() -> None:
-    uri = DatabaseUri.parse("postgresql+psycopg://my%20user%2Fa@db/my%2Ddb%3F?options=-c%20search_path%3Da+b")
+    uri = kinds.parse("postgresql+psycopg://my%20user%2Fa@db/my%2Ddb%3F?options=-c%20search_path%3Da+b")
     assert (uri.user, uri.database) == ("my user/a", "my-db?")
     assert uri.query == (("options", "-c search_path=a b"),)
     other = uri.replace(user="the owner@home", database="100% mine")
     assert (other.user, other.database) == ("the owner@home", "100% mine")
-    assert DatabaseUri.parse(other.uri) == other
+    assert kinds.parse(other.uri) == other
     assert other.libpq.startswith("postgresql://the%20owner%40home@db/100%25%20mine?options=-c%20search_path%3Da%20b&")
-    assert DatabaseUri.parse("sqlite:////srv/my%20flow/a%23b.db").path == "/srv/my flow/a#b.db"
+    assert kinds.parse("sqlite:////srv/my%20flow/a%23b.db").path == "/srv/my flow/a#b.db"
 
 
 def test_several_hosts_are_written_as_each_reader_wants_them() -> None:
-    uri = DatabaseUri.parse("postgresql+psycopg://me@/mlflow?host=a:6432&host=b&target_session_attrs=read-write")
+    uri = kinds.parse("postgresql+psycopg://me@/mlflow?host=a:6432&host=b&target_session_attrs=read-write")
     assert (uri.host, uri.port) == ("a", 6432)
     assert uri.libpq.endswith("&host=a,b&port=6432,5432")
     assert uri.limited().uri.startswith("postgresql+psycopg://me@/mlflow?host=a:6432&host=b&target_session")
 
 
 def test_another_user_and_another_database_of_the_same_server() -> None:
-    uri = DatabaseUri.parse("postgresql+psycopg://mlflow@db:6432/mlflow?sslmode=require")
+    uri = kinds.parse("postgresql+psycopg://mlflow@db:6432/mlflow?sslmode=require")
     assert uri.replace(user="owner", database="other").uri == (
         "postgresql+psycopg://owner@db:6432/other?sslmode=require"
     )

@@ -95,3 +95,9 @@ def test_nobody_outside_its_class_asks_which_kind_a_database_is() -> None:
     asking = {str(path.relative_to(ENGINE)) for path in ENGINE.rglob("*.py") if asks.search(path.read_text())}
     # Where URIs are taken apart, before there is a database.
     assert {name for name in asking if not own.fullmatch(name)} == {"connection.py"}
+
+
+def test_what_a_uri_means_is_said_by_its_kind_alone() -> None:
+    assert not re.search(r"dialect\s*(==|!=|in\b)", (ENGINE / "connection.py").read_text())
+    assert kinds.parse("sqlite:////srv/my%20flow/mlflow.db").path == "/srv/my flow/mlflow.db"
+    assert kinds.parse(POSTGRESQL).port == 5432 and kinds.parse(POSTGRESQL).path is None

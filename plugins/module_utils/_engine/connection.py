@@ -11,24 +11,11 @@ import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from dataclasses import replace as with_changed
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from .errors import BadInput
 
-# SQLAlchemy's driver names that MLflow's PostgreSQL store runs on, and the package that brings each.
-POSTGRESQL_DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}
-
-# How long a connection that nobody answers is held for alive: without these, a request after a firewall has cut an idle
-# one without a word waits for a quarter of an hour. Seconds; tcp_user_timeout is in milliseconds.
-_LIMITS = {
-    "connect_timeout": "10",
-    "tcp_user_timeout": "15000",
-    "keepalives_idle": "30",
-    "keepalives_interval": "10",
-    "keepalives_count": "3",
-}
 # Names, in the query of a URI, of what is a secret or says where one is; dsn and conninfo may hold any of them.
 _SECRET_NAMES = re.compile(
     r"pass|pwd|secret|token|credential|scram|^sig$|^(dsn|conninfo)$|^(account|access|storage|shared|api)?_?key$"
@@ -146,10 +133,10 @@ def secret_in(uri: str) -> str:
 
 @dataclass(frozen=True)
 class DatabaseUri:
-    """A checked SQLAlchemy URI of a backend store. C(path) is set for SQLite, the other fields for PostgreSQL.
+    """A checked SQLAlchemy URI of a backend store. What its parts mean, its kind knows: C(database.kinds) completes it.
 
     :param uri: as SQLAlchemy and MLflow read it.
-    :param user, host, database, path: decoded, for SQL and for people.
+    :param user, host, database: decoded, for SQL and for people; C(path) of a database that is a file.
     :param query: options of the driver in their order, decoded.
     """
 
@@ -166,7 +153,7 @@ class DatabaseUri:
     @property
     def package(self) -> str | None:
         """The package that brings the driver; None where Python itself does."""
-        return POSTGRESQL_DRIVERS.get(self.driver or "")
+        return None
 
     @property
     def place(self) -> tuple[Any, ...]:
@@ -175,12 +162,15 @@ class DatabaseUri:
             return (self.dialect, posixpath.normpath(self.path))
         return (self.dialect, (self.host or "").lower(), self.port, self.database)
 
-    @classmethod
-    def parse(cls, uri: str, name: str = "the database uri") -> DatabaseUri:
-        """Accept exactly the URIs that MLflow runs on without a surprise.
+    def limited(self) -> DatabaseUri:
+        """The same, so that a connection that was cut is noticed within seconds. What the URI itself says stays."""
+        return self
 
-        :raises BadInput: no driver or an unknown one, a file store, a password inside, a relative SQLite path. Dialects
-            that no kind of database has are refused by C(database.kinds).
+    @classmethod
+    def read(cls, uri: str, name: str = "the database uri") -> DatabaseUri:
+        """Take a URI of any kind apart.
+
+        :raises BadInput: it is no URI of a database, holds a password, or is not what it seems to some reader.
         """
         scheme, separator, _rest = uri.partition("://")
         if not separator or scheme == "file":
@@ -202,139 +192,16 @@ class DatabaseUri:
             raise BadInput(f"{name} holds a #, which ends a URI for some and not for others: write %23.")
         if re.search(r"%(?![0-9A-Fa-f]{2})", uri):
             raise BadInput(f"{name} holds a % that encodes nothing: write %25.")
-        query = tuple(parse_qsl(parts.query, keep_blank_values=True))
-        if dialect == "sqlite":
-            if not parts.path.startswith("//"):
-                raise BadInput(f"{name} must hold an absolute path: sqlite:////absolute/path/mlflow.db (four slashes).")
-            return cls(uri=uri, dialect=dialect, path=unquote(parts.path[1:]), query=query)
-        if dialect in ("postgresql", "postgres"):
-            offered = ", ".join(f"postgresql+{name}" for name in POSTGRESQL_DRIVERS)
-            if not driver:
-                raise BadInput(
-                    f"{name} names no driver, and which one '{scheme}://' means depends on the version of SQLAlchemy. "
-                    f"Write one of: {offered}."
-                )
-            if dialect == "postgres" or driver not in POSTGRESQL_DRIVERS:
-                raise BadInput(f"{name} starts with '{scheme}', which is not offered. Write one of: {offered}.")
-            database, user = unquote(parts.path.removeprefix("/")), unquote(parts.username or "")
-            if twice := sorted({key for key, _value in query} & {"user", "dbname", "hostaddr"}):
-                raise BadInput(
-                    f"{name} names {twice[0]} as an option; it has a place of its own: {scheme}://USER@HOST/DB."
-                )
-            if "%" in parts.netloc.rpartition("@")[2]:
-                raise BadInput(
-                    f"{name} holds an encoded host. The folder of a socket is an option: ?host=/run/postgresql."
-                )
-            hosts = _hosts(query)
-            first, its_port = hosts[0] if hosts else (None, None)
-            host, port = parts.hostname or first, port or (int(its_port) if its_port else None)
-            if not (host and user and database):
-                raise BadInput(f"{name} must name user, host and database: {scheme}://USER@HOST:5432/DATABASE.")
-            if "\0" in user + database:
-                raise BadInput(f"{name} holds a character that no name of PostgreSQL has.")
-            return cls(uri, dialect, driver, user, host, port or 5432, database, None, query)
-        # Whether there is such a kind of database is known by database/kinds.py alone.
-        user, database = unquote(parts.username or ""), unquote(parts.path.removeprefix("/"))
-        return cls(uri, dialect, driver or None, user or None, parts.hostname, port, database or None, None, query)
-
-    def replace(self, *, user: str | None = None, database: str | None = None) -> DatabaseUri:
-        """The same server with another user or database, given as they are and not encoded. PostgreSQL only."""
-        changed = with_changed(self, user=user or self.user, database=database or self.database)
-        return with_changed(changed, uri=changed._written(urlsplit(self.uri).scheme))
-
-    def limited(self) -> DatabaseUri:
-        """The same, so that a connection that was cut is noticed within seconds. What the URI itself says stays."""
-        if self.dialect != "postgresql":
-            return self
-        given = dict(self.query)
-        unset = {
-            name: value
-            for name, value in _LIMITS.items()
-            if name not in given and not (name.startswith("keepalives_") and given.get("keepalives") == "0")
-        }
-        if not unset:
-            return self
-        changed = with_changed(self, query=(*self.query, *unset.items()))
-        return with_changed(changed, uri=changed._written(urlsplit(self.uri).scheme))
-
-    @property
-    def libpq(self) -> str:
-        """As libpq and its programs want it, with those limits. PostgreSQL only."""
-        limited = self.limited()
-        if (hosts := _hosts(self.query)) and any(port for _host, port in hosts):
-            # SQLAlchemy has a port with each host, libpq two lists.
-            lists = (
-                ("host", ",".join(host for host, _port in hosts)),
-                ("port", ",".join(port or "5432" for _host, port in hosts)),
-            )
-            others = tuple(pair for pair in limited.query if pair[0] not in ("host", "port"))
-            limited = with_changed(limited, query=(*others, *lists))
-        return limited._written("postgresql")
-
-    def _written(self, scheme: str) -> str:
-        """A URI of PostgreSQL from its parts, each encoded once."""
-        authority = urlsplit(self.uri).netloc.rpartition("@")[2]
-        query = "&".join(f"{quote(name, safe='')}={quote(value, safe='/:,')}" for name, value in self.query)
-        user, database = (quote(str(part), safe="") for part in (self.user, self.database))
-        return f"{scheme}://{user}@{authority}/{database}" + (f"?{query}" if query else "")
-
-
-def _hosts(query: tuple[tuple[str, str], ...]) -> list[tuple[str, str | None]]:
-    """The hosts that a query names, each with its port where it says one."""
-    names = [name for key, value in query if key == "host" for name in value.split(",")]
-    ports = [port for key, value in query if key == "port" for port in value.split(",")]
-    found: list[tuple[str, str | None]] = []
-    for number, name in enumerate(names):
-        match = re.fullmatch(r"([A-Za-z0-9.-]+):(\d+)", name)
-        later = ports[number] if number < len(ports) else ports[0] if len(ports) == 1 else None
-        found.append((match[1], match[2]) if match else (name, later or None))
-    return found
-
-
-def postgresql_connection(
-    uri: str,
-    password_file: str = "",
-    secret: str = "",
-    owner: str = "",
-    owner_password_file: str = "",
-    owner_secret: str = "",
-    owner_key: str = "owner-password",
-    auth_uri: str = "",
-    max_connections: str | int = "",
-    type: str = "external_postgresql",
-    more: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """The connection of a PostgreSQL, from what an inventory says of it.
-
-    :param secret: Kubernetes Secret with the key C(password); passwords are in files otherwise.
-    :param owner_secret: Secret with the owner's password under C(owner_key), where it is another.
-    :param more: what else the connection says.
-    """
-    database = DatabaseUri.parse(uri, "mlflow_database_uri").limited()
-    if database.dialect != "postgresql":
-        raise BadInput("mlflow_database_uri must be a PostgreSQL URI for the type external_postgresql.")
-    users = DatabaseUri.parse(auth_uri, "mlflow_database_auth_uri").limited() if auth_uri else None
-    if users and users.dialect != "postgresql":
-        raise BadInput("mlflow_database_auth_uri must be a PostgreSQL URI for the type external_postgresql.")
-    users = users or database.replace(database=f"{database.database}_auth")
-    connection: dict[str, Any] = {
-        "type": type,
-        "uri": database.uri,
-        "host": database.host,
-        "port": database.port,
-        "auth_uri": users.uri,
-        "secrets": {"PGPASSWORD": {"secret": secret, "key": "password"} if secret else {"file": password_file}},
-    }
-    if max_connections:
-        connection["max_connections"] = int(max_connections)
-    if owner and owner != database.user:
-        place = {"secret": owner_secret or secret, "key": owner_key} if secret else {"file": owner_password_file}
-        connection["owner"] = {
-            "uri": database.replace(user=owner).uri,
-            "auth_uri": users.replace(user=owner).uri,
-            "secrets": {"PGPASSWORD": place},
-        }
-    return connection | dict(more or {})
+        return cls(
+            uri,
+            dialect,
+            driver or None,
+            unquote(parts.username or "") or None,
+            parts.hostname,
+            port,
+            unquote(parts.path.removeprefix("/")) or None,
+            query=tuple(parse_qsl(parts.query, keep_blank_values=True)),
+        )
 
 
 # What the connection of a server says of where operations run; what only one platform has is below its type.

@@ -71,6 +71,8 @@ def render(folder: Path) -> None:
                 "loop": cases,
                 "vars": {
                     "role_path": str(role),
+                    # Anew for each case, where the role keeps one.
+                    "_mlflow_server_plan": "{{ _mlflow_server_planned }}",
                     "mlflow_server_profile": "{{ item.profile }}",
                     **{name: f"{{{{ item.variables.{name} | default('{_default(name)}') }}}}" for name in names},
                 },

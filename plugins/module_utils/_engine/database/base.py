@@ -153,12 +153,13 @@ class Database(ABC):
         self._password = password
 
     @classmethod
-    def checked(cls, uri: DatabaseUri, _name: str) -> DatabaseUri:
+    @abstractmethod
+    def checked(cls, uri: DatabaseUri, name: str) -> DatabaseUri:
         """The parts of a URI as this kind means them, such as C(path) of a file.
 
-        :raises BadInput: it lacks something.
+        :param name: the variable or option it came from, for the error.
+        :raises BadInput: it lacks something, or a reader would be surprised by it.
         """
-        return uri
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.uri.uri!r})"

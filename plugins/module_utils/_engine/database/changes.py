@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from ..connection import DatabaseUri
 from ..errors import BadInput, EngineError, MissingLibrary, SchemaError
 from . import kinds, schema
 from .revisions import AUTH, TRACKING
@@ -140,7 +139,7 @@ def _engine_url(uri: str, password: str | None) -> tuple[Any, Any]:
         import sqlalchemy
     except ImportError as error:
         raise MissingLibrary("sqlalchemy", "create the database schema") from error
-    url = sqlalchemy.engine.make_url(DatabaseUri.parse(uri).limited().uri)
+    url = sqlalchemy.engine.make_url(kinds.parse(uri).limited().uri)
     return sqlalchemy, url.set(password=password) if password else url
 
 

@@ -31,6 +31,14 @@ def database(uri: str, password: str | None = None, name: str = "the database ur
     :param name: the variable or option it came from, for the error.
     :raises BadInput: the URI is none that MLflow runs on.
     """
-    parsed = DatabaseUri.parse(uri, name)
-    kind = kind_of(parsed, name)
-    return kind(kind.checked(parsed, name), password)
+    found = DatabaseUri.read(uri, name)
+    kind = kind_of(found, name)
+    return kind(kind.checked(found, name), password)
+
+
+def parse(uri: str, name: str = "the database uri") -> DatabaseUri:
+    """A URI, with its parts as its kind means them.
+
+    :raises BadInput: it is none that MLflow runs on without a surprise.
+    """
+    return database(uri, None, name).uri

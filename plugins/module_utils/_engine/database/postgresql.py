@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar
 
-from ..connection import POSTGRESQL_DRIVERS
+from ..connection import DatabaseUri
 from ..errors import DatabaseMissing, SchemaError, SnapshotError
 from . import postgresql_dumping, postgresql_loading, postgresql_lock
 from .base import Ask, Contents, Database, Dump, Dumping, File, Live, Loaded, Loading, Space, Tools
 from .postgresql_server import Server, alongside, require_rights
 from .postgresql_session import APPLICATION, identifiers, namespace, session
 from .postgresql_tools import Programs
+from .postgresql_uri import DRIVERS, PostgreSQLUri
 
 # One number for every schema change of one database, so that two starters never migrate at once.
 _ADVISORY_LOCK = 0x6D6C666C6F77
@@ -25,8 +26,13 @@ class PostgreSQL(Database):
     """A database of a PostgreSQL server. Tables are in the schema that C(namespace) tells."""
 
     kind: ClassVar[str] = "postgresql"
-    schemes: ClassVar[tuple[str, ...]] = tuple(f"postgresql+{driver}" for driver in POSTGRESQL_DRIVERS)
+    schemes: ClassVar[tuple[str, ...]] = tuple(f"postgresql+{driver}" for driver in DRIVERS)
     limits_connections: ClassVar[bool] = True
+    uri: PostgreSQLUri
+
+    @classmethod
+    def checked(cls, uri: DatabaseUri, name: str) -> DatabaseUri:
+        return PostgreSQLUri.complete(uri, name)
 
     def folders(self) -> list[str]:
         return []

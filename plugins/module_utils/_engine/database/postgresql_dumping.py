@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..connection import DatabaseUri
 from .base import Dump, Dumping, File
 from .postgresql_session import namespace, session
 from .postgresql_tools import Programs, ended
+from .postgresql_uri import PostgreSQLUri
 
 # A file of a dump that is bigger than this is read while pg_dump is still writing it.
 _FOLLOW = 4 << 20
@@ -42,7 +42,7 @@ class Held:
 
 
 @contextmanager
-def held(database: DatabaseUri, password: str | None) -> Iterator[Held]:
+def held(database: PostgreSQLUri, password: str | None) -> Iterator[Held]:
     """Hold a moment of a database, for pg_dump and for counting the same rows that it dumps."""
     with session(database, password) as connection:
         cursor = connection.cursor()
@@ -87,7 +87,7 @@ def _qualified(connection: Any, table: str) -> str:
     return ".".join('"' + name.replace('"', '""') + '"' for name in (namespace(connection), table))
 
 
-def dump(database: DatabaseUri, password: str | None, to: Dumping[File], programs: Programs, jobs: int) -> Dump[File]:
+def dump(database: PostgreSQLUri, password: str | None, to: Dumping[File], programs: Programs, jobs: int) -> Dump[File]:
     """
     :raises EngineError: PostgreSQL or pg_dump refused something.
     """

@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..connection import DatabaseUri
 from .postgresql_session import identifiers, session
 from .postgresql_tools import Programs
+from .postgresql_uri import PostgreSQLUri
 
 # Rows of a table are worth several connections from here on.
 _BIG = 16 << 20
@@ -49,7 +49,7 @@ class _Part:
                 yield block
 
 
-def load(programs: Programs, folder: Path, database: DatabaseUri, password: str | None, jobs: int) -> None:
+def load(programs: Programs, folder: Path, database: PostgreSQLUri, password: str | None, jobs: int) -> None:
     """Load a dump in directory format into an empty database.
 
     :raises EngineError: PostgreSQL or its tools refused something.
@@ -113,7 +113,12 @@ def _encoding(programs: Programs, folder: Path) -> str:
 
 
 def _copy(
-    parts: list[_Part], encoding: str, database: DatabaseUri, password: str | None, jobs: int, rest: Callable[[], None]
+    parts: list[_Part],
+    encoding: str,
+    database: PostgreSQLUri,
+    password: str | None,
+    jobs: int,
+    rest: Callable[[], None],
 ) -> None:
     """Load the parts side by side, and C(rest) as if it were one of them.
 

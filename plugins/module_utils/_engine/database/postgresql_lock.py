@@ -12,9 +12,9 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from ..connection import DatabaseUri
 from ..errors import DatabaseMissing, DatabaseUnavailable, LockHeld
 from .postgresql_session import APPLICATION, session
+from .postgresql_uri import PostgreSQLUri
 
 # The first half of every advisory lock of ours; the second is the database's.
 _CLASS = 0x6D6C6F70
@@ -24,7 +24,7 @@ _NAME_LIMIT = 63
 
 
 @contextlib.contextmanager
-def held(database: DatabaseUri, password: str | None, words: str, shared: bool) -> Iterator[None]:
+def held(database: PostgreSQLUri, password: str | None, words: str, shared: bool) -> Iterator[None]:
     """
     :param words: of who holds it, for who is refused meanwhile.
     :raises LockHeld: another has it.
@@ -35,7 +35,7 @@ def held(database: DatabaseUri, password: str | None, words: str, shared: bool) 
 
 
 @contextlib.contextmanager
-def _connection(database: DatabaseUri, password: str | None) -> Iterator[Any]:
+def _connection(database: PostgreSQLUri, password: str | None) -> Iterator[Any]:
     with contextlib.ExitStack() as stack:
         try:
             found = stack.enter_context(session(database.replace(database=_MAINTENANCE), password))
@@ -45,7 +45,7 @@ def _connection(database: DatabaseUri, password: str | None) -> Iterator[Any]:
         yield found
 
 
-def _take(connection: Any, database: DatabaseUri, words: str, shared: bool) -> None:
+def _take(connection: Any, database: PostgreSQLUri, words: str, shared: bool) -> None:
     connection.autocommit = True
     cursor = connection.cursor()
     name = f"{APPLICATION} {words}".encode("ascii", "replace").decode()[:_NAME_LIMIT]

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from ..connection import DatabaseUri
 from ..errors import BadInput, SnapshotError
 from .postgresql_session import identifiers, session
+from .postgresql_uri import PostgreSQLUri
 
 _NAME_LIMIT = 63
 
@@ -14,7 +14,7 @@ _NAME_LIMIT = 63
 class Server:
     """The server of a database, entered by the database C(postgres), so that others can be made and renamed."""
 
-    def __init__(self, database: DatabaseUri, password: str | None, maintenance: str = "postgres") -> None:
+    def __init__(self, database: PostgreSQLUri, password: str | None, maintenance: str = "postgres") -> None:
         self.database = database
         self.password = password
         self._maintenance = database.replace(database=maintenance)

@@ -8,13 +8,13 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from ..connection import DatabaseUri
 from ..errors import DatabaseMissing, DatabaseUnavailable, MissingLibrary, SchemaError
+from .postgresql_uri import PostgreSQLUri
 
 APPLICATION = "mlops.mlflow"
 
 
-def identifiers(database: DatabaseUri) -> Any:
+def identifiers(database: PostgreSQLUri) -> Any:
     """The driver's module that quotes names in statements."""
     return _driver(database).sql
 
@@ -49,7 +49,7 @@ def namespace(connection: Any) -> str:
 
 
 @contextlib.contextmanager
-def session(database: DatabaseUri, password: str | None) -> Iterator[Any]:
+def session(database: PostgreSQLUri, password: str | None) -> Iterator[Any]:
     """A connection, closed at the end.
 
     :raises DatabaseUnavailable: it does not answer, or refuses us; the password is not named.
@@ -82,7 +82,7 @@ def session(database: DatabaseUri, password: str | None) -> Iterator[Any]:
         connection.close()
 
 
-def _driver(database: DatabaseUri) -> Any:
+def _driver(database: PostgreSQLUri) -> Any:
     try:
         if database.driver == "psycopg2":
             import psycopg2

@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import unquote, urlsplit
 
-from ..errors import SchemaError, SnapshotError
+from ..connection import DatabaseUri
+from ..errors import BadInput, SchemaError, SnapshotError
 from . import restore_note, sqlite_lock
 from .base import Ask, Contents, Database, Dump, Dumping, File, Live, Loaded, Loading, Space, Tools
 
@@ -32,6 +34,13 @@ class SQLite(Database):
     schemes: ClassVar[tuple[str, ...]] = ("sqlite",)
     limits_connections: ClassVar[bool] = False
     endings: ClassVar[tuple[str, ...]] = ("", "-wal", "-shm", "-journal")
+
+    @classmethod
+    def checked(cls, uri: DatabaseUri, name: str) -> DatabaseUri:
+        path = urlsplit(uri.uri).path
+        if not path.startswith("//"):
+            raise BadInput(f"{name} must hold an absolute path: sqlite:////absolute/path/mlflow.db (four slashes).")
+        return dataclasses.replace(uri, database=None, path=unquote(path[1:]))
 
     @property
     def path(self) -> str:

@@ -106,7 +106,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     profile = profile_named(settings.text("profile", "light"))
     database = Connection.parse(intent.get("database"), "mlflow_server_database")
     store = Connection.parse(intent.get("artifact_store"), "mlflow_server_artifact_store")
-    uri = DatabaseUri.parse(database.uri, "uri of mlflow_server_database").limited()
+    uri = kinds.parse(database.uri, "uri of mlflow_server_database").limited()
     kind = kinds.kind_of(uri, "uri of mlflow_server_database")
     auth = intent.get("auth") or None
     workers, threads = _concurrency(settings, profile, uri)

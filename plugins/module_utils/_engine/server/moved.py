@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ..connection import DatabaseUri
+from ..database import kinds
 from ..errors import BadInput
 
 _DATABASE, _STORE = "_MLFLOW_SERVER_FILE_STORE", "_MLFLOW_SERVER_ARTIFACT_DESTINATION"
@@ -46,7 +46,7 @@ def moved(before: Mapping[str, Any], after: Mapping[str, Any], accepting: str) -
 
 def _database(env: Mapping[str, str]) -> tuple[Any, ...]:
     try:
-        return DatabaseUri.parse(env[_DATABASE]).place
+        return kinds.parse(env[_DATABASE]).place
     except BadInput:  # of a launch that an older collection wrote
         return (env[_DATABASE],)
 

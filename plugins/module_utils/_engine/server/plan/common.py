@@ -121,6 +121,15 @@ class Request:
             return []  # launch says what is wrong with it
 
     @property
+    def database_packages(self) -> list[str]:
+        """What brings the driver of the database; nothing where Python itself does."""
+        try:
+            package = kinds.parse(str(self.database.get("uri") or "")).package
+        except BadInput:
+            return []  # launch says what is wrong with it
+        return [package] if package else []
+
+    @property
     def offered_connections(self) -> int:
         """What the database has for all roles: it keeps some for superusers."""
         try:

@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ...connection import POSTGRESQL_DRIVERS
 from ..launch import release
 from ..settings import Errors
 from . import common
@@ -194,11 +193,10 @@ def _flavor(request: common.Request) -> str:
 def _requirements(request: common.Request) -> list[str]:
     settings = request.settings
     version = settings.text("version")
-    driver = str(request.database.get("uri") or "").partition("://")[0].partition("+")[2]
     return [
         f"mlflow=={version}",
         *_ALWAYS,
-        *([POSTGRESQL_DRIVERS[driver]] if driver in POSTGRESQL_DRIVERS else []),
+        *request.database_packages,
         *(["boto3"] if request.uses_bucket else []),
         *(["Flask-WTF"] if request.auth else []),
         *(["prometheus-flask-exporter"] if settings.text("metrics_dir") else []),
