@@ -98,8 +98,8 @@ class Called:
     def _path(self, playbook: str) -> str:
         """Beside the one that runs, as it was typed; else the collection's own."""
         running = next(iter(self.arguments.get("args") or ()), "")
-        beside = Path(running).with_name(f"{playbook}.yml")
-        return str(beside) if running.endswith((".yml", ".yaml")) and beside.exists() else f"{COLLECTION}.{playbook}"
+        sibling = Path(running).with_name(f"{playbook}.yml")
+        return str(sibling) if running.endswith((".yml", ".yaml")) and sibling.exists() else f"{COLLECTION}.{playbook}"
 
 
 def _program(by_make: bool) -> str:

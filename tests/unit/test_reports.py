@@ -147,11 +147,14 @@ def test_an_upgrade_that_migrates_says_what_and_how_one_goes_back() -> None:
     assert "Schema       2 migrations, from r to s" in plan["lines"]
     assert "             r1 destructive, rows: tags 3" in plan["lines"] and "Users        the same" in plan["lines"]
     assert "Room         up to 2.0 KiB on the disk of the database, which cannot be seen from here" in plan["lines"]
-    told = report(plan, "upgrade", {"away": "2", "snapshot": "S", "uri": "/b"}).splitlines()[-1].strip()
-    assert told == (
-        "-e mlflow_snapshot=S -e mlflow_restore=true -e mlflow_restore_deploy=true -e mlflow_version=3.16.0 "
-        "and its image: -e mlflow_image=..."
-    )
+    assert plan["way_back"] == {
+        "mlflow_restore": True,
+        "mlflow_restore_deploy": True,
+        "mlflow_version": "3.16.0",
+        "mlflow_image": "...",
+    }
+    told = report(plan, "upgrade", {"away": "2", "snapshot": "S", "uri": "/b", "way_back": "type this"})
+    assert told.splitlines()[-1] == "type this"
 
 
 @pytest.mark.parametrize(
