@@ -252,9 +252,17 @@ class _Checks:
         response = self.client.get("/api/3.0/mlflow/server-info", expect=(200, 404))
         if response.status == 404:
             raise CannotTry("this version has no server-info")
-        self.report.capabilities = dict(response.json())
+        self.report.capabilities = {**response.json(), **self.stored_keys()}
         on = sorted(name for name, value in self.report.capabilities.items() if value is True)
         return f"{self.report.capabilities.get('store_type')}; {', '.join(on) or 'nothing optional'}"
+
+    def stored_keys(self) -> dict[str, bool]:
+        """What is wrong with what MLflow stores encrypted, where it says so (C(standalone/stored_keys.py))."""
+        gateway = self.client.get("/ajax-api/3.0/mlflow/gateway/secrets/config", expect=None)
+        webhooks = self.client.get(f"{_API}/webhooks", {"max_results": 1}, expect=None)
+        known = gateway.status == 200 and gateway.json().get("using_default_passphrase") is True
+        found = {"using_default_passphrase": known, "unreadable_webhooks": webhooks.status == 500}
+        return {name: value for name, value in found.items() if value}
 
     def database_read(self) -> str:
         found = self.client.post(f"{_API}/experiments/search", {"max_results": 1}, safe=True).json()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -211,6 +211,7 @@ def check(request: Request) -> None:
         check_range(request, name, least, most)
     settings.number("workers")
     settings.mapping("env")
+    settings.mapping("secret_env")
     for name in _FOLDERS_AND_FILES:
         path = settings.text(name)
         errors.add(
@@ -304,7 +305,7 @@ def compute_launch(request: Request, place: Mapping[str, Any]) -> dict[str, Any]
     """
     intent = {name: request.settings.get(name) for name in _OF_LAUNCH}
     intent |= {"database": request.database, "artifact_store": request.store, "transfers": _TRANSFERS, **place}
-    intent["env"] = request.settings.mapping("env")
+    intent |= {name: request.settings.mapping(name) for name in ("env", "secret_env")}
     try:
         return launch.compute(intent).as_dict()
     except BadInput as error:
@@ -315,6 +316,33 @@ def compute_launch(request: Request, place: Mapping[str, Any]) -> dict[str, Any]
 def launch_files(computed: Mapping[str, Any]) -> dict[str, str]:
     """The file launch.json, in the order of launch's own keys; none where there is no launch: nobody starts nothing."""
     return {"launch.json": json.dumps(computed, indent=4)} if computed else {}
+
+
+def stored_places(request: Request, place: Callable[[str], dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Secrets without which a restored database is of no use, by name: each is made where it is missing. Keys that the
+    user gave by hand are not among them: C(mlflow_backup_secrets) can name those.
+
+    :param place: where the platform keeps a secret of that name.
+    """
+    given = {**request.settings.mapping("env"), **request.settings.mapping("secret_env")}
+    keys = [name for name, variable in launch.STORED_KEYS.items() if variable not in given]
+    return {name: place(name) for name in [*([FLASK_KEY] if request.auth else []), *keys]}
+
+
+def key_places(stored: Mapping[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Those of them that launch takes as keys of what is stored, by variable."""
+    return {variable: stored[name] for name, variable in launch.STORED_KEYS.items() if name in stored}
+
+
+def check_secret_env(request: Request, example: str, *keys: str) -> None:
+    """That each is a place as the platform has it."""
+    for name, place in request.settings.mapping("secret_env").items():
+        if not (isinstance(place, Mapping) and all(place.get(key) for key in keys)):
+            request.settings.reject("secret_env", f"mlflow_server_secret_env: {name} must name {example}.")
+
+
+def check_secret_files(request: Request) -> None:
+    check_secret_env(request, "a file on the host that holds it: {file: /PATH}", "file")
 
 
 def auth_place(request: Request, config: str, secret_key: Mapping[str, Any]) -> dict[str, Any]:
@@ -359,7 +387,7 @@ def connection(
 
     :param uri: URL that clients use.
     :param password: place of the administrator's.
-    :param restored: places of secrets without which a restored database is of no use.
+    :param restored: what C(stored_places) gave.
     :param runner: where operations run, see C(connection.RunnerConnection).
     :param workload: what only one platform has.
     """
@@ -373,7 +401,7 @@ def connection(
         "secrets": {"MLFLOW_TRACKING_PASSWORD": dict(password)} if request.auth else {},
         "version": request.settings.text("version"),
         "database": {name: str(request.database.get(name) or "") for name in ("type", "uri")},
-        "restored_secrets": {FLASK_KEY: dict(restored)} if request.auth else {},
+        "restored_secrets": dict(restored),
         "runner": dict(runner),
         "workload": dict(workload),
     }
