@@ -162,6 +162,11 @@ interpreter:
   returned: success
   type: str
   sample: /var/lib/mlflow/server/environments/3.17.2-0a1b2c3d4e/bin/python
+launch:
+  description: What the server is started with, and where its secrets are; empty where none is deployed.
+  returned: success
+  type: dict
+  sample: {argv: [], env: {}, secrets: {}, jobs: null, inherits: [], keys: []}
 """
 
 from typing import Any

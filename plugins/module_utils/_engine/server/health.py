@@ -71,6 +71,8 @@ class Report:
     """What the checks found.
 
     :param level: that was asked for. A level is reached only when each of its checks, and of those below, was tried.
+    :param password_place: where the password that was used lies, for the verdict.
+    :param could_not_look: nothing could be asked here, such as for want of a library: that says nothing of the server.
     """
 
     level: str
@@ -78,6 +80,8 @@ class Report:
     not_tried: list[NotTried] = field(default_factory=list)
     version: str | None = None
     capabilities: dict[str, Any] = field(default_factory=dict)
+    password_place: str = ""
+    could_not_look: bool = False
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> Report:
@@ -129,11 +133,13 @@ class Report:
             reasons = "; ".join(f"{check.name}: {check.message}" for check in failed)
             if all(_REFUSED in check.message for check in failed):
                 # Nothing is known to be broken: a password that was changed in MLflow is not known to who asks.
+                place = self.password_place or "the file that is read here (mlflow_server_auth_password_file)"
                 return (
-                    f"not allowed to look at level {self.level}: {reasons} Where the password was changed in MLflow, "
-                    f"put the new one into the file that is read here (mlflow_server_auth_password_file, "
-                    f"password_file)."
+                    f"not allowed to look at level {self.level}: {reasons} Where the administrator's password was "
+                    f"changed in MLflow, put the new one into {place}, and deploy again."
                 )
+            if self.could_not_look:
+                return f"could not look at level {self.level}: {reasons}"
             return f"unhealthy at level {self.level}: {reasons}"
         ran = f"{len(self.checks)} checks in {sum(check.seconds for check in self.checks):.2f} s"
         if self.reached == self.level:

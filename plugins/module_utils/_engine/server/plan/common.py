@@ -40,7 +40,7 @@ _CHOICES = {
     "supervision": ("auto", "systemd", "supervisor"),
     "auth_default_permission": ("READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS"),
 }
-_FLAGS = ("direct_artifacts", "signed_artifacts", "otlp", "access_log", "telemetry", "smoke_test")
+_FLAGS = ("accept_other_data", "direct_artifacts", "signed_artifacts", "otlp", "access_log", "telemetry", "smoke_test")
 _FOLDERS_AND_FILES = ("dir", "secrets_dir", "auth_password_file", "tls_certificate", "tls_key", "metrics_dir")
 # It becomes a line of a file of MLflow, which takes % for its own.
 _ADMIN = re.compile(r"[^\s:%=;#\[\]]+")
