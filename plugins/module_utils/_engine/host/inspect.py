@@ -28,7 +28,7 @@ class State:
     C(absent) where nothing supervises it; C(unwritable) and C(out_of_reach) map what cannot be used to the reason;
     C(broken) are environments that are there and cannot be used by the server's user;
     C(deployed) is the version of MLflow that the launch file starts, C(interpreter) what it is started with, C(launch)
-    all that the file says; all empty where there is none.
+    all that the file says; all empty where there is none. C(root): whether we are that, and would run the server so.
     """
 
     python: str
@@ -48,6 +48,7 @@ class State:
     deployed: str = ""
     interpreter: str = ""
     launch: dict[str, Any] = field(default_factory=dict)
+    root: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -97,6 +98,7 @@ def gather(
         deployed=_deployed(interpreter),
         interpreter=interpreter,
         launch=launch_of(folder),
+        root=os.geteuid() == 0,
     )
 
 

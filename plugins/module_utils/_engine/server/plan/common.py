@@ -366,6 +366,17 @@ def literal(host: str) -> str:
     return names.Host(host.strip("[]")).in_url()
 
 
+def named(request: Request) -> str:
+    """What clients call a server that listens on every address: the first name that it was told; empty for none."""
+    try:
+        if not names.ListenAddress.parse(request.settings.text("host"), "mlflow_server_host").everywhere:
+            return ""
+        told = [names.Host.parse(one, "allowed_hosts") for one in request.settings.items("allowed_hosts")]
+    except BadInput:
+        return ""  # launch says what is wrong with it
+    return next((host.in_url() for host in told if "*" not in host.name), "")
+
+
 def url(host: str, port: int | None, prefix: str = "", tls: bool = False) -> str:
     """
     :param port: None leaves it to the scheme.

@@ -255,7 +255,8 @@ def _urls(request: common.Request, first: str, balancer: str, tls: bool) -> dict
     settings = request.settings
     prefix, port = settings.text("static_prefix"), settings.number("port", common.CONTAINER_PORT)
     local = common.url(common.reachable(settings.text("host")), port, prefix, tls)
-    named = common.url(settings.text("hostname"), port, prefix, tls) if settings.text("hostname") else ""
+    host = settings.text("hostname") or common.named(request)
+    named = common.url(host, port, prefix, tls) if host else ""
     # Through the load balancer, as clients do, unless that would need its certificate to be trusted.
     asked = balancer if balancer and not tls else first
     return {

@@ -65,7 +65,9 @@ def plan(request: common.Request) -> dict[str, Any]:
             "keys": common.key_places(stored),
         },
     )
-    public = settings.text("url") or local_url
+    tls = bool(settings.text("tls_certificate"))
+    host = common.named(request)
+    public = settings.text("url") or (common.url(host, port, prefix, tls) if host else local_url)
     own: dict[str, Any] = {
         "flavor": flavor,
         "requirements": requirements,
