@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.environments import Environments
 from support.host.deployment import Deployment
 from support.playbooks import PlayResult
 
+TOKEN = "AWS_SECRET_ACCESS_KEY"
 PROOF = "Prove the server with the real client, unless just this one was proven"
 FAULT = "CREATE TRIGGER fault BEFORE INSERT ON registered_models BEGIN SELECT RAISE(ABORT, 'injected'); END"
 
 
 @pytest.fixture(scope="module")
 def deployment(environments: Environments) -> Iterator[Deployment]:
+    # The person who deploys has secrets of their own.
+    os.environ[TOKEN] = "theirs"
     running = Deployment(environments, "light")
     try:
         running.deploy().succeeded()
         yield running
     finally:
+        del os.environ[TOKEN]
         running.remove()
+
+
+def test_no_process_has_the_environment_of_the_person_who_deploys(deployment: Deployment) -> None:
+    server = Path(f"/proc/{deployment.group}")
+    parent = int((server / "stat").read_text().rpartition(")")[2].split()[1])
+    for process in (server, Path(f"/proc/{parent}")):
+        environment = (process / "environ").read_bytes().split(b"\0")
+        assert [one for one in environment if one.startswith(b"PATH=")], "something was read"
+        assert not [one for one in environment if one.startswith((TOKEN.encode(), b"HOME=", b"SSH_", b"ANSIBLE_"))]
 
 
 def sql(deployment: Deployment, statement: str) -> None:

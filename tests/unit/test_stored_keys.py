@@ -127,3 +127,22 @@ def test_a_secret_variable_cannot_be_one_of_launch() -> None:
             computed(secret_env={name: place})
     with pytest.raises(BadInput, match="A of mlflow_server_secret_env must be"):
         computed(secret_env={"A": "text"})
+
+
+def test_secret_variables_are_files_on_hosts_and_compose_and_secrets_on_kubernetes() -> None:
+    name = "OPENAI_API_KEY"
+    file, key = {"file": "/srv/openai"}, {"secret": "openai", "key": "api-key"}
+    assert planned("host", {"secret_env": {name: file}})["launch"]["secrets"][name] == file
+    compose = planned("compose", {"secret_env": {name: file}})
+    assert compose["launch"]["secrets"][name] == {"file": f"/run/secrets/{name}"}
+    copies = {path: source for path, source in compose["secrets"].items() if path.endswith(name)}
+    assert copies == {f"secrets/server/{name}": "/srv/openai", f"secrets/trial/{name}": "/srv/openai"}
+    assert "/srv/openai" not in compose["compose"]["generated"], "who gives a file has made it"
+    pods = planned("kubernetes", {"secret_env": {name: key}})
+    assert pods["launch"]["secrets"][name] == key
+    assert {"name": name, "valueFrom": {"secretKeyRef": {"name": "openai", "key": "api-key"}}} in pods["kubernetes"][
+        "env"
+    ]
+    for platform, wrong in (("host", key), ("compose", key), ("kubernetes", file), ("host", "sk-123"), ("compose", {})):
+        (error,) = planned(platform, {"secret_env": {name: wrong}})["errors"]
+        assert f"mlflow_server_secret_env: {name} must name a " in error and "sk-123" not in error
