@@ -44,14 +44,14 @@ RETURN = r"""
 _value:
   description:
     - C(settings) as C(mlflow-ops) takes them; C(inside), the same for a container; C(copies), the files that it finds
-      below C(/run/secrets); and C(places), environment from Secrets of a cluster.
+      below C(/run/secrets); C(places), environment from Secrets of a cluster; and C(mounted), the sources of their volume.
+    - With wrong options only C(errors), the sentences.
   type: dict
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import backup_settings as engine
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 
@@ -66,7 +66,7 @@ def backup_settings(
     try:
         return engine.compute(options, database, store, server, platform).as_dict()
     except EngineError as error:
-        raise AnsibleFilterError(str(error)) from error
+        return {"errors": [str(error)]}
 
 
 class FilterModule:

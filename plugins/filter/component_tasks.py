@@ -33,14 +33,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Path of the task file.
-  type: path
+  description: Path of the task file, or where the type is not offered the sentence that says so.
+  type: str
 """
 
 from pathlib import Path
 from typing import Any
-
-from ansible.errors import AnsibleFilterError
 
 
 def component_tasks(role_path: str, type: str, platform: str) -> str:
@@ -50,7 +48,7 @@ def component_tasks(role_path: str, type: str, platform: str) -> str:
         offered.update({file.parent.name: str(file) for file in tasks.glob(f"*/{name}.yml")})
     if type not in offered:
         role = Path(role_path).name
-        raise AnsibleFilterError(
+        return (
             f"{role}_type '{type}' is not offered on the platform '{platform}'. "
             f"Offered there: {', '.join(sorted(offered)) or 'nothing'}."
         )

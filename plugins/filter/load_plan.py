@@ -52,14 +52,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(plan) (text of the file), C(master) and C(worker) (arguments), C(workers) (how many) and C(run).
+  description:
+    - C(plan) (text of the file), C(master) and C(worker) (arguments), C(workers) (how many) and C(run).
+    - With wrong settings only C(errors), the sentences.
   type: dict
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import distributed
 
@@ -76,7 +77,7 @@ def load_plan(
     try:
         return distributed.plan(settings, url, username, allowed, capabilities, password_file, validate_certs)
     except EngineError as error:
-        raise AnsibleFilterError(str(error)) from error
+        return {"errors": [str(error)]}
 
 
 class FilterModule:

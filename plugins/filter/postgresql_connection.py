@@ -67,13 +67,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The connection.
+  description: The connection; with a wrong URI only C(errors), the sentences, which no connection has.
   type: dict
 """
 
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.postgresql_connection import (
     postgresql_connection,
 )
@@ -84,7 +83,7 @@ def connection(uri: str, **options: Any) -> dict[str, Any]:
     try:
         return postgresql_connection(uri, **options)
     except EngineError as error:
-        raise AnsibleFilterError(str(error)) from error
+        return {"errors": [str(error)]}
 
 
 class FilterModule:

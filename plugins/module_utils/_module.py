@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -79,9 +81,15 @@ def logging_to(path: str | None) -> Callable[[str], None]:
 def run(module: AnsibleModule, action: Callable[[AnsibleModule], dict[str, Any]]) -> None:
     """Run a module's action and leave: the one place where errors become C(fail_json)."""
     try:
-        result = action(module)
-    except EngineError as error:
-        module.fail_json(msg=str(error), exception=traceback.format_exc())
-    if result.pop("failed", False):
-        module.fail_json(**result)
-    module.exit_json(**result)
+        try:
+            result = action(module)
+        except EngineError as error:
+            module.fail_json(msg=str(error), exception=traceback.format_exc())
+        if result.pop("failed", False):
+            module.fail_json(**result)
+        module.exit_json(**result)
+    except SystemExit:
+        # The result has been printed. What libraries say at their end, such as MLflow's, would be junk behind it.
+        sys.stdout.flush()
+        os.dup2(2, 1)
+        raise

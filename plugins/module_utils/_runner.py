@@ -89,6 +89,16 @@ def in_deployment(
     return _runner(module, place).run(request, say)
 
 
+def password_place(module: AnsibleModule) -> str:
+    """Where the password lies that the module's operations log in with, for people; empty where that is not known."""
+    if not module.params["runner"]:
+        return str(module.params.get("password_file") or "")
+    where = RunnerConnection.parse(module.params["runner"])
+    login = where.place.get("login") or {}
+    secret = f"the Secret {where.place.get('namespace')}/{login.get('secret')}, key {login.get('key')}" if login else ""
+    return str(where.options.get("password_file") or secret)
+
+
 def deployment_of(module: AnsibleModule) -> protocol.Runner | None:
     """Where the module's operations run, if it is a deployment's runner."""
     where = module.params["runner"]

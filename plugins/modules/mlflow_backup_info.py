@@ -103,6 +103,15 @@ healthy:
   returned: success
   type: bool
   sample: true
+verdict:
+  description:
+    - V(healthy), or the word for what is the matter, and why.
+    - C(broken) - snapshots are damaged, missing or too old, or the last backup failed.
+    - C(could not look) - the destination does not answer, or a library is missing. That says nothing about the snapshots.
+    - C(not allowed to look) - rights or keys do not suffice. That says nothing about the snapshots, either.
+  returned: success
+  type: str
+  sample: healthy
 """
 
 from typing import Any
@@ -119,7 +128,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._snapshot import (
 def gather(module: AnsibleModule) -> dict[str, Any]:
     found = carry_out_on_snapshots(module, "backup-info")
     if found["problems"] and module.params["fail_when_unhealthy"]:
-        module.fail_json(msg="The backups are not as they should be: " + "; ".join(found["problems"]), **found)
+        module.fail_json(msg=f"The backups are {found['verdict']}", **found)
     return found
 
 

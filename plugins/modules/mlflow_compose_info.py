@@ -132,6 +132,10 @@ log:
   description: The end of what O(log) has said.
   returned: always
   type: str
+launch:
+  description: What the servers are started with, and where their secrets are; empty where none are.
+  returned: always
+  type: dict
 scratch:
   description: Volumes in which servers keep what is not worth keeping.
   returned: always

@@ -179,7 +179,7 @@ capabilities:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError, MissingLibrary
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import DEFAULT_URL
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
@@ -188,7 +188,12 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
     SERVER_TOGETHER,
     run,
 )
-from ansible_collections.mlops.mlflow.plugins.module_utils._runner import RUNNER_ARGS, carry_out, deployment_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._runner import (
+    RUNNER_ARGS,
+    carry_out,
+    deployment_of,
+    password_place,
+)
 
 
 def check(module: AnsibleModule) -> dict[str, Any]:
@@ -206,6 +211,8 @@ def check(module: AnsibleModule) -> dict[str, Any]:
             raise
         # Nothing of the deployment can be asked: the platform may show why.
         report = health.Report(params["level"], [health.Check("process", False, 0.0, str(error))])
+        report.could_not_look = isinstance(error, MissingLibrary)
+    report.password_place = password_place(module)
     if deployment and report.level != "live":
         # Where the server itself is not well, waiting for the platform would only take longer.
         patience = params["wait_timeout"] if params["wait"] and report.healthy else 0.0

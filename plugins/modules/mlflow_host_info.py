@@ -162,6 +162,16 @@ interpreter:
   returned: success
   type: str
   sample: /var/lib/mlflow/server/environments/3.17.2-0a1b2c3d4e/bin/python
+root:
+  description: Whether Ansible is root on the host, who would run the server where no other user is named.
+  returned: success
+  type: bool
+  sample: true
+launch:
+  description: What the server is started with, and where its secrets are; empty where none is deployed.
+  returned: success
+  type: dict
+  sample: {argv: [], env: {}, secrets: {}, jobs: null, inherits: [], keys: []}
 """
 
 from typing import Any

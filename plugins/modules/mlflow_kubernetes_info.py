@@ -124,6 +124,11 @@ quotas:
   returned: success
   type: dict
   sample: {team: {pods: "20"}}
+launch:
+  description: What the servers are started with, and where their secrets are; empty where none are.
+  returned: success
+  type: dict
+  sample: {argv: [], env: {}, secrets: {}, jobs: null, inherits: [], keys: []}
 jobs:
   description: State (V(running), V(complete), V(failed)) and checksum of the deployment's jobs.
   returned: success

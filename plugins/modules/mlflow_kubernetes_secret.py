@@ -49,11 +49,6 @@ options:
       - Type of a new Secret.
     type: str
     default: Opaque
-  length:
-    description:
-      - Length of generated values, which are letters and digits.
-    type: int
-    default: 32
   guarded_claim:
     description:
       - Volume claim with data that was made with this Secret. Where it exists, no key is generated, because it would
@@ -80,8 +75,6 @@ created:
   sample: [owner-password]
 """
 
-import secrets
-import string
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -89,6 +82,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import manifests
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.secrets import ensure_secret
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.secrets import generate
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CLUSTER_ARGS, cluster_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
@@ -97,8 +91,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     common = {"name": params["deployment"], "component": params["component"]}
     values: dict[str, Callable[[], str]] = {
-        key: partial(str, value) if value else partial(_generated, params["length"])
-        for key, value in params["values"].items()
+        key: partial(str, value) if value else partial(generate, key) for key, value in params["values"].items()
     }
     created = ensure_secret(
         cluster_of(module),
@@ -120,10 +113,6 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
-def _generated(length: int) -> str:
-    return "".join(secrets.choice(string.ascii_letters + string.digits) for _position in range(length))
-
-
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -133,7 +122,6 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "values": {"type": "dict", "required": True, "no_log": True},
             "type": {"type": "str", "default": "Opaque"},
-            "length": {"type": "int", "default": 32},
             "guarded_claim": {"type": "str"},
         },
         supports_check_mode=True,

@@ -19,6 +19,13 @@ extends_documentation_fragment:
   - mlops.mlflow.runner
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_operations
+options:
+  unless_proven:
+    description:
+      - Do nothing where just this server, with its version and secrets, was proven before. Each proof of a deployment's O(runner) is
+        noted there, and one that fails is forgotten.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -36,11 +43,16 @@ EXAMPLES = r"""
     url: http://127.0.0.1:5000
   vars:
     ansible_python_interpreter: /opt/mlflow/bin/python
+
+- name: Prove a deployment, unless it is as it was when it was last proven
+  mlops.mlflow.mlflow_smoke_test:
+    runner: "{{ mlflow_server_connection.runner }}"
+    unless_proven: true
 """
 
 RETURN = r"""
 steps:
-  description: One record for each step, in order. Empty in check mode.
+  description: One record for each step, in order. Empty in check mode, and where nothing was to be proven.
   returned: success
   type: list
   elements: dict
@@ -68,17 +80,28 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
     SERVER_TOGETHER,
     run,
 )
-from ansible_collections.mlops.mlflow.plugins.module_utils._runner import RUNNER_ARGS, carry_out
+from ansible_collections.mlops.mlflow.plugins.module_utils._runner import RUNNER_ARGS, carry_out, deployment_of
 
 
 def prove(module: AnsibleModule) -> dict[str, Any]:
     # changed stays false: what was written was removed.
-    return {"changed": False, **carry_out(module, "smoke", {})}
+    deployment = deployment_of(module)
+    if deployment is None:
+        return {"changed": False, **carry_out(module, "smoke", {})}
+    serving = deployment.serving()
+    if module.params["unless_proven"] and serving and deployment.proven() == serving:
+        return {"changed": False, "steps": []}
+    if not module.check_mode:
+        deployment.note_proven("")  # what fails, or is cut off, leaves no proof
+    found = carry_out(module, "smoke", {})
+    if not module.check_mode and not found.get("failed") and deployment.serving() == serving:
+        deployment.note_proven(serving)
+    return {"changed": False, **found}
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**SERVER_ARGS, **RUNNER_ARGS},
+        argument_spec={**SERVER_ARGS, **RUNNER_ARGS, "unless_proven": {"type": "bool", "default": False}},
         mutually_exclusive=SERVER_EXCLUSIVE,
         required_together=SERVER_TOGETHER,
         supports_check_mode=True,

@@ -170,5 +170,7 @@ def test_who_may_not_look_is_told_so_and_not_that_the_server_is_broken() -> None
     assert not report.healthy
     assert report.verdict.startswith("not allowed to look at level ready: version: ")
     assert "mlflow_server_auth_password_file" in report.verdict
+    report.password_place = "/srv/secrets/admin-password"
+    assert "put the new one into /srv/secrets/admin-password, and deploy again" in report.verdict
     broken = climb("ready", fake_mlflow(version=refused, search=status(500, b"broken")))
     assert broken.verdict.startswith("unhealthy at level ready: ")

@@ -7,6 +7,21 @@ from typing import Any
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.moved import moved
 from support.intents import BUCKET, FOLDER, POSTGRESQL, SQLITE, computed
+from support.plans import planned
+
+OBSERVED: dict[str, dict[str, Any]] = {
+    "host": {"python_supported": True},
+    "compose": {
+        "engine": {"problem": ""},
+        "compose": {"problem": ""},
+        "networks": {},
+        "volumes": {},
+        "overlaps": [],
+        "foreign_containers": [],
+        "port": "free",
+    },
+    "kubernetes": {"minor": 34, "default_storage_class": "standard", "storage_classes": ["standard"], "metrics": True},
+}
 
 
 def launch(database: dict[str, Any] = SQLITE, store: dict[str, Any] = FOLDER, **settings: Any) -> dict[str, Any]:
@@ -76,3 +91,18 @@ def test_the_same_data_reached_in_another_way_is_no_other_data(before: dict[str,
 def test_a_launch_that_an_older_collection_wrote_is_compared_too() -> None:
     old = {"env": {"_MLFLOW_SERVER_FILE_STORE": "postgresql://mlflow@db/mlflow"}}
     assert len(moved(old, launch(), "x")) == 1
+
+
+@pytest.mark.parametrize("platform", ["host", "compose", "kubernetes"])
+def test_the_plan_refuses_other_data_than_was_seen_until_that_is_meant(platform: str) -> None:
+    observed = {**OBSERVED[platform], "launch": planned(platform)["launch"]}
+    assert planned(platform, observed={platform: observed})["misfits"] == []
+    env = {**observed["launch"]["env"], "_MLFLOW_SERVER_ARTIFACT_DESTINATION": "/elsewhere"}
+    before = {**observed, "launch": {**observed["launch"], "env": env}}
+    (refused,) = planned(platform, observed={platform: before})["misfits"]
+    assert refused.startswith("The artifact store is ") and "has its data in /elsewhere" in refused
+    assert "set mlflow_server_accept_other_data to true" in refused
+    assert planned(platform, {"accept_other_data": "true"}, observed={platform: before})["misfits"] == []
+    # With settings that contradict themselves there is nothing to compare.
+    broken = planned(platform, {"profile": "heavy"}, observed={platform: before})
+    assert broken["errors"] and broken["misfits"] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.launch import STORED_KEYS
 from support.intents import BUCKET
 from support.plans import POSTGRESQL, planned
 from support.playbooks import REPOSITORY
@@ -64,9 +65,10 @@ def test_each_container_sees_its_own_secrets_only() -> None:
     for path in secrets:
         by_container.setdefault(path.split("/")[1], set()).add(path.split("/")[2])
     assert by_container == {
-        "server": {"PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "MLFLOW_FLASK_SERVER_SECRET_KEY"},
+        "server": {"PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "MLFLOW_FLASK_SERVER_SECRET_KEY", *STORED_KEYS.values()},
         "trial": {
             *("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "MLFLOW_FLASK_SERVER_SECRET_KEY", "MLFLOW_TRACKING_PASSWORD"),
+            *STORED_KEYS.values(),
         },
         "ops": {"PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD"},
         "schema": {"PGPASSWORD", "MLFLOW_AUTH_ADMIN_PASSWORD"},

@@ -127,6 +127,8 @@ def test_pods_hold_secrets_as_places_and_never_the_administrators_password() -> 
         if "valueFrom" in entry
     }
     assert places.pop("MLFLOW_FLASK_SERVER_SECRET_KEY") == ("mlflow-auth", "flask-secret-key")
+    assert places.pop("MLFLOW_CRYPTO_KEK_PASSPHRASE") == ("mlflow-auth", "gateway-passphrase")
+    assert places.pop("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY") == ("mlflow-auth", "webhook-key")
     assert places == {
         "PGPASSWORD": ("mlflow-database", "password"),
         "AWS_ACCESS_KEY_ID": ("mlflow-artifacts", "access-key"),

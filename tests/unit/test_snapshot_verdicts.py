@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import MissingLibrary, SnapshotError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import chunks, manifest, verify
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import (
+    CannotLook,
+    MissingLibrary,
+    NotAllowed,
+    SnapshotError,
+)
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import chunks, commands, manifest, verify
 from support.snapshots import Small
 
 
@@ -51,3 +57,41 @@ def test_a_drill_that_could_compare_nothing_has_proven_nothing(small: Small, mon
     monkeypatch.setattr(manifest, "find", lambda *_arguments: emptied)
     with pytest.raises(SnapshotError, match="nothing could be compared"):
         small.restore()
+
+
+def described(small: Small, **more: Any) -> dict[str, Any]:
+    return commands.describe({"destination": small.place.uri, "name": "small", **more}, verify="all")
+
+
+def test_backups_are_healthy_broken_or_were_not_seen(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    small.backup()
+    assert described(small)["verdict"] == "healthy"
+    for error, word in (
+        (NotAllowed("the keys are wrong"), "not allowed to look: the keys are wrong"),
+        (CannotLook("it cannot be reached"), "could not look: it cannot be reached"),
+        (MissingLibrary("obstore", "read"), "could not look: The Python library obstore"),
+    ):
+        for module, function in ((manifest, "load"), (chunks, "assemble")):  # the first, and one that reads an object
+            with monkeypatch.context() as patched:
+                patched.setattr(module, function, raising(error))
+                found = described(small)
+            assert found["verdict"].startswith(word) and not found["healthy"]
+            assert found["damaged"] == [] and found["problems"] == [found["verdict"]]
+    with monkeypatch.context() as patched:
+        patched.setattr(chunks, "assemble", raising(SnapshotError("damaged")))
+        assert described(small)["verdict"].startswith("broken: tracking database")
+    assert described(small, max_age_hours=1e-9)["verdict"].startswith("broken: the newest snapshot is")
+
+
+def raising(error: Exception) -> Any:
+    def fail(*_arguments: Any, **_named: Any) -> Any:
+        raise error
+
+    return fail
+
+
+def test_a_folder_that_may_not_be_read_is_no_broken_backup(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    small.backup()
+    monkeypatch.setattr(os, "scandir", raising(PermissionError(13, "Permission denied")))
+    verdict = described(small)["verdict"]
+    assert verdict.startswith("not allowed to look: ") and "Permission denied" in verdict

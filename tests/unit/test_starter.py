@@ -112,11 +112,28 @@ def test_settings_of_the_person_who_deploys_do_not_reach_the_server(start: Calla
         "MLFLOW_TRACKING_URI": "http://elsewhere",
         "_MLFLOW_SERVER_FILE_STORE": "x",
         "PYTHONPATH": "/x",
+        "AWS_SECRET_ACCESS_KEY": "theirs",
+        "ANSIBLE_VAULT_PASSWORD_FILE": "/x",
+        "GITHUB_TOKEN": "theirs",
+        "HTTPS_PROXY": "http://user:password@proxy",
         "LANG": "C",
+        "AWS_ROLE_ARN": "of the pod",
     }
-    env = start(environment=theirs, env={"MLFLOW_A": "1"}).seen()["env"]
-    assert env["MLFLOW_A"] == "1" and env["LANG"] == "C"
-    assert not {"MLFLOW_TRACKING_URI", "_MLFLOW_SERVER_FILE_STORE", "PYTHONPATH"} & set(env)
+    env = start(environment=theirs, env={"MLFLOW_A": "1"}, inherits=["AWS_ROLE_ARN"]).seen()["env"]
+    assert env["MLFLOW_A"] == "1" and env["LANG"] == "C" and env["AWS_ROLE_ARN"] == "of the pod"
+    # Whatever else the surroundings hold, today or tomorrow.
+    assert set(env) <= {*starter._INHERITED, "AWS_ROLE_ARN", "MLFLOW_A"}
+    assert not [name for name in starter._INHERITED if name.startswith(("MLFLOW", "PYTHON", "AWS", "LD_"))]
+    assert "AWS_ROLE_ARN" not in start(environment=theirs).seen()["env"]
+
+
+def test_the_server_does_without_the_keys_that_do_not_fit_what_is_stored(start: Callable[..., Started]) -> None:
+    says = "import os, sys; print('B'); print(os.environ['A'], sys.argv[1:], file=sys.stderr)"
+    started = start(env={"A": "1", "B": "2"}, keys=[sys.executable, "-c", says, "A", "B"])
+    env = started.seen()["env"]
+    assert env["A"] == "1" and "B" not in env
+    failing = start(keys=[sys.executable, "-c", "raise SystemExit('no database')"])
+    assert "no database" in failing.error() and failing.process.returncode == 1
 
 
 def test_what_a_killed_server_left_behind_is_ended_by_the_next_start(start: Callable[..., Started]) -> None:

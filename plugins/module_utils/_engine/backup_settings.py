@@ -17,8 +17,8 @@ from .errors import BadInput
 
 # Where containers find secrets that are files on their host.
 INSIDE = "/run/secrets"
-# Where pods find the secret that a restored server needs.
-FLASK_SECRET = {"flask-secret-key": f"{INSIDE}/mlflow/flask-secret-key"}
+# Where pods find the secrets that a restored server needs, each under its name.
+_RESTORED = f"{INSIDE}/mlflow"
 # Of the destination, by variables of the same names.
 _DESTINATION = (
     "destination",
@@ -37,15 +37,17 @@ _DESTINATION = (
 @dataclass(frozen=True)
 class BackupSettings:
     """C(settings) as mlflow-ops takes them, C(inside) the same for a container, which finds the files of C(copies)
-    below C(/run/secrets), and C(places): environment from Secrets of a cluster."""
+    below C(/run/secrets), and of a cluster C(places): environment from Secrets, and C(mounted): the sources of the
+    volume with those that are files."""
 
     settings: dict[str, Any]
     inside: dict[str, Any]
     copies: dict[str, str]
     places: dict[str, dict[str, str]]
+    mounted: list[dict[str, Any]]
 
     def as_dict(self) -> dict[str, Any]:
-        return {"settings": self.settings, "inside": self.inside, "copies": self.copies, "places": self.places}
+        return dict(vars(self))
 
 
 def compute(
@@ -66,7 +68,7 @@ def compute(
     owner = database.get("owner") or database
     restored = server.get("restored_secrets") or {}
     if platform == "kubernetes":
-        fixed = FLASK_SECRET if restored else {}
+        fixed = {name: f"{_RESTORED}/{name}" for name in restored}
     else:
         fixed = {**{name: place["file"] for name, place in restored.items()}, **(options["secrets"] or {})}
     told = {
@@ -98,7 +100,12 @@ def compute(
     if further_secrets:
         inside["secrets"] = {name: f"{INSIDE}/{name}" for name in further_secrets}
     copies = {f"secrets/{name}": path for name, path in {**files, **further_secrets}.items()}
-    return BackupSettings(settings, inside, copies, _places(options, owner, store))
+    mounted = [
+        {"secret": {"name": place["secret"], "items": [{"key": place["key"], "path": name}]}}
+        for name, place in restored.items()
+        if "secret" in place
+    ]
+    return BackupSettings(settings, inside, copies, _places(options, owner, store), mounted)
 
 
 def _data(owner: Mapping[str, Any], store: Mapping[str, Any], server: Mapping[str, Any]) -> dict[str, Any]:

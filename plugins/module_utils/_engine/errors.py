@@ -55,5 +55,13 @@ class SnapshotError(EngineError):
     """A snapshot could not be written, read or believed. What is live was not touched, unless the message says so."""
 
 
+class CannotLook(SnapshotError):
+    """What was to be read could not be, such as for want of a connection. That says nothing about it."""
+
+
+class NotAllowed(CannotLook):
+    """What was to be read may not be, with the rights or keys at hand. That says nothing about it."""
+
+
 class LockHeld(EngineError):
     """Another operation changes the data of the deployment; nothing was changed by this one."""

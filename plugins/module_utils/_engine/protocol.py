@@ -171,6 +171,16 @@ class Runner(Protocol):
         :raises EngineError: they do not find it there.
         """
 
+    def serving(self) -> str:
+        """A fingerprint of what serves: of what servers are started with, their version and their secrets. Empty where
+        nothing is deployed."""
+
+    def proven(self) -> str:
+        """The fingerprint that was noted last; empty for none."""
+
+    def note_proven(self, fingerprint: str) -> None:
+        """Note what was proven; an empty one forgets it."""
+
 
 def id_of(line: str) -> str:
     """The id of a request, also of one that nobody understands; empty where there is none."""

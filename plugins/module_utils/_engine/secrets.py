@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import secrets
+import string
 from collections.abc import MutableMapping
 from pathlib import Path
 
@@ -20,6 +22,15 @@ _FROM_FILES = (
     "MLFLOW_TRACKING_PASSWORD",
     "PGPASSWORD",
 )
+
+
+def generate(name: str) -> str:
+    """A new secret of letters and digits, as strong as 256 bits.
+
+    :param name: of its file or key: a key for webhooks has the form that Fernet wants, 32 bytes in base 64.
+    """
+    text = "".join(secrets.choice(string.ascii_letters + string.digits) for _number in range(43))
+    return f"{text}=" if name == "webhook-key" else text
 
 
 def read(path: str | Path, what: str) -> str:

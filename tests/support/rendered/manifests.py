@@ -21,6 +21,7 @@ SUMMARIES = "summaries.json"
 # Secrets that a deployment finds or generates: none is rendered. (Secret, key)
 OF_DATABASE = {("mlflow-database", "password"), ("mlflow-database", "owner-password")}
 OF_STORE = {("mlflow-artifacts", "access-key"), ("mlflow-artifacts", "secret-key")}
+OF_SERVER = {("mlflow-auth", "gateway-passphrase"), ("mlflow-auth", "webhook-key")}
 OF_AUTH = {("mlflow-auth", "admin-password"), ("mlflow-auth", "flask-secret-key")}
 
 _AS_THE_CLUSTER_CHOOSES = dict.fromkeys(
@@ -37,7 +38,7 @@ class Case:
 
 
 def _case(variables: Mapping[str, Any], *secrets: set[tuple[str, str]]) -> Case:
-    return Case(variables, frozenset().union(*secrets))
+    return Case(variables, frozenset().union(OF_SERVER, *secrets))
 
 
 CASES = {

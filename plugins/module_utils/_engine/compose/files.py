@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import string
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import secrets
 from ..errors import BadInput
 
 COMPOSE_FILE = "compose.yaml"
-_LETTERS = string.ascii_letters + string.digits
-_LENGTH = 40
 
 
 def ensure(
@@ -101,7 +98,7 @@ def _generate(path: Path) -> None:
     if not path.parent.exists():
         path.parent.mkdir(parents=True)
         path.parent.chmod(0o700)
-    _write(path, "".join(secrets.choice(_LETTERS) for _number in range(_LENGTH)).encode(), 0o600)
+    _write(path, secrets.generate(path.name).encode(), 0o600)
 
 
 def _make_folder(path: Path, mode: int) -> None:

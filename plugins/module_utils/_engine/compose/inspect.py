@@ -8,6 +8,7 @@ What is ours is told by the label of the deployment, never by a name.
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 import socket
 import subprocess
@@ -44,7 +45,8 @@ def gather(
     :returns: C(engine), C(compose) (C(version) and C(problem)), C(networks) and C(volumes) (name: deployment that it
         belongs to, empty for nobody's), C(overlaps) (texts), C(image_bytes) (by name), C(missing_images),
         C(containers), C(foreign_containers) (texts), C(scratch) (names of volumes), C(owned) (names of C(volumes) and
-        C(networks) by label), C(port) (free, ours or taken), C(log).
+        C(networks) by label), C(port) (free, ours or taken), C(log), C(launch) (what the servers are started with; {}
+        where none are).
     """
     found: dict[str, Any] = {
         "engine": {"version": "", "problem": ""},
@@ -60,6 +62,7 @@ def gather(
         "owned": {"volumes": [], "networks": []},
         "port": "free",
         "log": "",
+        "launch": {},
     }
     try:
         found["engine"] = engine_state(call("version", "--format", "{{json .}}", check=False))
@@ -80,6 +83,7 @@ def gather(
     found["foreign_containers"] = foreign_containers(name, projects, container_names)
     found["scratch"] = labelled("volume", name, SCRATCH)
     found["owned"] = {"volumes": labelled("volume", name), "networks": labelled("network", name)}
+    found["launch"] = launched(found["containers"])
     if port:
         found["port"] = port_state(found["containers"], host, port)
     if log:
@@ -162,6 +166,16 @@ def containers(name: str, component: str = "") -> list[dict[str, Any]]:
     """The deployment's containers, or those of one component, sorted by name."""
     found = inspect_objects("container", _ids(*_marks(name, component)))
     return sorted(map(container, found), key=lambda one: str(one["name"]))
+
+
+def launched(known: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What servers are started with, where the file lies that they were given; {} where there is none."""
+    folder = next((str(one["folder"]) for one in known if one["component"] == "server" and one["folder"]), "")
+    try:
+        found = json.loads((Path(folder) / "configuration" / "launch.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def foreign_containers(deployment: str, projects: Sequence[str], names: Sequence[str]) -> list[str]:

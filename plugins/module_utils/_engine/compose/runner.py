@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import programs, protocol
+from .. import programs, proofs, protocol
 from ..errors import NotDeployed
 from ..http import answered
 from ..progress import Say
@@ -62,3 +62,19 @@ class ComposeRunner:
 
     def published(self) -> str:
         return answered(self.address)
+
+    def serving(self) -> str:
+        # A container is replaced where its image or configuration changes; secrets it only reads.
+        servers = [str(one["id"]) for one in inspect.containers(self.name, "server")]
+        files = [path for place in ("configuration", "secrets/server") for path in (self._folder / place).glob("*")]
+        return proofs.fingerprint(sorted(servers), sorted(files)) if servers else ""
+
+    def proven(self) -> str:
+        return proofs.read(self._folder)
+
+    def note_proven(self, fingerprint: str) -> None:
+        proofs.note(self._folder, fingerprint)
+
+    @property
+    def _folder(self) -> Path:
+        return Path(self.project).parent

@@ -27,8 +27,8 @@ class State:
     C(port) is C(free), C(ours) or C(taken); C(program) is supervisor's or systemd's word for the server's state,
     C(absent) where nothing supervises it; C(unwritable) and C(out_of_reach) map what cannot be used to the reason;
     C(broken) are environments that are there and cannot be used by the server's user;
-    C(deployed) is the version of MLflow that the launch file starts, C(interpreter) what it is started with; both empty
-    where there is none.
+    C(deployed) is the version of MLflow that the launch file starts, C(interpreter) what it is started with, C(launch)
+    all that the file says; all empty where there is none. C(root): whether we are that, and would run the server so.
     """
 
     python: str
@@ -47,6 +47,8 @@ class State:
     socket_too_long: bool = False
     deployed: str = ""
     interpreter: str = ""
+    launch: dict[str, Any] = field(default_factory=dict)
+    root: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -95,6 +97,8 @@ def gather(
         socket_too_long=len(str(folder / "supervisor.sock")) > _SOCKET_LIMIT,
         deployed=_deployed(interpreter),
         interpreter=interpreter,
+        launch=launch_of(folder),
+        root=os.geteuid() == 0,
     )
 
 
@@ -165,11 +169,16 @@ def interpreter_of(directory: str) -> str:
 
 
 def _launched(folder: Path) -> list[str]:
+    return list(launch_of(folder).get("argv") or [])
+
+
+def launch_of(folder: Path) -> dict[str, Any]:
+    """Of the deployed server; {} where there is none. It holds no secret, only where secrets are."""
     try:
-        argv: list[str] = json.loads((folder / "launch.json").read_text())["argv"]
-    except (OSError, ValueError, KeyError):
-        return []
-    return argv
+        found = json.loads((folder / "launch.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _unwritable(path: str) -> str | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import programs, protocol
+from .. import programs, proofs, protocol
 from ..errors import BadInput, EngineError, NotDeployed
 from ..http import answered
 from ..progress import Say
@@ -76,6 +76,17 @@ class HostRunner:
 
     def published(self) -> str:
         return answered(self.address)
+
+    def serving(self) -> str:
+        folder = Path(self.directory)
+        launch = inspect.launch_of(folder)
+        return proofs.fingerprint([], [folder / "launch.json", *proofs.files_of(launch)]) if launch else ""
+
+    def proven(self) -> str:
+        return proofs.read(Path(self.directory))
+
+    def note_proven(self, fingerprint: str) -> None:
+        proofs.note(Path(self.directory), fingerprint)
 
 
 def _user(name: str) -> pwd.struct_passwd:

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import manifests
@@ -77,6 +78,7 @@ def gather(
             if api_version.partition("/")[0] in served
             for item in cluster.items(f"/apis/{api_version}/namespaces/{namespace}/{plural}", labelled)
         ],
+        "launch": _launch(cluster.get(f"{inside}/configmaps/{name}")),
         "claims": [item["metadata"]["name"] for item in cluster.items(f"{inside}/persistentvolumeclaims", labelled)],
         "quotas": {
             item["metadata"]["name"]: item["spec"].get("hard") or {}
@@ -127,6 +129,15 @@ def state(cluster: Cluster, namespace: str, name: str) -> dict[str, Any]:
             }
         )
     return {"workloads": workloads, "unsettled": unsettled, "pods": pods}
+
+
+def _launch(found: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What servers are started with, of their ConfigMap; {} where there is none."""
+    try:
+        launch = json.loads(((found or {}).get("data") or {})["launch.json"])
+    except (KeyError, ValueError):
+        return {}
+    return launch if isinstance(launch, dict) else {}
 
 
 def _labelled(name: str) -> dict[str, str]:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +19,7 @@ from .pods import problem_of, readiness
 
 # Beyond the deadline that the operation itself keeps.
 _GRACE_SECONDS = 30.0
+_PROVEN, _RESTARTED = "mlops.mlflow/proven", "kubectl.kubernetes.io/restartedAt"
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,27 @@ class KubernetesRunner:
             problems = [f"pod {pod['name']}: {pod['problem']}" for pod in found["pods"] if pod["problem"]]
             raise ClusterError("; ".join([*found["unsettled"], *problems]))
         return ", ".join(f"{one['kind']} {one['name']} {one['ready']} of {one['wanted']}" for one in found["workloads"])
+
+    def serving(self) -> str:
+        found = self.cluster.get(self._servers)
+        if not found:
+            return ""
+        template = json.loads(json.dumps(found["spec"]["template"]))
+        # A restart is no other server.
+        (template["metadata"].get("annotations") or {}).pop(_RESTARTED, None)
+        return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()
+
+    def proven(self) -> str:
+        metadata = (self.cluster.get(self._servers) or {}).get("metadata") or {}
+        return str((metadata.get("annotations") or {}).get(_PROVEN, ""))
+
+    def note_proven(self, fingerprint: str) -> None:
+        body = {"metadata": {"annotations": {_PROVEN: fingerprint or None}}}
+        self.cluster.call("PATCH", self._servers, body, content_type="application/merge-patch+json")
+
+    @property
+    def _servers(self) -> str:
+        return f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{self.name}"
 
     def published(self) -> str:
         slices = self.cluster.items(

@@ -8,6 +8,7 @@ empty database. So the database is read before and after, and where files were i
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -29,6 +30,37 @@ _AGE = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)
 _UNITS = (86_400_000, 3_600_000, 60_000, 1_000)
 _NEVER = 2**62  # what has no time of deletion, as from very old versions, is never old enough
 _NAMED = 5  # ids in a message
+# Run with the server's interpreter: what MLflow's gc does for each, of its private functions, and nothing else.
+_REMOVE = """
+import json, sys
+import mlflow
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.tracking._tracking_service.utils import _get_store
+
+told = json.load(sys.stdin)
+mlflow.set_tracking_uri(told["server"])
+store = _get_store(told["database"], None)
+remove = {
+    "runs": store._hard_delete_run,
+    "logged_models": store._hard_delete_logged_model,
+    "experiments": store._hard_delete_experiment,
+}
+refused, held = [], set()
+for kind in remove:
+    for what, one, experiment, uri in told["things"]:
+        if what != kind:
+            continue
+        try:
+            if kind != "experiments":
+                get_artifact_repository(uri).delete_artifacts()
+            elif one in held:
+                raise RuntimeError("something in it could not be removed")
+            remove[kind](one)
+        except Exception as error:
+            held.add(experiment)
+            refused.append([kind, one, uri, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"])
+print(json.dumps(refused))
+"""
 
 # What MLflow's gc takes, in its own words. Runs and models of an experiment go with it, whatever their own age.
 _OLD = {
@@ -187,10 +219,19 @@ def _collect(
     began = time.monotonic()
     failure = _mlflow_gc(server, database_uri, password, older_than, len(before.things), say)
     after = gather(database_uri, password, moment)
+    refused: list[str] = []
+    if failure and after.things:
+        refused = _one_by_one(server, database_uri, password, after.things, say)
+        after = gather(database_uri, password, moment)
     still = {(thing.kind, thing.id) for thing in after.things}
     gone = [thing for thing in before.things if (thing.kind, thing.id) not in still]
     report = Report(before, after)
-    if failure:
+    if refused:
+        report.problems.append(
+            f"{len(refused)} could not be removed, and were left as they are: {'; '.join(refused[:_NAMED])}. "
+            f"{_summary(before, after)}. Fix that and run it again: what is left is taken up then."
+        )
+    elif failure and after.things:
         report.problems.append(
             f"MLflow's gc failed: {failure}. {_summary(before, after)}. Fix that and run it again: what is left is "
             f"taken up then."
@@ -222,8 +263,7 @@ def _mlflow_gc(
     server: Server, database_uri: str, password: str | None, older_than: str, count: int, say: progress.Say
 ) -> str:
     """Run it; returns what it failed with, or nothing. Its passwords are in its environment only."""
-    wanted = {**server.environment(), "PGPASSWORD": password}
-    environment = {name: value for name, value in {**os.environ, **wanted}.items() if value is not None}
+    environment = _environment(server, password)
     command = [sys.executable, "-P", "-m", "mlflow", "gc", f"--older-than={older_than}"]
     command += [f"--backend-store-uri={database_uri}", f"--tracking-uri={server.url}"]
     now, done = progress.Now(say), 0
@@ -243,6 +283,38 @@ def _mlflow_gc(
                 process.wait()
         errors.seek(0)
         return cause(errors.read()) if process.returncode else ""
+
+
+def _one_by_one(
+    server: Server, database_uri: str, password: str | None, things: list[Thing], say: progress.Say
+) -> list[str]:
+    """Remove each by itself, as MLflow's gc does it: that ends with the first of which a store refuses the files.
+
+    :returns: those that could not be removed, each with the reason. An experiment stays with what it holds.
+    """
+    say(f"One by one, because MLflow's gc stopped: {len(things)}")
+    told = {
+        "database": database_uri,
+        "server": server.url,
+        "things": [[thing.kind, thing.id, thing.experiment_id, thing.uri] for thing in things],
+    }
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _REMOVE],
+        input=json.dumps(told),
+        env=_environment(server, password),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        return [cause(done.stderr)]
+    refused = json.loads(done.stdout.splitlines()[-1])
+    return [f"{kind[:-1].replace('_', ' ')} {one} ({uri}): {why}" for kind, one, uri, why in refused]
+
+
+def _environment(server: Server, password: str | None) -> dict[str, str]:
+    wanted = {**server.environment(), "PGPASSWORD": password}
+    return {name: value for name, value in {**os.environ, **wanted}.items() if value is not None}
 
 
 def cause(errors: str) -> str:

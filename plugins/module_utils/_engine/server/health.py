@@ -71,6 +71,8 @@ class Report:
     """What the checks found.
 
     :param level: that was asked for. A level is reached only when each of its checks, and of those below, was tried.
+    :param password_place: where the password that was used lies, for the verdict.
+    :param could_not_look: nothing could be asked here, such as for want of a library: that says nothing of the server.
     """
 
     level: str
@@ -78,6 +80,8 @@ class Report:
     not_tried: list[NotTried] = field(default_factory=list)
     version: str | None = None
     capabilities: dict[str, Any] = field(default_factory=dict)
+    password_place: str = ""
+    could_not_look: bool = False
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> Report:
@@ -129,11 +133,13 @@ class Report:
             reasons = "; ".join(f"{check.name}: {check.message}" for check in failed)
             if all(_REFUSED in check.message for check in failed):
                 # Nothing is known to be broken: a password that was changed in MLflow is not known to who asks.
+                place = self.password_place or "the file that is read here (mlflow_server_auth_password_file)"
                 return (
-                    f"not allowed to look at level {self.level}: {reasons} Where the password was changed in MLflow, "
-                    f"put the new one into the file that is read here (mlflow_server_auth_password_file, "
-                    f"password_file)."
+                    f"not allowed to look at level {self.level}: {reasons} Where the administrator's password was "
+                    f"changed in MLflow, put the new one into {place}, and deploy again."
                 )
+            if self.could_not_look:
+                return f"could not look at level {self.level}: {reasons}"
             return f"unhealthy at level {self.level}: {reasons}"
         ran = f"{len(self.checks)} checks in {sum(check.seconds for check in self.checks):.2f} s"
         if self.reached == self.level:
@@ -252,9 +258,17 @@ class _Checks:
         response = self.client.get("/api/3.0/mlflow/server-info", expect=(200, 404))
         if response.status == 404:
             raise CannotTry("this version has no server-info")
-        self.report.capabilities = dict(response.json())
+        self.report.capabilities = {**response.json(), **self.stored_keys()}
         on = sorted(name for name, value in self.report.capabilities.items() if value is True)
         return f"{self.report.capabilities.get('store_type')}; {', '.join(on) or 'nothing optional'}"
+
+    def stored_keys(self) -> dict[str, bool]:
+        """What is wrong with what MLflow stores encrypted, where it says so (C(standalone/stored_keys.py))."""
+        gateway = self.client.get("/ajax-api/3.0/mlflow/gateway/secrets/config", expect=None)
+        webhooks = self.client.get(f"{_API}/webhooks", {"max_results": 1}, expect=None)
+        known = gateway.status == 200 and gateway.json().get("using_default_passphrase") is True
+        found = {"using_default_passphrase": known, "unreadable_webhooks": webhooks.status == 500}
+        return {name: value for name, value in found.items() if value}
 
     def database_read(self) -> str:
         found = self.client.post(f"{_API}/experiments/search", {"max_results": 1}, safe=True).json()

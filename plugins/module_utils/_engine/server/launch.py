@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .. import names
@@ -33,6 +33,13 @@ _HANGING_SECONDS = 120
 # MLflow has an ASGI application since the first, lets gunicorn be one with a control socket since the second, and does
 # without the administrator's password in a file since the third.
 _ASGI_SINCE, _CONTROL_SOCKET_SINCE, _AUTH_SINCE = (3, 3), (3, 10), (3, 16)
+# What MLflow encrypts keys of its gateway and secrets of webhooks with, by the name of the file or key that holds it.
+STORED_KEYS = {
+    "gateway-passphrase": "MLFLOW_CRYPTO_KEK_PASSPHRASE",
+    "webhook-key": "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY",
+}
+# standalone/stored_keys.py, as the role and the image install it.
+_KEYS_MODULE = "mlops_mlflow_keys"
 # Older ones compare numbers with text, which this driver does not do: 2.22 and 3.12 were seen to fail.
 _PSYCOPG_SINCE = (3, 17)
 
@@ -72,13 +79,17 @@ class Jobs:
 class Launch:
     """What a platform needs to start the server.
 
-    C(argv) is the server itself, C(env) is clear text, C(secrets) says where the rest lies.
+    C(argv) is the server itself, C(env) is clear text, C(secrets) says where the rest lies, C(inherits) which variables
+    of its surroundings it gets besides those that every program has. C(keys) is the program that says which of the
+    secrets it must do without (C(standalone/stored_keys.py)); empty where all were given by hand.
     """
 
     argv: list[str]
     env: dict[str, str]
     secrets: dict[str, Secret]
     jobs: Jobs | None = None
+    inherits: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -86,6 +97,8 @@ class Launch:
             "env": self.env,
             "secrets": {name: secret.as_dict() for name, secret in self.secrets.items()},
             "jobs": {"argv": self.jobs.argv, "env": self.jobs.env} if self.jobs else None,
+            "inherits": self.inherits,
+            "keys": self.keys,
         }
 
 
@@ -97,9 +110,11 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         C(signed_artifacts), C(plugins_dir), C(allowed_hosts), C(hostname), C(url) (that others are told),
         C(cors_origins), C(static_prefix),
         C(transfers) (name of the module C(standalone/transfers.py) where the server runs; empty where it is not there),
-        C(otlp), C(auth) (C(config) file and C(secret_key)), C(metrics_dir), C(access_log), C(telemetry), C(pool_size),
+        C(otlp), C(auth) (C(config) file and C(secret_key)),
+        C(keys) (places by variable of STORED_KEYS), C(metrics_dir), C(access_log), C(telemetry), C(pool_size),
         C(max_overflow), C(max_connections) (for C(servers) of them together), C(scratch_dir), C(tls_certificate),
-        C(tls_key), C(env). Strings are accepted for numbers and booleans, because surveys and C(-e) pass nothing else.
+        C(tls_key), C(env), C(secret_env) (places of secrets), C(inherits).
+        Strings are accepted for numbers and booleans, because surveys and C(-e) pass nothing else.
     :raises BadInput: unknown or contradictory settings; the message names the variables.
     """
     settings = Settings(intent)
@@ -166,12 +181,28 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         jobs = _jobs(settings, own_url, uri, env["_MLFLOW_SERVER_ARTIFACT_ROOT"])
         if auth:
             secrets["_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN"] = Secret(random_bytes=32)
-    extra = intent.get("env") or {}
-    if taken := sorted(name for name in extra if name.startswith("_MLFLOW_") or name in secrets):
-        raise BadInput(f"mlflow_server_env may not set {', '.join(taken)}: launch sets them from other variables.")
+    extra, further = dict(intent.get("env") or {}), dict(intent.get("secret_env") or {})
+    for variable, given, others in (
+        ("mlflow_server_env", extra, secrets),
+        ("mlflow_server_secret_env", further, {**secrets, **env, **extra}),
+    ):
+        if taken := sorted(str(name) for name in given if str(name).startswith("_MLFLOW_") or name in others):
+            raise BadInput(f"{variable} may not set {', '.join(taken)}: launch sets them from other variables.")
     env |= {str(name): str(value) for name, value in extra.items()}
-    argv = _argv(settings, profile, workers, threads, bool(auth), version)
-    return Launch(argv=argv, env=env, secrets=secrets, jobs=jobs)
+    secrets |= {
+        str(name): Secret.parse(place, f"{name} of mlflow_server_secret_env") for name, place in further.items()
+    }
+    # One that was given by hand is the deployment's.
+    keys = {name: place for name, place in (intent.get("keys") or {}).items() if name not in {**env, **secrets}}
+    secrets |= {name: Secret.parse(place, f"{name} of keys") for name, place in keys.items()}
+    return Launch(
+        argv=_argv(settings, profile, workers, threads, bool(auth), version),
+        env=env,
+        secrets=secrets,
+        jobs=jobs,
+        inherits=[str(name) for name in intent.get("inherits") or []],
+        keys=[settings.text("python", "python"), "-m", _KEYS_MODULE, *keys] if keys else [],
+    )
 
 
 def profile_named(name: str) -> Profile:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import progress, protocol, secrets
-from ..errors import BadInput, EngineError, SnapshotError
+from ..errors import BadInput, CannotLook, EngineError, MissingLibrary, NotAllowed, SnapshotError
 from ..storage.cloud import Place, connect
 from . import backup, manifest, prune, restore
 from . import verify as verification
@@ -98,7 +98,30 @@ def describe(
     sample_percent: float = 10,
     say: progress.Say = progress.silent,
 ) -> dict[str, Any]:
-    """What C(mlflow_backup_info) returns."""
+    """What C(mlflow_backup_info) returns. What cannot be looked at is not called broken."""
+    try:
+        found = _described(settings, verify, sample_percent, say)
+    except NotAllowed as error:
+        return _unseen(settings, f"not allowed to look: {error}")
+    except (CannotLook, MissingLibrary) as error:
+        return _unseen(settings, f"could not look: {error}")
+    return found | {"verdict": f"broken: {'; '.join(found['problems'])}" if found["problems"] else "healthy"}
+
+
+def _unseen(settings: Settings, verdict: str) -> dict[str, Any]:
+    return {
+        "changed": False,
+        "snapshots": [],
+        "damaged": [],
+        "verified": {},
+        "last_run": _last_run(settings.get("result_file")),
+        "problems": [verdict],
+        "healthy": False,
+        "verdict": verdict,
+    }
+
+
+def _described(settings: Settings, verify: str, sample_percent: float, say: progress.Say) -> dict[str, Any]:
     try:
         good, bad = verification.snapshots(destination(settings), settings.get("name") or None)
     except SnapshotError as error:

@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 _GRACE_SECONDS = 5.0
+# What every program has of its surroundings.
+_INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
 
 def start(launch_file: Path, folder: Path | None = None) -> NoReturn:
@@ -38,9 +40,13 @@ def start(launch_file: Path, folder: Path | None = None) -> NoReturn:
     group_file = (folder or launch_file.parent) / "launch.group"
     _end_previous(group_file, launch["argv"][0])
     _refuse_taken_port(launch["argv"])
-    # Only what launch says: a MLFLOW_TRACKING_URI of the person who deployed would send the server to itself.
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "_MLFLOW_", "PYTHON"))}
+    # Only what launch says: clients would use the keys of the person who deployed, and a MLFLOW_TRACKING_URI of theirs
+    # would send the server to itself.
+    inherited = {name: os.environ[name] for name in (*_INHERITED, *launch.get("inherits", ())) if name in os.environ}
     env = {**inherited, **launch["env"], **{name: _read(name, where) for name, where in launch["secrets"].items()}}
+    if keys := launch.get("keys"):
+        for name in _run(keys, env):
+            del env[name]
     # A group of our own, so that everything the server starts can be found and ended together.
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
@@ -122,6 +128,14 @@ def _parents() -> list[tuple[int, int]]:
             if state != "Z":
                 found.append((int(directory.name), int(parent)))
     return found
+
+
+def _run(argv: list[str], env: dict[str, str]) -> list[str]:
+    """The words that a program prints; what it says besides is for the log."""
+    done = subprocess.run(argv, env=env, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"starter: {' '.join(argv)} ended with {done.returncode}.")
+    return done.stdout.split()
 
 
 def _read(name: str, where: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import BadInput, MissingLibrary, SnapshotError
+from ..errors import BadInput, CannotLook, MissingLibrary, NotAllowed, SnapshotError
 from .base import Found, Gone, Store
 from .folder import Folder
 
@@ -145,6 +145,7 @@ class Cloud(Store):
             return error
         names = self._library.exceptions
         text = " ".join(str(error).split("\n\nDebug source", maxsplit=1)[0].split())
+        kind: type[SnapshotError] = NotAllowed
         if isinstance(error, names.UnauthenticatedError):
             reason = "the keys are wrong"
         elif isinstance(error, names.PermissionDeniedError):
@@ -152,12 +153,12 @@ class Cloud(Store):
         elif any(word in text for word in ("SignatureDoesNotMatch", "InvalidAccessKeyId", "403 Forbidden")):
             reason = "the keys are wrong, or may not do this"
         elif "NoSuchBucket" in text:
-            reason = "the bucket does not exist"
+            kind, reason = SnapshotError, "the bucket does not exist"
         elif "error sending request" in text or "tcp connect" in text or "timed out" in text:
-            reason = "it cannot be reached"
+            kind, reason = CannotLook, "it cannot be reached"
         else:
-            reason = text[:300]
-        return SnapshotError(f"Cannot {verb} {key} in {self.where}: {reason}.")
+            kind, reason = CannotLook, text[:300]
+        return kind(f"Cannot {verb} {key} in {self.where}: {reason}.")
 
 
 class _Feeder:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import SnapshotError
+from ..errors import NotAllowed, SnapshotError
 from .base import BLOCK, Found, Gone, Store
 from .durable import fsync
 
@@ -277,7 +277,8 @@ class Folder(Store):
     def _refused(self, error: OSError, what: str) -> SnapshotError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return SnapshotError(f"The disk of {self.where} is full. Free space there, or remove old snapshots first.")
-        return SnapshotError(f"{what} in {self.where} cannot be used: {error.strerror or error}.")
+        kind = NotAllowed if isinstance(error, PermissionError) else SnapshotError
+        return kind(f"{what} in {self.where} cannot be used: {error.strerror or error}.")
 
 
 def _owner(folder: Path) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import BadInput
+from .. import moved
 from ..settings import Errors, Settings
 from . import common, compose, host, kubernetes
 
@@ -64,7 +65,8 @@ def plan(
         version    that the server must answer
         deployed   version of the servers that were seen; empty where none are, or they do not say
         errors     validation errors of the settings, each a sentence that names the variables; [] where there are none
-        misfits    what C(fits) says of C(observed[platform]); [] before it was seen
+        misfits    what C(fits) says of C(observed[platform]), and data that lies elsewhere than that of the deployment
+                   which was seen, unless C(accept_other_data); [] before it was seen
         connection C(mlflow_server_connection), the same keys on every platform:
                    C(type), C(uri), C(host), C(port), C(env), C(secrets), C(version), C(scalable) (whether there can be
                    another number of servers), C(database) (C(type), C(uri)), C(restored_secrets) (places by name, of
@@ -94,7 +96,7 @@ def plan(
     common.check(request)
     planned = compute(request)
     planned = {**_shared(request), **planned, "errors": errors.as_list()}
-    return {**planned, "misfits": misfits(planned, found) if found else []}
+    return {**planned, "misfits": [*misfits(planned, found), *_moved(request, planned)] if found else []}
 
 
 def fits(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
@@ -105,6 +107,12 @@ def fits(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
     """
     platform = planned["connection"]["runner"]["type"]
     return _PLATFORMS[platform][1](planned, observed)
+
+
+def _moved(request: common.Request, planned: Mapping[str, Any]) -> list[str]:
+    if request.settings.flag("accept_other_data"):
+        return []
+    return moved.moved(request.found.get("launch") or {}, planned["launch"], "mlflow_server_accept_other_data")
 
 
 def _shared(request: common.Request) -> dict[str, Any]:

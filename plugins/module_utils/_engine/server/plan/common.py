@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -43,7 +43,7 @@ _CHOICES = {
     "supervision": ("auto", "systemd", "supervisor"),
     "auth_default_permission": ("READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS"),
 }
-_FLAGS = ("direct_artifacts", "signed_artifacts", "otlp", "access_log", "telemetry", "smoke_test")
+_FLAGS = ("accept_other_data", "direct_artifacts", "signed_artifacts", "otlp", "access_log", "telemetry", "smoke_test")
 _FOLDERS_AND_FILES = ("dir", "secrets_dir", "auth_password_file", "tls_certificate", "tls_key", "metrics_dir")
 # It becomes a line of a file of MLflow, which takes % for its own.
 _ADMIN = re.compile(r"[^\s:%=;#\[\]]+")
@@ -155,6 +155,7 @@ def check(request: Request) -> None:
         check_range(request, name, least, most)
     settings.number("workers")
     settings.mapping("env")
+    settings.mapping("secret_env")
     for name in _FOLDERS_AND_FILES:
         path = settings.text(name)
         errors.add(
@@ -248,7 +249,7 @@ def compute_launch(request: Request, place: Mapping[str, Any]) -> dict[str, Any]
     """
     intent = {name: request.settings.get(name) for name in _OF_LAUNCH}
     intent |= {"database": request.database, "artifact_store": request.store, "transfers": _TRANSFERS, **place}
-    intent["env"] = request.settings.mapping("env")
+    intent |= {name: request.settings.mapping(name) for name in ("env", "secret_env")}
     try:
         return launch.compute(intent).as_dict()
     except BadInput as error:
@@ -286,6 +287,33 @@ def launch_files(computed: Mapping[str, Any]) -> dict[str, str]:
     return {"launch.json": json.dumps(computed, indent=4)} if computed else {}
 
 
+def stored_places(request: Request, place: Callable[[str], dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Secrets without which a restored database is of no use, by name: each is made where it is missing. Keys that the
+    user gave by hand are not among them: C(mlflow_backup_secrets) can name those.
+
+    :param place: where the platform keeps a secret of that name.
+    """
+    given = {**request.settings.mapping("env"), **request.settings.mapping("secret_env")}
+    keys = [name for name, variable in launch.STORED_KEYS.items() if variable not in given]
+    return {name: place(name) for name in [*([FLASK_KEY] if request.auth else []), *keys]}
+
+
+def key_places(stored: Mapping[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Those of them that launch takes as keys of what is stored, by variable."""
+    return {variable: stored[name] for name, variable in launch.STORED_KEYS.items() if name in stored}
+
+
+def check_secret_env(request: Request, example: str, *keys: str) -> None:
+    """That each is a place as the platform has it."""
+    for name, place in request.settings.mapping("secret_env").items():
+        if not (isinstance(place, Mapping) and all(place.get(key) for key in keys)):
+            request.settings.reject("secret_env", f"mlflow_server_secret_env: {name} must name {example}.")
+
+
+def check_secret_files(request: Request) -> None:
+    check_secret_env(request, "a file on the host that holds it: {file: /PATH}", "file")
+
+
 def auth_place(request: Request, config: str, secret_key: Mapping[str, Any]) -> dict[str, Any]:
     """What launch is told of basic authentication; {} where nobody logs in."""
     return {"config": config, "secret_key": secret_key} if request.auth else {}
@@ -299,6 +327,17 @@ def reachable(host: str) -> str:
 def literal(host: str) -> str:
     """A host as URLs and published ports have it: an IPv6 address in brackets."""
     return names.Host(host.strip("[]")).in_url()
+
+
+def named(request: Request) -> str:
+    """What clients call a server that listens on every address: the first name that it was told; empty for none."""
+    try:
+        if not names.ListenAddress.parse(request.settings.text("host"), "mlflow_server_host").everywhere:
+            return ""
+        told = [names.Host.parse(one, "allowed_hosts") for one in request.settings.items("allowed_hosts")]
+    except BadInput:
+        return ""  # launch says what is wrong with it
+    return next((host.in_url() for host in told if "*" not in host.name), "")
 
 
 def url(host: str, port: int | None, prefix: str = "", tls: bool = False) -> str:
@@ -323,7 +362,7 @@ def connection(
 
     :param uri: URL that clients use.
     :param password: place of the administrator's.
-    :param restored: places of secrets without which a restored database is of no use.
+    :param restored: what C(stored_places) gave.
     :param runner: where operations run, see C(connection.RunnerConnection).
     :param workload: what only one platform has.
     :param scalable: whether there can be another number of servers.
@@ -339,7 +378,7 @@ def connection(
         "version": request.settings.text("version"),
         "scalable": scalable,
         "database": {name: str(request.database.get(name) or "") for name in ("type", "uri")},
-        "restored_secrets": {FLASK_KEY: dict(restored)} if request.auth else {},
+        "restored_secrets": dict(restored),
         "runner": dict(runner),
         "workload": dict(workload),
     }

@@ -11,11 +11,13 @@ from typing import Any
 
 from ...compose import template
 from ...errors import BadInput
+from ..launch import STORED_KEYS
 from ..settings import Errors
 from . import common
 
 _RUN_SECRETS = "/run/secrets"
-_FLASK_VARIABLE = "MLFLOW_FLASK_SERVER_SECRET_KEY"
+# What no operation alongside the servers needs.
+_OF_SERVERS = ("MLFLOW_FLASK_SERVER_SECRET_KEY", *STORED_KEYS.values())
 _LOAD_BALANCER = "load-balancer"
 # Containers that run when they are asked for.
 _OPERATIONS = ("trial", "schema", "ops")
@@ -52,7 +54,7 @@ def plan(request: common.Request) -> dict[str, Any]:
     zones = {str(zone): str(subnet or "") for zone, subnet in settings.mapping("zones").items()}
     networks = {f"{request.name}-{zone}": subnet for zone, subnet in zones.items()} or {request.name: ""}
     services = _services(servers, containers, list(zones), list(networks))
-    flask_key = {"file": f"{settings.text('secrets_dir')}/{common.FLASK_KEY}"}
+    stored = common.stored_places(request, lambda name: {"file": f"{settings.text('secrets_dir')}/{name}"})
     password = settings.text("auth_password_file")
     connections = request.offered_connections - settings.number("reserved_connections")
     launch = common.compute_launch(
@@ -71,7 +73,8 @@ def plan(request: common.Request) -> dict[str, Any]:
             "servers": replicas,
             "max_connections": connections,
             "scratch_dir": "/tmp",  # noqa: S108
-            "auth": common.auth_place(request, common.CONTAINER_AUTH_FILE, flask_key),
+            "auth": common.auth_place(request, common.CONTAINER_AUTH_FILE, stored.get(common.FLASK_KEY, {})),
+            "keys": common.key_places(stored),
         },
     )
     # Files on the host that servers read at their start, by the name of the variable.
@@ -128,7 +131,10 @@ def plan(request: common.Request) -> dict[str, Any]:
             "images": images,
             "claims": _claims(request, servers, balanced),
             "published": _published(request),
-            "generated": [password, flask_key["file"]] if request.auth else [],
+            "generated": [
+                *([password] if request.auth else []),
+                *(place["file"] for place in stored.values()),
+            ],
             **_contents(request, folder, places, secrets),
             **_seen(request, services),
         },
@@ -137,7 +143,7 @@ def plan(request: common.Request) -> dict[str, Any]:
             uri=urls["public"],
             host=settings.text("hostname") or common.reachable(settings.text("host")),
             password={"file": password},
-            restored=flask_key,
+            restored=stored,
             runner=runner,
             workload={
                 "inside_uri": urls["inside"],
@@ -189,6 +195,7 @@ def _check(request: common.Request) -> None:
     common.check_resources(request, "load_balancer_resources")
     common.check_profile_fits(request)
     common.check_database_is_postgresql(request, "the platform compose")
+    common.check_secret_files(request)
     try:
         template.check_name(request.name, "mlflow_name")
     except BadInput as error:
@@ -232,7 +239,7 @@ def _secrets(request: common.Request, places: Mapping[str, str], password: str) 
     files: dict[str, str] = {}
     for name, file in places.items():
         files |= {f"secrets/server/{name}": file, f"secrets/trial/{name}": file}
-        if name != _FLASK_VARIABLE:
+        if name not in _OF_SERVERS and name not in request.settings.mapping("secret_env"):
             files[f"secrets/ops/{name}"] = file
     for name, place in (request.owner.get("secrets") or {}).items():
         files[f"secrets/schema/{name}"] = str(place.get("file") or "")
@@ -250,7 +257,8 @@ def _urls(request: common.Request, first: str, balancer: str, tls: bool) -> dict
     settings = request.settings
     prefix, port = settings.text("static_prefix"), settings.number("port", common.CONTAINER_PORT)
     local = common.url(common.reachable(settings.text("host")), port, prefix, tls)
-    named = common.url(settings.text("hostname"), port, prefix, tls) if settings.text("hostname") else ""
+    host = settings.text("hostname") or common.named(request)
+    named = common.url(host, port, prefix, tls) if host else ""
     # Through the load balancer, as clients do, unless that would need its certificate to be trusted.
     asked = balancer if balancer and not tls else first
     return {

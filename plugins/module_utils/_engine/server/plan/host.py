@@ -16,7 +16,7 @@ from ..launch import release
 from ..settings import Errors
 from . import common
 
-_STARTER = Path(__file__).parents[2] / "standalone" / "starter.py"
+_STANDALONE = Path(__file__).parents[2] / "standalone"
 # Of every server, beside MLflow.
 _ALWAYS = ("uvloop", "httptools", "obstore", "pyfastcdc", "zstandard")
 # Older versions of MLflow do not say that they cannot use a newer SQLAlchemy.
@@ -46,7 +46,7 @@ def plan(request: common.Request) -> dict[str, Any]:
     environment = settings.text("environment") or _environment(request, requirements, flavor)
     interpreter = f"{environment}/bin/python"
     run_dir, launch_file = f"{folder}/run", f"{folder}/launch.json"
-    flask_key = {"file": f"{secrets_dir}/{common.FLASK_KEY}"}
+    stored = common.stored_places(request, lambda name: {"file": f"{secrets_dir}/{name}"})
     local_url = common.url(
         common.reachable(settings.text("host")), port, prefix, tls=bool(settings.text("tls_certificate"))
     )
@@ -63,10 +63,13 @@ def plan(request: common.Request) -> dict[str, Any]:
             "max_connections": request.max_connections or "",
             "scratch_dir": run_dir,
             "plugins_dir": f"{folder}/plugins",
-            "auth": common.auth_place(request, f"{folder}/auth.ini", flask_key),
+            "auth": common.auth_place(request, f"{folder}/auth.ini", stored.get(common.FLASK_KEY, {})),
+            "keys": common.key_places(stored),
         },
     )
-    public = settings.text("url") or local_url
+    tls = bool(settings.text("tls_certificate"))
+    host = common.named(request)
+    public = settings.text("url") or (common.url(host, port, prefix, tls) if host else local_url)
     own: dict[str, Any] = {
         "flavor": flavor,
         "requirements": requirements,
@@ -115,7 +118,10 @@ def plan(request: common.Request) -> dict[str, Any]:
         "ports": {"listen": port, "publish": port},
         "urls": {"public": public, "local": local_url, "inside": local_url, "operations": local_url},
         "files": common.launch_files(launch),
-        "secrets": {"admin-password": password_file, common.FLASK_KEY: flask_key["file"]} if request.auth else {},
+        "secrets": {
+            **({"admin-password": password_file} if request.auth else {}),
+            **{name: place["file"] for name, place in stored.items()},
+        },
         "staged": {"runner": {**runner, "python": interpreter}},
         "schema": common.schema_options(request, reads=_given(password_file=own["owner_password_file"])),
         "deployed": str(request.found.get("deployed") or ""),
@@ -131,7 +137,7 @@ def plan(request: common.Request) -> dict[str, Any]:
             uri=public,
             host=common.reachable(settings.text("host")),
             password={"file": password_file},
-            restored=flask_key,
+            restored=stored,
             runner=runner,
             scalable=False,
             # For those who act on the same host: the interpreter with all libraries.
@@ -168,6 +174,7 @@ def fits(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
 
 
 def _check(request: common.Request) -> None:
+    common.check_secret_files(request)
     user = request.settings.text("user")
     request.errors.add(
         f"mlflow_name is '{request.name}', which is no name for a program: letters, digits, '.', '-' and '_'.",
@@ -212,7 +219,9 @@ def _environment(request: common.Request, requirements: list[str], flavor: str) 
 
 @cache
 def _starter_digest() -> str:
-    return hashlib.sha256(_STARTER.read_text().rstrip().encode()).hexdigest()[:10]
+    """Of all programs that are copied, so that none of an older collection stays."""
+    programs = "".join(path.read_text() for path in sorted(_STANDALONE.glob("*.py")))
+    return hashlib.sha256(programs.encode()).hexdigest()[:10]
 
 
 def _data_dirs(request: common.Request) -> list[str]:

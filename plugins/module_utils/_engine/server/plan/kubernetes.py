@@ -22,6 +22,12 @@ _PASSWORD_KEY = "admin-password"  # noqa: S105
 # Seconds that setting up waits for the store and for the database.
 _BUCKET_SECONDS = 120
 _OLDEST_MINOR = 27
+# What clusters put into pods so that they act under an identity of a cloud, without a key.
+_INHERITED = (
+    "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_STS_REGIONAL_ENDPOINTS",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST",
+)  # fmt: skip
 _PERMISSIONS = (
     "get namespaces",
     "create secrets",
@@ -77,7 +83,7 @@ def plan(request: common.Request) -> dict[str, Any]:
     _check(request)
     namespace, secret = settings.text("namespace"), f"{request.name}-auth"
     port, prefix = settings.number("port", common.CONTAINER_PORT), settings.text("static_prefix")
-    flask_key = {"secret": secret, "key": common.FLASK_KEY}
+    stored = common.stored_places(request, lambda name: {"secret": secret, "key": name})
     offered = request.offered_connections - settings.number("reserved_connections")
     launch = common.compute_launch(
         request,
@@ -92,13 +98,12 @@ def plan(request: common.Request) -> dict[str, Any]:
             "servers": _most_servers(request),
             "max_connections": offered,
             "scratch_dir": "/tmp",  # noqa: S108
-            "auth": common.auth_place(request, common.CONTAINER_AUTH_FILE, flask_key),
+            "auth": common.auth_place(request, common.CONTAINER_AUTH_FILE, stored.get(common.FLASK_KEY, {})),
+            "keys": common.key_places(stored),
+            "inherits": list(_INHERITED),
         },
     )
-    given = settings.mapping("secret_env")
-    secret_env = {name: place for name, place in _secrets(launch).items() if "secret" in place} | dict(given)
-    # The starter passes on only what launch names.
-    launch = {**launch, "secrets": {**launch["secrets"], **given}} if launch else {}
+    secret_env = {name: place for name, place in _secrets(launch).items() if "secret" in place}
     inside = common.url(f"{request.name}.{namespace}.svc", port, prefix)
     public = settings.text("url") or _published(request) or inside
     local = common.url("127.0.0.1", common.CONTAINER_PORT, prefix)
@@ -144,7 +149,7 @@ def plan(request: common.Request) -> dict[str, Any]:
         "ports": {"listen": common.CONTAINER_PORT, "publish": port},
         "urls": {"public": public, "local": "", "inside": inside, "operations": local},
         "files": common.launch_files(launch),
-        "secrets": dict.fromkeys((_PASSWORD_KEY, common.FLASK_KEY), "") if request.auth else {},
+        "secrets": dict.fromkeys([*([_PASSWORD_KEY] if request.auth else []), *stored], ""),
         "schema": common.schema_options_of_containers(request),
         "deployed": _deployed_version(request),
         "staged": {"runner": {**runner, "image": settings.text("image")}},
@@ -160,7 +165,7 @@ def plan(request: common.Request) -> dict[str, Any]:
             uri=public,
             host=f"{request.name}.{namespace}.svc",
             password=password,
-            restored=flask_key,
+            restored=stored,
             runner=runner,
             # Everything secret that must be in the cluster, wherever it comes from.
             workload={"secret_places": common.unique(places)},
@@ -267,11 +272,7 @@ def _check(request: common.Request) -> None:
         quantity(settings.text("scratch_size"))
     except BadInput as error:
         errors.add(f"mlflow_server_scratch_size: {error}")
-    for name, place in settings.mapping("secret_env").items():
-        errors.add(
-            f"mlflow_server_secret_env: {name} must name a Secret and its key: {{secret: NAME, key: KEY}}.",
-            not (isinstance(place, Mapping) and place.get("secret") and place.get("key")),
-        )
+    common.check_secret_env(request, "a Secret and its key: {secret: NAME, key: KEY}", "secret", "key")
     common.check_database_is_postgresql(request, "Kubernetes")
 
 
