@@ -197,6 +197,17 @@ class Database(ABC):
         """
 
     @abstractmethod
+    def reserved(self) -> str | None:
+        """What C(reserve) noted; see C(reservation.py)."""
+
+    @abstractmethod
+    def reserve(self, text: str | None) -> None:
+        """Note something with the database that stays with it when a restore exchanges it; None takes it away.
+
+        :raises EngineError: this user may not.
+        """
+
+    @abstractmethod
     def changing(self) -> AbstractContextManager[None]:
         """Hold the one lock of all schema changes of this database, and make what its tables need around them."""
 

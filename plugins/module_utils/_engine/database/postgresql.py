@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ..connection import POSTGRESQL_DRIVERS
 from ..errors import DatabaseMissing, SchemaError, SnapshotError
-from . import postgresql_dumping, postgresql_loading, postgresql_lock
+from . import postgresql_dumping, postgresql_loading, postgresql_lock, postgresql_reservation
 from .base import Ask, Contents, Database, Dump, Dumping, File, Live, Loaded, Loading, Space, Tools
 from .postgresql_server import Server, alongside, require_rights
 from .postgresql_session import APPLICATION, identifiers, namespace, session
@@ -83,6 +83,15 @@ class PostgreSQL(Database):
 
     def locked(self, words: str, *, shared: bool) -> AbstractContextManager[None]:
         return postgresql_lock.held(self.uri, self._password, words, shared)
+
+    def reserved(self) -> str | None:
+        return postgresql_reservation.read(self.uri, self._password, self._aside)
+
+    def reserve(self, text: str | None) -> None:
+        postgresql_reservation.write(self.uri, self._password, text, self._aside)
+
+    def _aside(self, name: str) -> bool:
+        return self.stamp_of(name, "before") is not None
 
     @contextmanager
     def changing(self) -> Iterator[None]:

@@ -23,6 +23,7 @@ from .base import Ask, Contents, Database, Dump, Dumping, File, Live, Loaded, Lo
 FILE = "database.sqlite"
 _BUSY_SECONDS = 60
 _CONNECT_SECONDS = 10
+_LONGEST_NOTE = 10_000
 
 
 class SQLite(Database):
@@ -69,6 +70,21 @@ class SQLite(Database):
 
     def locked(self, words: str, *, shared: bool) -> AbstractContextManager[None]:
         return sqlite_lock.held(self.path, words, shared)
+
+    def reserved(self) -> str | None:
+        with contextlib.suppress(FileNotFoundError, SnapshotError):
+            return self._reservation.read_text(encoding="utf-8", errors="replace")[:_LONGEST_NOTE]
+        return None
+
+    def reserve(self, text: str | None) -> None:
+        if text is None:
+            self._reservation.unlink(missing_ok=True)
+        else:
+            restore_note.write(self._reservation, text)
+
+    @property
+    def _reservation(self) -> Path:
+        return restore_note.file_of(self.path, ending=restore_note.RESERVATION)
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
