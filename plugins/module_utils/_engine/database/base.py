@@ -212,6 +212,10 @@ class Database(ABC):
         """Hold the one lock of all schema changes of this database, and make what its tables need around them."""
 
     @abstractmethod
+    def prepare_migrations(self, engine: Any) -> None:
+        """Let all changes of a transaction of this SQLAlchemy engine be made, or none: also those of tables."""
+
+    @abstractmethod
     def being_changed(self) -> bool:
         """Whether somebody holds that lock right now."""
 

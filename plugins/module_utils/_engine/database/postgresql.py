@@ -101,6 +101,9 @@ class PostgreSQL(Database):
             connection.commit()
             yield  # closing the connection frees the lock, whatever happened
 
+    def prepare_migrations(self, engine: Any) -> None:
+        """Nothing: its transactions hold changes of tables, too."""
+
     def being_changed(self) -> bool:
         with session(self.uri, self._password) as connection:
             cursor = connection.cursor()

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..errors import SchemaError, SnapshotError
 from . import restore_note, sqlite_lock
@@ -91,6 +91,18 @@ class SQLite(Database):
         """SQLite's own locking serves, because one host uses one file."""
         Path(self.path).parent.mkdir(parents=True, exist_ok=True)
         yield
+
+    def prepare_migrations(self, engine: Any) -> None:
+        from sqlalchemy import event
+
+        # Python's driver begins a transaction with the first row that is written, so that tables change outside of it.
+        @event.listens_for(engine, "connect")
+        def leave_transactions_to_us(connection: Any, _record: Any) -> None:
+            connection.isolation_level = None
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Any) -> None:
+            connection.exec_driver_sql("BEGIN")
 
     def being_changed(self) -> bool:
         return False
