@@ -15,6 +15,12 @@ options:
       - Options that are given explicitly come before what it says. Without it the module's own interpreter does the
         work.
     type: dict
+  reservation:
+    description:
+      - Id of the reservation as part of which this works, which M(mlops.mlflow.mlflow_reservation) has made. What
+        changes data is refused while the deployment is reserved for something else.
+    type: str
+    default: ""
   cluster:
     description:
       - How to log in to the cluster where O(runner) is of the type C(kubernetes), with the options of

@@ -32,6 +32,14 @@ options:
     description: Whether migrations may be run that nobody has read yet.
     type: bool
     default: false
+  reserved:
+    description: What M(mlops.mlflow.mlflow_reservation) returned, of who is at work on the data.
+    type: dict
+    default: {}
+  continued:
+    description: The id of an upgrade that was cut off on another controller, and is to be continued.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -44,7 +52,8 @@ RETURN = r"""
 _value:
   description: >-
     C(from), C(to), C(schema), whether it is C(needed) and C(migrates), C(errors), sentences why it cannot be,
-    C(lines), which say what it does, and C(way_back), what the playbook restore takes besides the snapshot.
+    C(lines), which say what it does, and C(way_back), what the playbook restore takes besides the snapshot. Of an upgrade that was cut off C(continues),
+    C(snapshot) and C(started).
   type: dict
 """
 

@@ -6,7 +6,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
+import signal
+import stat
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -80,6 +84,7 @@ def logging_to(path: str | None) -> Callable[[str], None]:
 
 def run(module: AnsibleModule, action: Callable[[AnsibleModule], dict[str, Any]]) -> None:
     """Run a module's action and leave: the one place where errors become C(fail_json)."""
+    threading.Thread(target=_end_when_alone, daemon=True).start()
     try:
         try:
             result = action(module)
@@ -93,3 +98,14 @@ def run(module: AnsibleModule, action: Callable[[AnsibleModule], dict[str, Any]]
         sys.stdout.flush()
         os.dup2(2, 1)
         raise
+
+
+def _end_when_alone() -> None:
+    """Whoever waits for a module reads its standard output. When nobody does any more, because the playbook or its
+    connection was ended, it would work on unseen: it ends, and what it has started notices that."""
+    if not stat.S_ISFIFO(os.fstat(1).st_mode) and not stat.S_ISSOCK(os.fstat(1).st_mode):
+        return
+    output = select.poll()
+    output.register(1, 0)  # that the other end is gone is told in any case
+    output.poll()
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -25,6 +25,7 @@ LOGIN_ARGS = {name: spec for name, spec in CLUSTER_ARGS.items() if name != "name
 RUNNER_ARGS: dict[str, Any] = {
     "runner": {"type": "dict"},
     "cluster": {"type": "dict", "options": LOGIN_ARGS, "default": {}},
+    "reservation": {"type": "str", "default": ""},
 }
 # What modules that ask no server may be given in files.
 _SECRETS = ("password", "admin_password", "access_key", "secret_key")
@@ -113,7 +114,7 @@ def _request(
     deadline: float,
 ) -> protocol.Request:
     secret = {name: value for name, value in login.items() if value}
-    return protocol.Request(operation, options, module.check_mode, deadline, secret)
+    return protocol.Request(operation, options, module.check_mode, deadline, secret, module.params["reservation"])
 
 
 def _runner(module: AnsibleModule, where: RunnerConnection) -> protocol.Runner:

@@ -8,8 +8,11 @@ it, and nothing goes on in the background.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import shlex
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +20,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 _POLL_SECONDS = 2.0
+_SET_SIGNAL_OF_PARENTS_DEATH = 1
 
 
 class ProgressAction(ActionBase):
@@ -26,6 +30,7 @@ class ProgressAction(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
+        end_with_playbook()
         arguments, path = self.followed(dict(self._task.args))
         if self._task.check_mode or self._task.async_val or not path:
             done = self._execute_module(self.MODULE, task_vars=task_vars, wrap_async=self._task.async_val)
@@ -53,6 +58,13 @@ class ProgressAction(ActionBase):
     def _text(self, path: str) -> str:
         done = self._low_level_execute_command(f"cat {shlex.quote(path)} 2>/dev/null || true")
         return str(done.get("stdout", ""))
+
+
+def end_with_playbook() -> None:
+    """A playbook that is killed can tell nobody, and the processes of its tasks would finish what they do: the kernel
+    tells them (Linux), as Ansible does when it is interrupted."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_SET_SIGNAL_OF_PARENTS_DEATH, signal.SIGTERM)
 
 
 class Follower:

@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import operations, protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import lock
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import LockHeld
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, LockHeld
 from support.postgresql import OWNER, OWNER_PASSWORD, SERVER, SERVER_PASSWORD, PostgreSQL
 from support.processes import until
 
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.heart
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _HOLD = """
 import os, sys
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import operations, protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import lock
 with lock.held(sys.argv[1], os.environ["PGPASSWORD"], sys.argv[2], shared=sys.argv[2] == "backup"):
     print("holds", flush=True)
@@ -98,3 +101,50 @@ def test_a_holder_that_is_killed_holds_nothing_any_more(postgresql: PostgreSQL, 
         process.send_signal(chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
         process.wait(30)
         until(lambda: is_free(uri), "the lock outlived its holder")
+
+
+def reserve(uri: str, own: str, password: str = OWNER_PASSWORD, **given: str) -> dict[str, object]:
+    options = {"database_uri": uri, "purpose": "an upgrade", "holder": "ops1 process 1", **given}
+    return operations.run(protocol.Request("reserve", options, reservation=own), env={"PGPASSWORD": password})
+
+
+def comment_of(connection: Any, name: str) -> str | None:
+    query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
+    return connection.execute(query, (name,)).fetchone()[0]
+
+
+def test_a_reservation_is_the_owners_and_goes_with_the_database_that_a_restore_moves(
+    postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = postgresql.uri(postgresql.create_database("reserved"))
+    with postgresql.superuser() as connection:
+        connection.execute("COMMENT ON DATABASE reserved IS 'ask Dana'")
+    monkeypatch.setenv("PGPASSWORD", OWNER_PASSWORD)
+    reserve(uri, "ours")
+    server = postgresql.uri("reserved", SERVER)
+    for one, password in ((uri, OWNER_PASSWORD), (server, SERVER_PASSWORD)):
+        words = r"reserved for an upgrade since 20\S+, by ops1 process 1"
+        with pytest.raises(LockHeld, match=words), lock.held(one, password, "gc"):
+            pass
+    monkeypatch.setenv("PGPASSWORD", SERVER_PASSWORD)
+    with pytest.raises(BadInput, match="does not own the database reserved"):
+        reserve(server, "ours", SERVER_PASSWORD, state="absent")
+    monkeypatch.setenv("PGPASSWORD", OWNER_PASSWORD)
+    # A restore exchanges whole databases: the note is of the one that is moved aside.
+    aside = "reserved_before_20261126000000000"
+    with postgresql.superuser() as connection:
+        connection.execute(f"ALTER DATABASE reserved RENAME TO {aside}")
+        connection.execute(f'CREATE DATABASE reserved OWNER "{OWNER}"')
+    assert not is_free(uri)
+    reserve(uri, "ours")
+    with postgresql.superuser() as connection:
+        assert comment_of(connection, aside) == "ask Dana"
+        connection.execute(f"DROP DATABASE {aside}")
+    assert not is_free(uri), "whoever goes on notes it with the live one"
+    reserve(uri, "ours", state="absent")
+    assert is_free(uri)
+    with postgresql.superuser() as connection:
+        assert comment_of(connection, "reserved") is None
+        connection.execute("""COMMENT ON DATABASE reserved IS '{"format": "mlops.mlflow restore", "version": 1}'""")
+    with pytest.raises(BadInput, match="Run the restore again"):
+        reserve(uri, "ours")

@@ -44,7 +44,11 @@ def test_an_image_that_cannot_restore_is_found_before_servers_are_stopped() -> N
 
 
 def test_an_upgrade_looks_with_the_new_version_and_at_the_snapshot_before_servers_are_stopped() -> None:
-    assert in_order("upgrade_plan.yml")[0] == "inspect"
+    planned = in_order("upgrade_plan.yml")
+    assert planned.index("inspect") < planned.index("mlops.mlflow.mlflow_backup True") and "stopped" not in planned
+    # Another upgrade may be staging its version in the same place.
+    text = (PLAYBOOKS / "tasks/upgrade_plan.yml").read_text()
+    assert text.index("upgrade_reserved.yml") < text.index("mlflow_server_upgrade_step: inspect")
     before = in_order("upgrade.yml")
     assert "stopped" not in before[: before.index("mlops.mlflow.mlflow_restore True") + 1]
 

@@ -157,6 +157,40 @@ def test_an_upgrade_that_migrates_says_what_and_how_one_goes_back() -> None:
     assert told.splitlines()[-1] == "type this"
 
 
+CUT_OFF = {
+    "id": "u1",
+    "purpose": "an upgrade to MLflow 3.17.2",
+    "since": "2026-11-26T02:00:00Z",
+    "ended": True,
+    "kept": {"snapshot": "S", "from": "3.16.0", "revision": "r"},
+}
+
+
+def test_an_upgrade_that_was_cut_off_is_continued_and_goes_back_by_the_snapshot_it_took() -> None:
+    plan = planned(schema(state="current"), deployed="", reserved={"held": CUT_OFF, "revision": "s"})
+    assert (plan["continues"], plan["snapshot"], plan["from"]) == ("u1", "S", "3.16.0")
+    assert plan["needed"] and plan["migrates"] and not plan["started"] and plan["errors"] == []
+    assert plan["lines"][1] == (
+        "Continues    an upgrade to MLflow 3.17.2 of 2026-11-26T02:00:00Z, which was cut off; back leads the snapshot S"
+    )
+
+
+def test_of_one_that_was_cut_off_before_it_changed_the_schema_nothing_leads_back() -> None:
+    plan = planned(schema("additive"), reserved={"held": CUT_OFF, "revision": "r"})
+    assert (plan["continues"], plan["snapshot"]) == ("u1", "")
+
+
+def test_one_that_had_begun_to_serve_is_brought_to_its_end() -> None:
+    plan = planned(schema(state="current"), deployed="3.17.2", reserved={"held": CUT_OFF, "revision": "s"})
+    assert plan["started"] and plan["needed"]
+
+
+def test_somebody_elses_upgrade_is_not_continued_unless_that_is_said() -> None:
+    others = {"held": {**CUT_OFF, "ended": False}, "revision": "s"}
+    assert planned(schema(state="current"), deployed="3.17.2", reserved=others)["continues"] == ""
+    assert planned(schema(state="current"), reserved=others, continued="u1")["continues"] == "u1"
+
+
 @pytest.mark.parametrize(
     ("found", "more", "reason"),
     [

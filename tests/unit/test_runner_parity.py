@@ -25,6 +25,7 @@ MODULE_OF: dict[str, tuple[str, dict[str, Any]]] = {
     "backup": ("mlflow_backup", {}),
     "backup-info": ("mlflow_backup_info", {}),
     "restore": ("mlflow_restore", {}),
+    "reserve": ("mlflow_reservation", {}),
     "gc": ("mlflow_gc", {}),
     "schema": ("mlflow_schema", {}),
     "schema-info": ("mlflow_schema_info", {}),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import protocol, secrets
-from .errors import BadInput, EngineError
+from .errors import BadInput, EngineError, LockHeld
 from .http import DEFAULT_URL, Server
 from .progress import Say, silent
 
@@ -27,6 +27,7 @@ class Call:
     options: Mapping[str, Any]
     check: bool = False
     login: Mapping[str, str] = field(default_factory=dict, repr=False)
+    reservation: str = ""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     say: Say = silent
 
@@ -78,22 +79,25 @@ def run(request: protocol.Request, say: Say = silent, env: Mapping[str, str] | N
     :raises EngineError: it cannot be done; nothing is raised for an operation that found something wrong and says so.
     """
     protocol.check_options(request.operation, request.options)
-    return _FUNCTIONS[request.operation](Call(request.options, request.check, request.login, env or {}, say))
+    call = Call(request.options, request.check, request.login, request.reservation, env or {}, say)
+    return _FUNCTIONS[request.operation](call)
 
 
 @contextlib.contextmanager
-def _alone(operation: str, uri: str, password: str | None, *, wanted: bool, shared: bool = False) -> Iterator[None]:
-    """With the lock of the deployment.
+def _alone(
+    call: Call, operation: str, uri: str, password: str | None, *, wanted: bool = True, shared: bool = False
+) -> Iterator[None]:
+    """With the lock of the deployment, unless the operation only says what it would do.
 
     :param shared: whether others of the same kind may work meanwhile.
-    :raises LockHeld: another operation has it.
+    :raises LockHeld: another operation has it, or it is reserved for something that this is no part of.
     """
-    if not (wanted and uri):
+    if not (wanted and uri) or call.check:
         yield
         return
     from .database import lock
 
-    with lock.held(uri, password, operation, shared=shared):
+    with lock.held(uri, password, operation, shared=shared, reservations=(call.reservation,)):
         yield
 
 
@@ -136,14 +140,14 @@ def gc(call: Call) -> dict[str, Any]:
     older_than = call.text("older_than") or "30d"
     server = call.server(timeout=120)
     password = call.database_password()
-    with _alone("gc", uri, password, wanted=not call.check):
+    with _alone(call, "gc", uri, password):
         result = removal.run(server, uri, password, older_than, check=call.check, say=call.say)
     problems = result.get("problems")
     return {**result, **({"failed": True, "msg": " ".join(problems)} if problems else {})}
 
 
 def schema(call: Call) -> dict[str, Any]:
-    from .database import changes, waiting
+    from .database import changes, kinds, reservation, waiting
 
     uri, auth_uri, grantee = _database_uri(call), call.text("auth_uri"), call.text("grantee")
     password, seconds = call.database_password(), call.number("wait_timeout", 0)
@@ -153,7 +157,10 @@ def schema(call: Call) -> dict[str, Any]:
     migrate = bool(call.options.get("migrate"))
     if migrate and not call.check:
         call.say("migrating the databases")
-    with _alone("migration", uri, password, wanted=migrate and not call.check):
+    if not migrate and not call.check:
+        # Servers are about to be started: not in the midst of an upgrade. The lock would also exclude backups.
+        reservation.require(kinds.database(uri, password), call.reservation)
+    with _alone(call, "migration", uri, password, wanted=migrate):
         result = changes.ensure(
             uri,
             password,
@@ -254,18 +261,56 @@ def backup(call: Call) -> dict[str, Any]:
         os.nice(throttle.NICENESS)
     try:
         if settings.get("state") == "pruned":
-            return commands.prune_snapshots(settings, check=call.check, say=call.say)
-        with _alone("backup", *commands.database(settings), wanted=not call.check, shared=True):
+            return _pruned(call, settings)
+        with _alone(call, "backup", *commands.database(settings), shared=True):
             result = commands.create_backup(settings, check=call.check, low_priority=low_priority, say=call.say)
         if pruning and not call.check:
-            pruned = commands.prune_snapshots(settings, check=False, say=call.say)
-            result |= {**pruned, "changed": True}
+            result |= {**_pruned(call, settings), "changed": True}
     except EngineError as error:
         commands.record_result(settings, {"failed": True, "msg": str(error)})
         raise
     if not call.check:
         commands.record_result(settings, result)
     return result
+
+
+def _pruned(call: Call, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing while an upgrade is under way: what would be removed may be its way back."""
+    from .database import kinds, reservation
+    from .snapshot import commands
+
+    uri, password = commands.database(settings)
+    try:
+        if uri and not call.check:
+            reservation.require(kinds.database(uri, password), call.reservation)
+    except LockHeld as reserved:
+        call.say(f"No snapshot is removed now. {reserved}")
+        return {"changed": False}
+    return commands.prune_snapshots(settings, check=call.check, say=call.say)
+
+
+def reserve(call: Call) -> dict[str, Any]:
+    from .database import kinds, lock, reservation
+    from .snapshot import commands
+
+    settings = _settings(call)
+    uri, password = commands.database(settings)
+    database, ids = kinds.database(uri, password), (call.reservation, str(settings.get("instead_of") or ""))
+    absent = settings.get("state") == "absent"
+    before = reservation.read(database)
+    ours = before is not None and before.id in filter(None, ids)
+    revision = commands.revision(settings)
+    if call.check or (absent and not ours):
+        held = before.as_dict() if before else {}
+        refused = "" if absent else reservation.refusal(database, before, *ids)
+        return {"changed": ours or not (absent or refused), "held": held, "revision": revision, "refused": refused}
+    after = None
+    with lock.held(uri, password, str(settings.get("purpose") or "an operation"), reservations=ids):
+        if not absent:
+            kept = settings.get("kept") or (before.kept if before else {})
+            after = reservation.new(call.reservation, str(settings["purpose"]), str(settings["holder"]), kept, revision)
+        database.reserve(after.text() if after else None)
+    return {"changed": True, "held": after.as_dict() if after else {}, "revision": revision, "refused": ""}
 
 
 def backup_info(call: Call) -> dict[str, Any]:
@@ -282,8 +327,8 @@ def restore(call: Call) -> dict[str, Any]:
     settings = _settings(call)
     if settings.pop("databases_only", False):
         settings = {name: value for name, value in settings.items() if not name.startswith("artifacts_")}
-    changes = not call.check and not settings.get("drill")
-    with _alone("restore", *commands.database(settings), wanted=changes):
+    changes = not settings.get("drill")
+    with _alone(call, "restore", *commands.database(settings), wanted=changes):
         return commands.restore_snapshot(settings, check=call.check, say=call.say)
 
 
@@ -300,4 +345,5 @@ _FUNCTIONS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "backup": backup,
     "backup-info": backup_info,
     "restore": restore,
+    "reserve": reserve,
 }

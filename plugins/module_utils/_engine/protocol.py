@@ -58,6 +58,7 @@ _CREATION = frozenset(
     {"grantee", "admin_username", "admin_password_file", "migrate", "connections", "being_created", "wait_timeout"}
 )
 _BUCKET = frozenset({"uri", "create", "wait_timeout", "endpoint", "region", "access_key_file", "secret_key_file"})
+_RESERVE = frozenset({"purpose", "holder", "kept", "instead_of", "state"})
 _TRIAL = frozenset({"launch", "launch_file", "starter", "version", "wait_timeout", "smoke_test"})
 # What a file with settings may hold: it serves all of them.
 SETTINGS = (_SNAPSHOT | _BACKUP | _BACKUP_INFO | _RESTORE) - {"settings"}
@@ -91,6 +92,7 @@ OPERATIONS: dict[str, Operation] = {
     "restore": Operation(
         "backup", _SNAPSHOT | _RESTORE, long=True, changes="the data of the deployment", replaces=True
     ),
+    "reserve": Operation("backup", _SNAPSHOT | _RESERVE, changes="who may change the data of the deployment"),
     "schema": Operation("schema", _SCHEMA | _CREATION, long=True, changes="the schema of the databases"),
     "schema-info": Operation("schema", _SCHEMA),
     "bucket": Operation("ops", _BUCKET, changes="an object that it removes again, and a bucket that is missing"),
@@ -107,6 +109,7 @@ class Request:
     :param check: whether it only says what it would do.
     :param deadline: seconds after which it ends itself; 0 for never.
     :param login: C(username), C(password) or C(token), where nothing beside the server holds them. Never shown.
+    :param reservation: id of the reservation as part of which it is asked for; see C(database/reservation.py).
     """
 
     operation: str
@@ -114,12 +117,13 @@ class Request:
     check: bool = False
     deadline: float = 0.0
     login: Mapping[str, str] = field(default_factory=dict, repr=False)
+    reservation: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def line(self) -> str:
         """As it travels. Holds the login, so it goes to standard input or a file of the operator only."""
         said = {"protocol": VERSION, "id": self.id, "operation": self.operation, "options": dict(self.options)}
-        said |= {"check": self.check, "deadline": self.deadline}
+        said |= {"check": self.check, "deadline": self.deadline, "reservation": self.reservation}
         return json.dumps({**said, **({"login": dict(self.login)} if self.login else {})}) + "\n"
 
     @classmethod
@@ -137,6 +141,7 @@ class Request:
                 check=said.get("check") is True,
                 deadline=float(said.get("deadline") or 0),
                 login={str(name): str(value) for name, value in dict(said.get("login") or {}).items()},
+                reservation=str(said.get("reservation") or ""),
                 id=str(said["id"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:

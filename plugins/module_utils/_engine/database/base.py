@@ -198,8 +198,23 @@ class Database(ABC):
         """
 
     @abstractmethod
+    def reserved(self) -> str | None:
+        """What C(reserve) noted; see C(reservation.py)."""
+
+    @abstractmethod
+    def reserve(self, text: str | None) -> None:
+        """Note something with the database that stays with it when a restore exchanges it; None takes it away.
+
+        :raises EngineError: this user may not.
+        """
+
+    @abstractmethod
     def changing(self) -> AbstractContextManager[None]:
         """Hold the one lock of all schema changes of this database, and make what its tables need around them."""
+
+    @abstractmethod
+    def prepare_migrations(self, engine: Any) -> None:
+        """Let all changes of a transaction of this SQLAlchemy engine be made, or none: also those of tables."""
 
     @abstractmethod
     def being_changed(self) -> bool:

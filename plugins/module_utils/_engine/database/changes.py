@@ -116,6 +116,7 @@ def upgrade(uri: str, password: str | None, grantee: str | None = None, kind: tu
         if schema.read(uri, password, kind).state != "older":
             return False
         engine = sqlalchemy.create_engine(url)
+        kinds.database(uri, password).prepare_migrations(engine)
         if kind is AUTH:
             from mlflow.server.auth.db.utils import migrate
 

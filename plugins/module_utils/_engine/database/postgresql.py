@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ..connection import DatabaseUri
 from ..errors import DatabaseMissing, SchemaError, SnapshotError
-from . import postgresql_dumping, postgresql_loading, postgresql_lock
+from . import postgresql_dumping, postgresql_loading, postgresql_lock, postgresql_reservation
 from .base import Ask, Contents, Database, Dump, Dumping, File, Live, Loaded, Loading, Space, Tools
 from .postgresql_server import Server, alongside, require_rights
 from .postgresql_session import APPLICATION, identifiers, namespace, session
@@ -90,6 +90,15 @@ class PostgreSQL(Database):
     def locked(self, words: str, *, shared: bool) -> AbstractContextManager[None]:
         return postgresql_lock.held(self.uri, self._password, words, shared)
 
+    def reserved(self) -> str | None:
+        return postgresql_reservation.read(self.uri, self._password, self._aside)
+
+    def reserve(self, text: str | None) -> None:
+        postgresql_reservation.write(self.uri, self._password, text, self._aside)
+
+    def _aside(self, name: str) -> bool:
+        return self.stamp_of(name, "before") is not None
+
     @contextmanager
     def changing(self) -> Iterator[None]:
         with session(self.uri, self._password) as connection:
@@ -97,6 +106,9 @@ class PostgreSQL(Database):
             cursor.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
             connection.commit()
             yield  # closing the connection frees the lock, whatever happened
+
+    def prepare_migrations(self, engine: Any) -> None:
+        """Nothing: its transactions hold changes of tables, too."""
 
     def being_changed(self) -> bool:
         with session(self.uri, self._password) as connection:

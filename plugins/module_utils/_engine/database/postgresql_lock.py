@@ -29,13 +29,14 @@ def held(database: PostgreSQLUri, password: str | None, words: str, shared: bool
     :param words: of who holds it, for who is refused meanwhile.
     :raises LockHeld: another has it.
     """
-    with _connection(database, password) as connection:
+    with entered(database, password) as connection:
         _take(connection, database, words, shared)
         yield  # closing the connection frees it, whatever happened
 
 
 @contextlib.contextmanager
-def _connection(database: PostgreSQLUri, password: str | None) -> Iterator[Any]:
+def entered(database: PostgreSQLUri, password: str | None) -> Iterator[Any]:
+    """A session where nobody exchanges databases."""
     with contextlib.ExitStack() as stack:
         try:
             found = stack.enter_context(session(database.replace(database=_MAINTENANCE), password))

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from ..connection import DatabaseUri
@@ -25,6 +25,7 @@ from .base import Ask, Contents, Database, Dump, Dumping, File, Live, Loaded, Lo
 FILE = "database.sqlite"
 _BUSY_SECONDS = 60
 _CONNECT_SECONDS = 10
+_LONGEST_NOTE = 10_000
 
 
 class SQLite(Database):
@@ -79,11 +80,38 @@ class SQLite(Database):
     def locked(self, words: str, *, shared: bool) -> AbstractContextManager[None]:
         return sqlite_lock.held(self.path, words, shared)
 
+    def reserved(self) -> str | None:
+        with contextlib.suppress(FileNotFoundError, SnapshotError):
+            return self._reservation.read_text(encoding="utf-8", errors="replace")[:_LONGEST_NOTE]
+        return None
+
+    def reserve(self, text: str | None) -> None:
+        if text is None:
+            self._reservation.unlink(missing_ok=True)
+        else:
+            restore_note.write(self._reservation, text)
+
+    @property
+    def _reservation(self) -> Path:
+        return restore_note.file_of(self.path, ending=restore_note.RESERVATION)
+
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
         """SQLite's own locking serves, because one host uses one file."""
         Path(self.path).parent.mkdir(parents=True, exist_ok=True)
         yield
+
+    def prepare_migrations(self, engine: Any) -> None:
+        from sqlalchemy import event
+
+        # Python's driver begins a transaction with the first row that is written, so that tables change outside of it.
+        @event.listens_for(engine, "connect")
+        def leave_transactions_to_us(connection: Any, _record: Any) -> None:
+            connection.isolation_level = None
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Any) -> None:
+            connection.exec_driver_sql("BEGIN")
 
     def being_changed(self) -> bool:
         return False

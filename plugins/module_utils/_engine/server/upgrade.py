@@ -18,6 +18,8 @@ def plan(
     connection: Mapping[str, Any],
     name: str,
     unknown_allowed: bool = False,
+    reserved: Mapping[str, Any] | None = None,
+    continued: str = "",
 ) -> dict[str, Any]:
     """What an upgrade would do; changes nothing.
 
@@ -26,24 +28,37 @@ def plan(
     :param connection: that of the server, with the version that is requested.
     :param name: of the deployment, for people.
     :param unknown_allowed: whether migrations that nobody has read yet may be run.
+    :param reserved: what mlflow_reservation returned: who C(held) the deployment, and the C(revision) of its schema.
+    :param continued: the id of an upgrade that was cut off on another controller, and is to be continued.
     :returns: C(from), C(to), C(schema), whether it is C(needed) and C(migrates), C(errors), C(lines) that say so, and
-        the C(way_back): variables of the playbook restore.
+        the C(way_back): variables of the playbook restore. Of an upgrade that was cut off: its reservation as
+        C(continues), the C(snapshot) that leads back behind it once it has changed the schema, and whether it had
+        C(started) the requested version, which may have served.
     """
     users = schema.get("auth") or {}
     pending = [*schema.get("pending", []), *users.get("pending", [])]
     wanted = str(connection["version"])
+    held = (reserved or {}).get("held") or {}
+    continues = str(held.get("id", "")) if held.get("ended") or held.get("id") == (continued or None) else ""
+    kept = (held.get("kept") or {}) if continues else {}
+    changed = kept.get("revision", "") != ((reserved or {}).get("revision") or "")
+    snapshot = str(kept.get("snapshot", "")) if changed else ""
     planned = {
         "name": name,
-        "from": deployed,
+        "continues": continues,
+        "cut_off": f"{held['purpose']} of {held['since']}" if continues else "",
+        "snapshot": snapshot,
+        "started": bool(continues) and deployed == wanted and not pending,
+        "from": kept.get("from", deployed),
         "to": wanted,
         # What the image holds; on hosts that is what was installed.
         "brings": schema.get("version", wanted),
         "schema": schema,
         "states": [schema.get("state", "current"), users.get("state", "current")],
         "space": schema.get("space") or {},
-        "migrates": bool(pending),
+        "migrates": bool(pending or snapshot),
         "unknown": [] if unknown_allowed else [one["revision"] for one in pending if one["kind"] == "unknown"],
-        "needed": deployed != wanted or bool(pending),
+        "needed": deployed != wanted or bool(pending or continues),
         "in_containers": connection["runner"]["type"] != "host",
     }
     return {**planned, "errors": _errors(planned), "lines": _lines(planned), "way_back": _way_back(planned)}
@@ -80,6 +95,9 @@ def _lines(planned: Mapping[str, Any]) -> list[str]:
         return [f"{name} runs MLflow {wanted} already, and its schema fits. Nothing to do."]
     old = f"MLflow {before}" if before else "a database without a server"
     lines = [line("Upgrade", f"{name}: {old} to MLflow {wanted}")]
+    if planned["continues"]:
+        back = f"; back leads the snapshot {planned['snapshot']}" if planned["snapshot"] else ""
+        lines.append(line("Continues", f"{planned['cut_off']}, which was cut off{back}"))
     if not schema:
         unseen = f"not inspected: MLflow {wanted} is not installed yet, and check mode installs nothing"
         return [*lines, line("Schema", unseen)]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import progress, protocol, secrets
+from ..database import kinds, revisions
 from ..errors import BadInput, CannotLook, EngineError, MissingLibrary, NotAllowed, SnapshotError
 from ..storage.cloud import Place, connect
 from . import backup, manifest, prune, restore
@@ -204,6 +205,17 @@ def database(settings: Settings) -> tuple[str, str | None]:
     """The database by which a deployment is known, and its password; no URI where none is named."""
     uri = settings.get("database_uri") or settings.get("auth_uri")
     return str(uri or ""), _secret(settings, "database_password_file")
+
+
+def revision(settings: Settings) -> str:
+    """The revisions of all schemas of a deployment, as one word that changes when one of them does."""
+    password = _secret(settings, "database_password_file")
+    found = [
+        ",".join(kinds.database(uri, password).contents(table).revisions) or "none"
+        for option, (_scripts, table) in (("database_uri", revisions.TRACKING), ("auth_uri", revisions.AUTH))
+        if (uri := settings.get(option))
+    ]
+    return " ".join(found)
 
 
 def destination(settings: Settings) -> Place:

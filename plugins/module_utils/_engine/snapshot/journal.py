@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -144,14 +142,14 @@ class Journal:
         :raises SnapshotError: a note could not be kept safely.
         """
         if self._file:
-            _own(self._file.parent, create=False)
+            restore_note.require_own(self._file.parent, create=False)
 
     def read(self) -> list[Found]:
         """
         :raises SnapshotError: there is a note that no restore of this target writes.
         """
         if self._file:
-            _own(self._file.parent)
+            restore_note.require_own(self._file.parent)
             try:
                 with self._file.open("rb") as file:
                     text = file.read(_LIMIT)
@@ -197,14 +195,7 @@ class Journal:
             place[0].comment(place[1], text)
         if not self._file:
             return
-        _own(self._file.parent)
-        new = self._file.with_suffix(".new")
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._file)
+        restore_note.write(self._file, text)
         fsync(self._file.parent)
 
     def clear(self) -> None:
@@ -256,32 +247,6 @@ def stamps(databases: Iterable[Database], *, reading: bool = False) -> frozenset
     """The time stamps of restores, as the names alongside the databases tell them: clients write no names there."""
     acts = ("restoring", "before")
     return frozenset(stamp for one in databases for act in acts for stamp in one.stamps(act, reading=reading))
-
-
-def _own(folder: Path, *, create: bool = True) -> None:
-    """
-    :raises SnapshotError: somebody else could write there, or the folder cannot be made.
-    """
-    try:
-        if create:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in (folder, *folder.parents):
-            if not path.exists():
-                continue
-            status = path.lstat()
-            shared = status.st_mode & (stat.S_IWOTH | (stat.S_IWGRP if status.st_gid not in (0, os.getegid()) else 0))
-            if path != folder and status.st_mode & stat.S_ISVTX:
-                shared = 0  # others can make something there, and not rename what is ours
-            if status.st_uid not in (0, os.geteuid()) or shared or not stat.S_ISDIR(status.st_mode):
-                raise SnapshotError(
-                    f"A restore notes in {folder} what it moves, and {path} may be written by others than the user "
-                    f"who restores. Give a folder that only this user writes as journal_dir."
-                )
-    except OSError as error:
-        raise SnapshotError(
-            f"A restore notes in {folder} what it moves, and that folder cannot be used: {error.strerror}. Give "
-            f"another one as journal_dir."
-        ) from error
 
 
 def _foreign(where: str, remedy: str, why: str) -> SnapshotError:
