@@ -135,11 +135,13 @@ jobs:
   type: dict
   sample: {mlflow-setup: {state: complete, checksum: 0a1b2c3d}}
 workloads:
-  description: Kind, name, wanted and ready replicas of each workload, and for servers the version of MLflow.
+  description:
+    - Kind, name, wanted and ready replicas of each workload, and for servers the version of MLflow, and whether just what they are
+      was proven by M(mlops.mlflow.mlflow_smoke_test).
   returned: success
   type: list
   elements: dict
-  sample: [{kind: Deployment, name: mlflow, wanted: 2, ready: 2, version: 3.17.2}]
+  sample: [{kind: Deployment, name: mlflow, wanted: 2, ready: 2, version: 3.17.2, proven: true}]
 unsettled:
   description: Workloads that are not rolled out, each with the reason.
   returned: success

@@ -258,6 +258,7 @@ def test_secrets_appear_nowhere(make: Callable[..., Deployment], tmp_path: Path)
         assert set(secrets) >= {
             "mlflow-auth/admin-password", "mlflow-auth/flask-secret-key", "mlflow-database/password",
             "mlflow-database/owner-password", "mlflow-artifacts/access-key", "mlflow-artifacts/secret-key",
+            "mlflow-auth/gateway-passphrase", "mlflow-auth/webhook-key",
         }  # fmt: skip
         assert secrets["mlflow-auth/admin-password"] == given["mlflow_server_auth_password"]
         assert all(places.values()), f"nothing to search in: {[place for place, text in places.items() if not text]}"

@@ -204,7 +204,7 @@ def test_secrets_appear_nowhere(make: Callable[..., Deployment], tmp_path: Path)
         secrets = {path.name: path.read_text().strip() for path in kept.iterdir()}
         assert set(secrets) == {
             "admin-password", "flask-secret-key", "database-password", "database-owner-password", "s3-access-key",
-            "s3-secret-key",
+            "s3-secret-key", "gateway-passphrase", "webhook-key",
         }  # fmt: skip
         assert secrets["admin-password"] == given["mlflow_server_auth_password"]
         assert all(places.values()) and all(len(value) > 10 for value in secrets.values())

@@ -24,6 +24,7 @@ from support.postgresql import OWNER, OWNER_PASSWORD, SERVER_PASSWORD, PostgreSQ
 from support.s3 import ACCESS_KEY, S3, SECRET_KEY, running
 from support.servers import API, create_run
 
+KEYS = ("flask-secret-key", "gateway-passphrase", "webhook-key")
 FILL = Path(__file__).parents[1] / "support" / "fill.py"
 # Experiments, runs, metrics of each run, bytes of the one big artifact.
 SMALL, WHOLE = (50, 60, 200, 20 << 20), (50, 5000, 100, 200 << 20)
@@ -246,7 +247,7 @@ def backed_up_wiped_and_restored(filled: Filled) -> None:
     said = restored.of("Report what was restored")["msg"]
     assert "the server is healthy" in said
     print("\n" + str(result.of("Report what was written")["msg"]) + str(said))  # shown by pytest -s
-    assert restored.of("Load the snapshot, compare it, put it in place")["secrets"] == {"flask-secret-key": "same"}
+    assert restored.of("Load the snapshot, compare it, put it in place")["secrets"] == dict.fromkeys(KEYS, "same")
 
     filled.script("read")  # the real client
     client = filled.client()

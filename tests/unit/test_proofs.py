@@ -12,11 +12,14 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose impor
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose.runner import ComposeRunner
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import ServerError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.host.runner import HostRunner
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import inspect as kubernetes_inspect
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import Cluster
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.runner import KubernetesRunner
 from ansible_collections.mlops.mlflow.plugins.modules import mlflow_smoke_test
 from support.fake_cluster import Api
+from support.plans import planned
 
+SEEN: dict[str, Any] = {"minor": 34, "storage_classes": ["s"], "default_storage_class": "s", "metrics": True}
 SERVERS = "/apis/apps/v1/namespaces/team-a/deployments/mlflow"
 
 
@@ -141,6 +144,17 @@ def test_on_kubernetes_the_pods_template_is_what_is_proven_and_a_restart_changes
     assert runner({"mlops.mlflow/configuration": "2"})[0].serving() != before
     assert runner({"mlops.mlflow/configuration": "1"}, image="b")[0].serving() != before
     assert runner({}, noted="x")[0].proven() == "x"
+    for noted, known in (("x", False), (runner({})[0].serving(), True)):
+        metadata = {"name": "mlflow", "annotations": {"mlops.mlflow/proven": noted}}
+        template = {"metadata": {"annotations": {}}, "spec": {"containers": [{"image": "a"}]}}
+        item = {"metadata": metadata, "spec": {"replicas": 1, "template": template}, "status": {}}
+        api = Api({"/apis/apps/v1/namespaces/team-a/deployments": [item]})
+        (workload,) = kubernetes_inspect.state(Cluster(api), "team-a", "mlflow")["workloads"]
+        assert workload["proven"] is known, "a deploy learns it without another request"
+        assert (
+            planned("kubernetes", observed={"kubernetes": SEEN | {"workloads": [workload]}})["kubernetes"]["proven"]
+            is known
+        )
     servers, api = runner({})
     servers.note_proven("x")
     servers.note_proven("")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from .rollout import unready
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
+PROVEN, _RESTARTED = "mlops.mlflow/proven", "kubectl.kubernetes.io/restartedAt"
 # What changed settings may make superfluous: it is removed then.
 _OPTIONAL_KINDS = (
     ("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
@@ -97,6 +99,18 @@ def gather(
     }
 
 
+def serving(deployment: Mapping[str, Any]) -> str:
+    """A fingerprint of what its pods are made of. A restart is no other server."""
+    template = json.loads(json.dumps(deployment["spec"].get("template") or {}))
+    (template.get("metadata", {}).get("annotations") or {}).pop(_RESTARTED, None)
+    return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()
+
+
+def proven(deployment: Mapping[str, Any]) -> str:
+    """The fingerprint that was noted when it was last proven; empty for none."""
+    return str(((deployment.get("metadata") or {}).get("annotations") or {}).get(PROVEN, ""))
+
+
 def state(cluster: Cluster, namespace: str, name: str) -> dict[str, Any]:
     """How a deployment's workloads and pods are right now."""
     query = _labelled(name)
@@ -113,6 +127,7 @@ def state(cluster: Cluster, namespace: str, name: str) -> dict[str, Any]:
                     "wanted": item["spec"].get("replicas", 1),
                     "ready": status.get("readyReplicas", 0),
                     "version": (item["metadata"].get("labels") or {}).get(manifests.PREFIX + "version", ""),
+                    "proven": proven(item) == serving(item),
                 }
             )
     pods = []

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,7 +17,6 @@ from .pods import problem_of, readiness
 
 # Beyond the deadline that the operation itself keeps.
 _GRACE_SECONDS = 30.0
-_PROVEN, _RESTARTED = "mlops.mlflow/proven", "kubectl.kubernetes.io/restartedAt"
 
 
 @dataclass(frozen=True)
@@ -68,19 +65,13 @@ class KubernetesRunner:
 
     def serving(self) -> str:
         found = self.cluster.get(self._servers)
-        if not found:
-            return ""
-        template = json.loads(json.dumps(found["spec"]["template"]))
-        # A restart is no other server.
-        (template["metadata"].get("annotations") or {}).pop(_RESTARTED, None)
-        return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()
+        return inspect.serving(found) if found else ""
 
     def proven(self) -> str:
-        metadata = (self.cluster.get(self._servers) or {}).get("metadata") or {}
-        return str((metadata.get("annotations") or {}).get(_PROVEN, ""))
+        return inspect.proven(self.cluster.get(self._servers) or {})
 
     def note_proven(self, fingerprint: str) -> None:
-        body = {"metadata": {"annotations": {_PROVEN: fingerprint or None}}}
+        body = {"metadata": {"annotations": {inspect.PROVEN: fingerprint or None}}}
         self.cluster.call("PATCH", self._servers, body, content_type="application/merge-patch+json")
 
     @property

@@ -58,7 +58,10 @@ for kind in remove:
             remove[kind](one)
         except Exception as error:
             held.add(experiment)
-            refused.append([kind, one, uri, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"])
+            # The reason stands at the end of long ones.
+            text = " ".join(str(error).split())
+            text = text if len(text) < 320 else f"{text[:150]} … {text[-150:]}"
+            refused.append([kind, one, uri, f"{type(error).__name__}: {text}"])
 print(json.dumps(refused))
 """
 

@@ -75,8 +75,8 @@ def plan(request: common.Request) -> dict[str, Any]:
     C(operations) (C(env) of the pods of operations by identity: C(schema), C(trial));
     C(secret_env) (places by environment variable of the servers), C(permissions), C(groups) (of the API, which must be
     served), C(secret_names), C(external_places) (of Secrets that must be there), C(storage_classes);
-    C(deployed) (whether servers were there), C(stopped) (whether somebody took them all away), C(settled) (whether
-    everything runs).
+    C(deployed) (whether servers were there), C(proven) (whether the client proved just those), C(stopped) (whether
+    somebody took them all away), C(settled) (whether everything runs).
     C(plan["secrets"]) has the keys of the Secret that the role generates; their values are made there.
     """
     settings = request.settings
@@ -496,5 +496,6 @@ def _seen(request: common.Request) -> dict[str, Any]:
     return {
         "deployed": bool(servers),
         "stopped": any(one.get("wanted") == 0 for one in servers),
+        "proven": any(one.get("proven") for one in servers),
         "settled": bool(servers) and not request.found.get("unsettled") and setup.get("state") == "complete",
     }
