@@ -73,6 +73,12 @@ def stopped(old: Deployment) -> Iterator[Deployment]:
     old.wait_until_ready()
 
 
+def at(point: int, chance: random.Random, length: float) -> tuple[str, float]:
+    """How and when an operation of this length is cut off. Its own clock, for the deadline, begins in the pod."""
+    way = WAYS[point % len(WAYS)]
+    return way, chance.uniform(0.0, length / 2 if way == "deadline" else length)
+
+
 def restored(stopped: Deployment, rows: str, schema: str, where: str) -> None:
     Operation(stopped, "restore", _RESTORE).whole()
     assert (stopped.sql(_ROWS), stopped.sql(_SCHEMA)) == (rows, schema), where
@@ -91,7 +97,7 @@ def test_a_restore_that_is_cut_off_anywhere_leaves_nothing_running_nothing_lost_
     outcomes = set()
     for point in range(PARTS["restore"]):
         stopped.sql(_MORE)
-        way, seconds = WAYS[point % len(WAYS)], chance.uniform(0.0, length)
+        way, seconds = at(point, chance, length)
         said = restore.cut_off(way, seconds)
         where = f"point {point}, {way} after {seconds:.1f} s: {said}"
         there = "mlflow" in stopped.sql("SELECT datname FROM pg_database", "postgres").split()
@@ -115,7 +121,7 @@ def test_a_migration_that_is_cut_off_anywhere_is_whole_or_has_not_begun_and_can_
     outcomes = set()
     for point in range(PARTS["migration"]):
         restored(stopped, rows, schema, f"before point {point}")
-        way, seconds = WAYS[point % len(WAYS)], chance.uniform(0.0, length)
+        way, seconds = at(point, chance, length)
         said = migration.cut_off(way, seconds)
         found = stopped.sql(_SCHEMA)
         where = f"point {point}, {way} after {seconds:.1f} s: {said}"

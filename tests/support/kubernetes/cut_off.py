@@ -18,7 +18,7 @@ from .kubectl import eventually, name
 
 WAYS = ("kill the client", "interrupt the client", "kill the pod", "deadline")
 # For which an operation waits for a word in these tests, instead of a minute.
-SILENCE_SECONDS = 8
+SILENCE_SECONDS = 5
 # Who asked: a module. Says when it has begun, and in the end what it was told.
 _CLIENT = f"""
 import json, sys
