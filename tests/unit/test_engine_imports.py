@@ -14,7 +14,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"standalone"}),
     frozenset(
         {"errors", "http", "secrets", "connection", "names", "progress", "programs", "protocol", "quantities"}
-        | {"renamed", "backup_settings"}
+        | {"renamed", "backup_settings", "fingerprint"}
     ),
     frozenset({"database", "storage"}),
     frozenset({"host", "compose", "kubernetes"}),
