@@ -18,6 +18,19 @@ def has_ended(pid: int) -> bool:
     return state(pid) in ("", "Z")
 
 
+def descendants(pid: int) -> list[int]:
+    """What a process started, and what that started, whatever their sessions."""
+    said = subprocess.run(["ps", "-A", "-o", "ppid=,pid="], capture_output=True, text=True, check=True).stdout
+    children: dict[int, list[int]] = {}
+    for line in said.splitlines():
+        parent, child = map(int, line.split())
+        children.setdefault(parent, []).append(child)
+    found = [pid]
+    for one in found:  # which grows meanwhile
+        found += children.get(one, [])
+    return found[1:]
+
+
 def until(true: Callable[[], object], what: str, seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not true():

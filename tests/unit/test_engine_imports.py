@@ -14,7 +14,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"standalone"}),
     frozenset(
         {"errors", "http", "secrets", "connection", "names", "progress", "programs", "protocol", "quantities"}
-        | {"renamed", "backup_settings", "proofs"}
+        | {"renamed", "backup_settings", "fingerprint", "proofs"}
     ),
     frozenset({"database", "storage"}),
     frozenset({"host", "compose", "kubernetes"}),

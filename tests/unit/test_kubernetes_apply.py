@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import apply
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import Cluster, ClusterError
 from support.fake_cluster import ApiException, Object
@@ -238,6 +239,126 @@ def test_the_number_of_servers_stays_as_it_is_when_an_autoscaler_takes_it_over(o
     assert managers == (["mlops.mlflow.replicas", "mlops.mlflow"] if ours else ["mlops.mlflow"])
     if ours:
         assert api.sent[0]["spec"] == {"replicas": 4}
+
+
+def secret(password: str) -> Object:
+    return {"metadata": {"name": "mlflow-database"}, "data": {"password": password}}
+
+
+def reading_secrets(name: str = "mlflow-database") -> Object:
+    item = deployment()
+    place = {"secretKeyRef": {"name": name, "key": "password"}}
+    item["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "PGPASSWORD", "valueFrom": place})
+    return item
+
+
+class WithSecrets(Api):
+    """C(secrets) carry the deployment's label; C(others), which somebody else made, are asked for by name."""
+
+    secrets: tuple[Object, ...] = ()
+    others: tuple[Object, ...] = ()
+
+    def call_api(self, path: str, method: str, **options: Any) -> Any:
+        _before, found, name = path.partition("/api/v1/namespaces/team-a/secrets")
+        if not found:
+            return super().call_api(path, method, **options)
+        self.asked.append((method, path, dict(options["query_params"])))
+        named = [one for one in self.others if f"/{one['metadata']['name']}" == name]
+        if name and not named:
+            raise ApiException(404)
+        return type("Answer", (), {"data": json.dumps(named[0] if name else {"items": list(self.secrets)})})()
+
+
+def mark_of(item: Object) -> str:
+    return str(item["spec"]["template"].get("metadata", {}).get("annotations", {}).get("mlops.mlflow/secrets", ""))
+
+
+def test_pods_carry_a_fingerprint_of_the_secrets_that_they_read_and_are_new_ones_when_it_changed() -> None:
+    api = WithSecrets()
+    api.secrets = (secret("b25l"),)
+    applied(api, reading_secrets())
+    first = mark_of(api.sent[-1])
+    assert first.startswith("scrypt$") and "b25l" not in json.dumps(api.sent)
+    # The same secret: the same mark, although the salt is a random one.
+    api.objects = [merged({}, api.sent[-1])]
+    applied(api, reading_secrets())
+    assert mark_of(api.sent[-1]) == first
+    api.secrets = (secret("dHdv"),)
+    applied(api, reading_secrets())
+    assert mark_of(api.sent[-1]) not in ("", first)
+
+
+def test_a_secret_that_somebody_else_made_counts_too_and_one_that_is_not_there_leaves_no_mark() -> None:
+    api = WithSecrets()
+    applied(api, reading_secrets("theirs"))
+    assert mark_of(api.sent[-1]) == "", "no pod can have read it"
+    api.others = ({"metadata": {"name": "theirs"}, "data": {"password": "b25l"}},)
+    applied(api, reading_secrets("theirs"))
+    assert mark_of(api.sent[-1])
+
+
+def claim(size: str, storage_class: str | None = None) -> Object:
+    spec: Object = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
+    metadata = {"name": "mlflow-database", "namespace": "team-a", "labels": dict(LABELS)}
+    spec |= {"storageClassName": storage_class} if storage_class else {}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
+
+
+def stateful_set(**spec: Any) -> Object:
+    return {**deployment(**spec), "kind": "StatefulSet"}
+
+
+class WithClass(Api):
+    """C(expandable): whether volumes of the class can grow; None where there is no such class."""
+
+    expandable: bool | None = False
+
+    def call_api(self, path: str, method: str, **options: Any) -> Any:
+        if "/storageclasses/" in path:
+            if self.expandable is None:
+                raise ApiException(404)
+            return type("Answer", (), {"data": json.dumps({"allowVolumeExpansion": self.expandable})})()
+        if path.endswith(("/persistentvolumeclaims", "/statefulsets")):
+            return type("Answer", (), {"data": json.dumps({"items": self.objects})})()
+        return super().call_api(path, method, **options)
+
+
+@pytest.mark.parametrize(
+    ("there", "item", "words"),
+    [
+        (claim("1Gi", "fast"), claim("2Gi"), "has 1Gi and cannot grow to 2Gi: its storage class fast does not allow"),
+        (claim("2Gi", "fast"), claim("1Gi"), "has 2Gi, and no volume can shrink to 1Gi: ask for 2Gi or more"),
+        (claim("1Gi", "fast"), claim("1Gi", "slow"), "of the PersistentVolumeClaim mlflow-database storageClassName"),
+        (
+            stateful_set(serviceName="old", volumeClaimTemplates=[{"metadata": {"name": "data"}}]),
+            stateful_set(serviceName="new"),
+            "of the StatefulSet mlflow serviceName from old to new and volumeClaimTemplates from [{'metadata'",
+        ),
+        (
+            deployment(selector={"matchLabels": {"a": "b"}}),
+            deployment(selector={"matchLabels": {"a": "c"}}),
+            "kubectl delete deployment mlflow --cascade=orphan",
+        ),
+    ],
+    ids=["a volume that cannot grow", "one that shrinks", "another class", "a StatefulSet's fields", "a selector"],
+)
+def test_what_nobody_can_change_is_refused_with_the_remedy_before_anything_is_applied(
+    there: Object, item: Object, words: str
+) -> None:
+    api = WithClass(there)
+    other = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "team-a"}}
+    with pytest.raises(BadInput) as refusal:
+        applied(api, other, item)
+    assert words in str(refusal.value) and str(refusal.value).endswith("Nothing was applied.")
+    assert not api.sent
+
+
+@pytest.mark.parametrize(("there", "wanted"), [("1Gi", "2Gi"), ("1Gi", "1024Mi")], ids=["it grows", "it is the same"])
+def test_a_volume_grows_where_its_class_allows_it(there: str, wanted: str) -> None:
+    api = WithClass(claim(there, "fast"))
+    api.expandable = True
+    applied(api, claim(wanted))
+    assert api.sent[-1]["spec"]["resources"]["requests"]["storage"] == wanted
 
 
 def test_a_trial_changes_nothing() -> None:

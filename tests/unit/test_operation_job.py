@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import client, operation_job
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import attendance, client, operation_job
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import ClusterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.runner import KubernetesRunner
 
@@ -46,6 +48,7 @@ class Batch(client.Cluster):
         # For how long the Job runs before, and what is printed meanwhile.
         self.runs_seconds = 0.0
         self.printed_first: list[str] = []
+        self.heard: list[tuple[str, str, str]] = []
 
     def call(self, method: str, path: str, body: Any = None, query: Any = None) -> dict[str, Any] | None:
         if method == "POST":
@@ -93,6 +96,15 @@ class Batch(client.Cluster):
         status = {"phase": "Running", "containerStatuses": [{"name": "backup", "state": {"running": {}}}]}
         return [{"metadata": metadata, "spec": {"containers": [{"name": "backup"}]}, "status": status}]
 
+    @contextmanager
+    def attached(self, namespace: str, pod: str, container: str) -> Iterator[Callable[[str], None]]:
+        def write(text: str) -> None:
+            self.heard.append((pod, container, text))
+            if len(self.heard) == 2:
+                raise ClusterError("the connection was cut")
+
+        yield write
+
     def log(self, namespace: str, pod: str, container: str) -> str:
         return self.printed
 
@@ -104,6 +116,8 @@ class Batch(client.Cluster):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operation_job, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(attendance, "_BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(attendance, "_RETRY_SECONDS", 0.01)
 
 
 def run(cluster: Batch, request: protocol.Request) -> tuple[dict[str, Any], list[str]]:
@@ -120,7 +134,8 @@ def test_a_backup_is_a_job_of_the_schedules_pod_with_its_request_in_a_map_that_g
     spec = cluster.job["spec"]
     assert (spec["backoffLimit"], spec["activeDeadlineSeconds"]) == (0, 660) and spec["ttlSecondsAfterFinished"]
     (container,) = spec["template"]["spec"]["containers"]
-    assert container["args"] == ["run", "--request=/etc/mlflow-request/request"]
+    assert container["args"] == ["run", "--request=/etc/mlflow-request/request", "--while-connected=60"]
+    assert container["stdin"] and not container.get("stdinOnce"), "a connection may be cut and made again"
     assert {"name": "artifacts", "mountPath": "/mnt/artifacts", "readOnly": True} in container["volumeMounts"]
     held = next(body for path, body in cluster.objects.items() if "/configmaps/" in path)
     assert json.loads(held["data"]["request"])["id"] == request.id
@@ -136,6 +151,18 @@ def test_what_a_job_prints_is_told_while_it_runs_and_nothing_twice() -> None:
     told: list[tuple[str, float]] = []
     KubernetesRunner(cluster, "team-a", "mlflow").run(request, lambda line: told.append((line, cluster.runs_seconds)))
     assert told == [("dumping", 0.3), ("copying", 0.3), ("done", 0)]
+
+
+def test_a_job_hears_that_we_wait_for_it_also_after_the_connection_was_cut_and_no_more_when_we_are_gone() -> None:
+    request = protocol.Request("backup", deadline=60)
+    cluster = Batch("Complete", protocol.result_line({"changed": True}, request.id))
+    cluster.runs_seconds = 0.3
+    run(cluster, request)
+    assert len(cluster.heard) > 5 and set(cluster.heard) == {("pod-1", "backup", "\n")}
+    time.sleep(0.05)
+    heard = len(cluster.heard)
+    time.sleep(0.1)
+    assert len(cluster.heard) == heard
 
 
 @pytest.mark.parametrize(("check", "writable"), [(False, True), (True, False)])

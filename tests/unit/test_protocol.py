@@ -122,6 +122,25 @@ def test_an_operation_ends_when_who_asked_is_gone() -> None:
     assert found["msg"] == "health was told to end before it had."
 
 
+def test_an_operation_whose_asker_says_nothing_any_more_ends_and_one_that_hears_a_word_goes_on(tmp_path: Path) -> None:
+    options = {"url": "http://127.0.0.1:9", "wait_timeout": 600, "wait_sleep": 0.1}
+    file = tmp_path / "request"
+    file.write_text(protocol.Request("health", options).line())
+    command = [sys.executable, "-c", ENGINE, "run", f"--request={file}", "--while-connected=2"]
+    env = {"PYTHONPATH": str(REPOSITORY / ".dev"), "PATH": os.defpath}
+    started = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert started.stdin and started.stdout
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        started.stdin.write("\n")
+        started.stdin.flush()
+        time.sleep(0.3)
+        assert started.poll() is None, "it ended although it was asked all the time"
+    assert protocol.result_of(started.stdout.read())["msg"] == "health was told to end before it had."
+    started.stdin.close()
+    assert started.wait(10) == 1
+
+
 @pytest.fixture
 def runner(tmp_path: Path) -> HostRunner:
     (tmp_path / "launch.json").write_text(json.dumps({"argv": [sys.executable], "env": {}}))

@@ -17,12 +17,12 @@ from pathlib import Path
 from unittest.mock import ANY
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import fingerprint
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError, SnapshotError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import (
     artifacts,
     backup,
     chunks,
-    fingerprint,
     layout,
     manifest,
     restore,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import os
+import select
 import signal
 import sys
 import threading
@@ -107,8 +108,8 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     options.request_id = protocol.id_of(line)
     request = protocol.Request.parse(line)
     signal.signal(signal.SIGTERM, lambda *_received: _end(f"{request.operation} was told to end before it had."))
-    if options.while_connected:
-        threading.Thread(target=_end_when_alone, daemon=True).start()
+    if options.while_connected is not None:
+        threading.Thread(target=_end_when_alone, args=(options.while_connected,), daemon=True).start()
     if request.deadline:
         late = f"{request.operation} did not end within {request.deadline:.0f} s, and was ended."
         signal.signal(signal.SIGALRM, lambda *_received: _end(late))
@@ -123,9 +124,12 @@ def _end(why: str) -> NoReturn:
     raise protocol.Ended(why)
 
 
-def _end_when_alone() -> None:
-    """Whoever asked keeps the other end of standard input open; when it is gone, nobody waits for the result."""
-    while os.read(0, 1 << 16):
+def _end_when_alone(silence: float) -> None:
+    """Whoever asked keeps the other end of standard input open; when it is gone, nobody waits for the result.
+
+    :param silence: seconds without a word after which it counts as gone; 0 where the end of the input tells it.
+    """
+    while select.select([0], [], [], silence or None)[0] and os.read(0, 1 << 16):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -205,7 +209,14 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--snapshot")
     asked = add("run", _run, "carry out one request, a line of JSON on standard input")
     asked.add_argument("--request", help="file with the request")
-    asked.add_argument("--while-connected", action="store_true", help="end when standard input is closed")
+    asked.add_argument(
+        "--while-connected",
+        metavar="SECONDS",
+        type=float,
+        nargs="?",
+        const=0.0,
+        help="end when standard input is closed, or says nothing for so many seconds",
+    )
     texts = {
         "health": "run the checks of a level",
         "smoke": "prove the server with the real client",

@@ -12,7 +12,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from . import kinds, manifests
+from ..errors import BadInput
+from . import immutable, kinds, manifests, secret_marks
 from .client import Cluster, ClusterError
 
 _INSTANCE = manifests.PREFIX + "instance"
@@ -29,11 +30,26 @@ def apply(cluster: Cluster, objects: Sequence[Mapping[str, Any]], *, dry_run: bo
     :param dry_run: whether the API server only says what it would do.
     :returns: for each object its C(kind) and C(name), C(changed) and C(created), and as C(before) and C(after) what
         differs, or would.
+    :raises BadInput: of an object that exists something is to be changed that nobody can change.
     :raises ClusterError: an object is refused, or the cluster does not serve its kind.
     """
     paths = {_kind(item): _collection(cluster, item) for item in objects}
     found = _existing(cluster, objects, paths)
-    return [_applied(cluster, item, paths[_kind(item)], found, dry_run) for item in objects]
+    live = {
+        (item["kind"], item["metadata"]["name"]): before
+        for item in objects
+        if (before := found.get((paths[_kind(item)], item["metadata"]["name"])))
+    }
+    fixed = [
+        objection
+        for item in objects
+        if (before := live.get((item["kind"], item["metadata"]["name"])))
+        for objection in immutable.objections(cluster, before, item)
+    ]
+    if fixed:
+        raise BadInput(f"{' '.join(fixed)} Nothing was applied.")
+    marked = secret_marks.marked(cluster, objects, live)
+    return [_applied(cluster, item, paths[_kind(item)], found, dry_run) for item in marked]
 
 
 def _applied(

@@ -224,7 +224,7 @@ class Cluster:
 
         :raises ClusterError: it could not be run, or did not end within C(timeout) seconds.
         """
-        opened = self._stream(namespace, pod, container, argv, stdin=True)
+        opened = self._exec(namespace, pod, container, argv, stdin=True)
         printed, logged, rest = "", "", ""
         end = time.monotonic() + timeout
         try:
@@ -249,31 +249,52 @@ class Cluster:
             opened.close()
         return f"{logged}{rest}\n{printed}"
 
-    def _stream(self, namespace: str, pod: str, container: str, argv: Sequence[str], *, stdin: bool) -> Any:
+    @contextlib.contextmanager
+    def attached(self, namespace: str, pod: str, container: str) -> Iterator[Callable[[str], None]]:
+        """What writes to the standard input of a container that has one.
+
+        :raises ClusterError: it does not run, or the connection was cut.
+        """
+        opened = self._stream("attach", namespace, pod, container=container, stdin=True, stdout=False, stderr=False)
+
+        def write(text: str) -> None:
+            try:
+                opened.update(timeout=0)
+                if not opened.is_open():
+                    raise ClusterError(f"The connection to pod {namespace}/{pod} was closed.")
+                opened.write_stdin(text)
+            except ClusterError:
+                raise
+            except Exception as error:
+                raise ClusterError(f"The connection to pod {namespace}/{pod} was cut: {error}") from error
+
+        try:
+            yield write
+        finally:
+            opened.close()
+
+    def _exec(self, namespace: str, pod: str, container: str, argv: Sequence[str], *, stdin: bool) -> Any:
+        command = list(argv)
+        return self._stream(
+            "exec", namespace, pod, container=container, command=command, stdin=stdin, stdout=True, stderr=True
+        )
+
+    def _stream(self, what: str, namespace: str, pod: str, **options: Any) -> Any:
         from kubernetes.client import ApiClient, CoreV1Api
         from kubernetes.stream import stream
 
         # stream() changes the client it works with: it gets one of its own.
         core = CoreV1Api(ApiClient(configuration=self._api.configuration))
+        connect = core.connect_get_namespaced_pod_exec if what == "exec" else core.connect_get_namespaced_pod_attach
         try:
-            return stream(
-                core.connect_get_namespaced_pod_exec,
-                pod,
-                namespace,
-                container=container,
-                command=list(argv),
-                stdout=True,
-                stderr=True,
-                stdin=stdin,
-                tty=False,
-                _preload_content=False,
-            )
+            return stream(connect, pod, namespace, tty=False, _preload_content=False, **options)
         except Exception as error:
-            raise ClusterError(f"A command in pod {namespace}/{pod} failed: {_message_of(str(error))}") from error
+            message = _message_of(str(error))
+            raise ClusterError(f"A command in pod {namespace}/{pod} failed: {message}") from error
 
     def execute(self, namespace: str, pod: str, container: str, argv: Sequence[str], timeout: float) -> str:
         """Run a command in a container and return what it printed, whatever its exit status was."""
-        opened = self._stream(namespace, pod, container, argv, stdin=False)
+        opened = self._exec(namespace, pod, container, argv, stdin=False)
         try:
             opened.run_forever(timeout=timeout)
             said = str(opened.read_all())

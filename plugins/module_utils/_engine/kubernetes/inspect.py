@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import manifests
+from . import secrets as reading
 from .client import Cluster
 from .jobs import state_of
 from .pods import problem_of
@@ -67,9 +68,7 @@ def gather(
         "metrics": cluster.get("/apis/metrics.k8s.io/v1beta1") is not None if "metrics.k8s.io" in served else False,
         "missing_groups": sorted(set(groups) - served),
         "denied": _denied(cluster, namespace, list(permissions)),
-        "secrets": {
-            secret: sorted((cluster.get(f"{inside}/secrets/{secret}") or {}).get("data") or {}) for secret in secrets
-        },
+        "secrets": {secret: sorted(keys) for secret, keys in reading.of(cluster, namespace, name, secrets).items()},
         "optional": [
             {
                 "apiVersion": api_version,

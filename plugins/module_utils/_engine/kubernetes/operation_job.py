@@ -13,6 +13,7 @@ from typing import Any
 from .. import protocol
 from ..progress import Say
 from . import jobs, manifests
+from .attendance import SILENCE_SECONDS, Attendance
 from .client import KIND_PATHS, Cluster, ClusterError
 from .pods import problem_of, warnings
 from .watch import Selection, Watch
@@ -63,7 +64,8 @@ def manifest(cron_job: dict[str, Any], request: protocol.Request, *, at_rest: bo
     container = pod["containers"][0]
     if image:
         container["image"] = image
-    container["args"] = ["run", f"--request={REQUEST_FOLDER}/request"]
+    container["args"] = ["run", f"--request={REQUEST_FOLDER}/request", f"--while-connected={SILENCE_SECONDS}"]
+    container["stdin"] = True
     mounts = container.setdefault("volumeMounts", [])
     mounts.append({"name": "request", "mountPath": REQUEST_FOLDER, "readOnly": True})
     pod.setdefault("volumes", []).append({"name": "request", "configMap": {"name": name}})
@@ -116,7 +118,7 @@ def _follow(cluster: Cluster, namespace: str, job: str, request: protocol.Reques
         "pods": Selection(f"/api/v1/namespaces/{namespace}/pods", jobs.selector(job)),
     }
     followed, said = "", 0
-    with Watch(cluster, selections) as seen:
+    with Watch(cluster, selections) as seen, Attendance(cluster, namespace) as attendance:
         while True:
             for line in seen.take_lines():
                 said += 1
@@ -132,7 +134,9 @@ def _follow(cluster: Cluster, namespace: str, job: str, request: protocol.Reques
                 raise ClusterError(f"The Job {namespace}/{job} cannot start: {problem}")
             if pod and pod["metadata"]["name"] != followed and _has_started(pod):
                 followed = pod["metadata"]["name"]
-                seen.follow_log(namespace, followed, pod["spec"]["containers"][0]["name"])
+                container = pod["spec"]["containers"][0]["name"]
+                seen.follow_log(namespace, followed, container)
+                attendance.of(followed, container)
             if not seen.change(end - time.monotonic()):
                 told = warnings(cluster, namespace)
                 raise ClusterError(f"The Job {namespace}/{job} did not end in time, and was removed. {told}".strip())

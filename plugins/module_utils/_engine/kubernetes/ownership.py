@@ -9,7 +9,7 @@ deployment's own by its labels; they can be trusted because nothing is applied o
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,16 +57,17 @@ class Item:
         return f"{self.kind} {self.name}"
 
 
-def contents(cluster: Cluster, namespace: str) -> list[Item]:
+def contents(cluster: Cluster, namespace: str, wanted: Collection[str] = ()) -> list[Item]:
     """What is in a namespace, without what other objects of it own; in the order of removal.
 
+    :param wanted: kinds that are asked for, each with a request; none for all.
     :raises ClusterError: no answer, or a refusal.
     """
     served = {group["name"] for group in (cluster.get("/apis") or {}).get("groups") or []}
     return [
         item
         for api_version, kind, plural in kinds.KINDS
-        if _is_served(api_version, served)
+        if _is_served(api_version, served) and (not wanted or kind in wanted)
         for found in cluster.items(kinds.path(api_version, namespace, plural), accept=_METADATA_ONLY)
         if (item := _item(kinds.path(api_version, namespace, plural), kind, found["metadata"]))
     ]
@@ -112,7 +113,10 @@ def prepare_namespace(
         if not dry_run:
             _create(cluster, namespace, name, wanted)
         return {"created": True, "changed_labels": sorted(wanted["labels"])}
-    _check_contents(contents(cluster, namespace), namespace, name, objects)
+    # Another deployment has objects of the same kinds, or at least its data.
+    listed = list(objects)
+    kinds_of_ours = {*(one["kind"] for one in listed), *manifests.DATA_KINDS} if listed else set()
+    _check_contents(contents(cluster, namespace, kinds_of_ours), namespace, name, listed)
     if existing:
         return {"created": False, "changed_labels": []}
     metadata = found["metadata"]

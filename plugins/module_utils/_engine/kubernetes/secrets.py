@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ..errors import BadInput
 from . import manifests
@@ -54,6 +54,20 @@ def ensure_secret(
         else:
             cluster.call("PUT", f"{path}/{name}", {**found, "data": {**(found.get("data") or {}), **data}})
     return missing
+
+
+def of(cluster: Cluster, namespace: str, deployment: str, names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """What Secrets hold, still encoded, by name; one that is not there holds nothing.
+
+    Those of the deployment are listed in one request; of others, which somebody else made, each is asked for.
+    """
+    path, wanted = f"/api/v1/namespaces/{namespace}/secrets", sorted(set(names))
+    if not wanted:
+        return {}
+    listed = cluster.items(path, {"labelSelector": f"{manifests.PREFIX}instance={deployment}"})
+    own = {one["metadata"]["name"]: one for one in listed}
+    found = {name: own[name] if name in own else cluster.get(f"{path}/{name}") for name in wanted}
+    return {name: dict((one or {}).get("data") or {}) for name, one in found.items()}
 
 
 def value(cluster: Cluster, namespace: str, name: str, key: str) -> str:

@@ -17,14 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .. import progress
+from .. import fingerprint, progress
 from ..database import kinds, revisions
 from ..database.base import Dumping, Tools
 from ..errors import SnapshotError
 from ..storage.base import Store
 from ..storage.cloud import Place, connect
 from ..storage.folder import Folder
-from . import artifacts, chunks, fingerprint, journal, layout, manifest, prune, throttle
+from . import artifacts, chunks, journal, layout, manifest, prune, throttle
 from .manifest import Database, DumpFile, Manifest
 
 TRACKING, AUTH = "tracking", "auth"

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import progress
+from .. import fingerprint, progress
 from ..database import base, kinds, revisions
 from ..errors import BadInput, EngineError, MissingLibrary, SnapshotError
 from ..storage.base import Store
 from ..storage.cloud import Place, connect
-from . import artifacts, bucket_restore, chunks, fingerprint, folder_restore, journal, manifest, recovery, swap
+from . import artifacts, bucket_restore, chunks, folder_restore, journal, manifest, recovery, swap
 from .backup import AUTH, TRACKING, scratch_folder
 from .manifest import Database, Manifest
 

@@ -47,6 +47,7 @@ _PERMISSIONS = (
     "patch networkpolicies.networking.k8s.io",
     "get pods",
     "create pods/exec",
+    "create pods/attach",
 )
 _NUMBERS: dict[str, tuple[int, int | None]] = {
     "replicas": (1, None),

@@ -1,6 +1,7 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Fingerprints of secrets: a restore can say whether it has the right one, and nobody can read it from a snapshot.
+"""Fingerprints of secrets: a restore can say whether it has the right one, a deploy whether pods have read the one that
+there is, and nobody can read it from a snapshot or an annotation.
 
 A passphrase may be guessable, so a plain hash would give it away to who tries many: scrypt with a salt makes that dear.
 """

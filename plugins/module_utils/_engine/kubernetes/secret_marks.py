@@ -1,0 +1,65 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Pods carry a fingerprint of the Secrets that they read: one that somebody changed makes new pods at the next deploy.
+
+Kubernetes starts no pod anew for it, and what a pod has in its environment stays what it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from .. import fingerprint
+from . import manifests, secrets
+from .client import Cluster
+
+ANNOTATION = "mlops.mlflow/secrets"
+# Whose pods stay; a Job's are made when it begins, and it cannot be changed.
+_KINDS = ("Deployment", "StatefulSet")
+Object = Mapping[str, Any]
+Found = Mapping[tuple[str, str], Object]
+
+
+def marked(cluster: Cluster, objects: Sequence[Object], live: Found) -> list[Object]:
+    """The objects, with the fingerprint in the pods of each that stays.
+
+    :param live: what the cluster has of them, by kind and name.
+    """
+    read = {(one["kind"], one["metadata"]["name"]): _read_by(one) for one in objects if one["kind"] in _KINDS}
+    metadata: Mapping[str, Any] = next((one["metadata"] for one in objects if one["kind"] in _KINDS), {})
+    deployment = str((metadata.get("labels") or {}).get(manifests.PREFIX + "instance", ""))
+    held = secrets.of(cluster, str(metadata.get("namespace", "")), deployment, set().union(*read.values()))
+    return [
+        _marked(one, live.get(key), {name: held[name] for name in read[key]})
+        if (key := (one["kind"], one["metadata"]["name"])) in read
+        else one
+        for one in objects
+    ]
+
+
+def _marked(item: Object, live: Object | None, held: Mapping[str, Mapping[str, str]]) -> Object:
+    if not held or not all(held.values()):
+        return item  # without a Secret that it needs no pod starts, and there is nothing that it could have read
+    text = json.dumps(held, sort_keys=True).encode()
+    known = (_template(live).get("metadata", {}).get("annotations") or {}).get(ANNOTATION, "") if live else ""
+    result = deepcopy(dict(item))
+    annotations = result["spec"]["template"].setdefault("metadata", {}).setdefault("annotations", {})
+    annotations[ANNOTATION] = known if known and fingerprint.matches(text, known) else fingerprint.fingerprint(text)
+    return result
+
+
+def _template(item: Object) -> Mapping[str, Any]:
+    template: Mapping[str, Any] = item["spec"]["template"]
+    return template
+
+
+def _read_by(item: Object) -> set[str]:
+    """The names of all Secrets in a pod's variables and volumes."""
+    spec = _template(item)["spec"]
+    containers = [*spec.get("containers", []), *spec.get("initContainers", [])]
+    variables = [one.get("valueFrom") or {} for container in containers for one in container.get("env") or []]
+    volumes = [one["secret"]["secretName"] for one in spec.get("volumes") or [] if "secret" in one]
+    return {one["secretKeyRef"]["name"] for one in variables if "secretKeyRef" in one} | set(volumes)
