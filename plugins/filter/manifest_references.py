@@ -9,7 +9,7 @@ version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
   - Takes of each object what names it, the last one first. Volumes and generated secrets are left out unless they are
-    asked for; with them come the claims that a StatefulSet made.
+    asked for.
 positional: remove_data
 options:
   _input:

@@ -118,7 +118,7 @@ claims:
   returned: success
   type: list
   elements: str
-  sample: [data-mlflow-database-0]
+  sample: [mlflow-database]
 quotas:
   description: What other ResourceQuotas of the namespace allow.
   returned: success

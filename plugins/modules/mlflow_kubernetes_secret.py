@@ -63,7 +63,7 @@ EXAMPLES = r"""
     component: database
     name: mlflow-database
     values: {owner-password: "", server-password: ""}
-    guarded_claim: data-mlflow-database-0
+    guarded_claim: mlflow-database
 """
 
 RETURN = r"""

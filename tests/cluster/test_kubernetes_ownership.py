@@ -141,7 +141,7 @@ def test_check_mode_names_what_would_go_and_what_would_stay(space: Deployment) -
     removed, _kept, kept = said.partition("Would be kept")
     assert "Would be removed: " in removed and "Deployment mlflow" in removed and "CronJob mlflow-backup" in removed
     for data in (
-        "PersistentVolumeClaim data-mlflow-database-0",
+        "PersistentVolumeClaim mlflow-database",
         "PersistentVolumeClaim mlflow-backup",
         "Secret mlflow",
     ):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from support.kubernetes import schemas
+from support.kubernetes.deployment import Deployment
 from support.kubernetes.kubectl import Kubectl
+from support.kubernetes.upgrades import OLD
 from support.rendered import manifests as rendered
 
 pytestmark = pytest.mark.cluster
@@ -54,6 +57,27 @@ def test_a_real_api_server_takes_every_rendered_object(
 @pytest.mark.usefixtures("namespaces", "definitions")
 def test_an_unknown_field_would_be_noticed(cluster: Kubectl, deployments: dict[str, rendered.Deployment]) -> None:
     assert "spec.instancez" in _try(cluster, deployments["cloudnative-pg"], ("instances: 2", "instancez: 2"))
+
+
+def test_files_for_gitops_are_taken_the_first_time_and_again_with_another_version(
+    make: Callable[..., Deployment], tmp_path: Path
+) -> None:
+    deployment = make("t-gitops", mlflow_server_replicas=1, mlflow_server_max_replicas=1)
+    folder, kubectl = tmp_path / "files", deployment.kubectl
+    deployment.deploy(mlflow_render_dir=str(folder)).succeeded()
+    first = kubectl("apply", "--kustomize", str(folder))
+    assert "namespace/t-gitops created" in first and "deployment.apps/mlflow created" in first
+    for secret, keys in (
+        ("mlflow-database", ("password", "owner-password")),
+        ("mlflow-artifacts", ("access-key", "secret-key")),
+    ):
+        kubectl("create", "secret", "generic", secret, *(f"--from-literal={key}=a-{key}" for key in keys))
+    kubectl("rollout", "status", "deployment/mlflow", "--timeout=400s")
+    again = kubectl("apply", "--kustomize", str(folder))
+    assert "configured" not in again and "created" not in again, again
+    deployment.deploy(mlflow_render_dir=str(folder), **OLD).succeeded()
+    changed = kubectl("apply", "--kustomize", str(folder))
+    assert "deployment.apps/mlflow configured" in changed and "job.batch/mlflow-setup-" in changed
 
 
 def _try(cluster: Kubectl, deployment: rendered.Deployment, change: tuple[str, str] | None = None) -> str:

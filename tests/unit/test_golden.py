@@ -32,6 +32,7 @@ DERIVED = (
     (re.compile(re.escape(str(REPOSITORY)) + "(?=/)"), "REPOSITORY"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "SHA256"),
     (re.compile(r"(mlops\.mlflow/checksum: )\S+"), r"\1SHA256"),
+    (re.compile(r"(-setup-)[0-9a-f]{8}\b"), r"\1SHA256"),
     (re.compile(r"(starter-)[0-9a-f]{10}\b"), r"\1SHA256"),
 )
 
@@ -94,7 +95,11 @@ def test_what_a_server_is_started_with(
 @pytest.mark.parametrize("case", CASES)
 def test_manifests(case: str, deployments: dict[str, Deployment], hold: Callable[[str, Any], None]) -> None:
     # Other tests look at the same objects.
-    objects = {f"{item['kind']}/{item['metadata']['name']}": deepcopy(item) for item in deployments[case].objects}
+    objects = {
+        # In a file a Job has a name that changes with it.
+        re.sub(r"^(Job/.+)-[0-9a-f]{8}$", r"\1", f"{item['kind']}/{item['metadata']['name']}"): deepcopy(item)
+        for item in deployments[case].objects
+    }
     for item in objects.values():
         if "launch.json" in item.get("data", {}):
             item["data"]["launch.json"] = json.loads(item["data"]["launch.json"])

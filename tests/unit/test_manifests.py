@@ -165,7 +165,6 @@ def test_a_name_that_became_too_long_is_refused_with_the_remedy() -> None:
 def objects() -> list[dict[str, Any]]:
     state = workload("StatefulSet")
     state["metadata"]["name"] = "database"
-    state["spec"] |= {"replicas": 2, "volumeClaimTemplates": [{"metadata": {"name": "data"}}]}
     others = [
         {"apiVersion": "v1", "kind": kind, "metadata": {"name": kind.lower()}, "spec": {}}
         for kind in ("Secret", "PersistentVolumeClaim", "Service")
@@ -177,19 +176,29 @@ def named(references: list[dict[str, Any]]) -> list[str]:
     return [f"{item['kind']}/{item['metadata']['name']}" for item in references]
 
 
+def test_a_job_in_a_file_has_a_name_that_changes_with_it() -> None:
+    """`kubectl apply` of a changed Job of the same name would be refused: its pods are immutable."""
+    first, second = workload("Job"), workload("Job")
+    second["spec"]["template"]["spec"]["containers"][0]["image"] = "another"
+    named_so = [
+        manifests.for_files(manifests.complete([one], COMMON))[0]["metadata"]["name"] for one in (first, second)
+    ]
+    assert named_so[0] != named_so[1] and all(name.startswith(first["metadata"]["name"] + "-") for name in named_so)
+    [service] = manifests.for_files(manifests.complete([{"kind": "Service", "metadata": {"name": "a"}}], COMMON))
+    assert service["metadata"]["name"] == "a"
+
+
 def test_removal_goes_backwards_and_keeps_volumes_and_secrets() -> None:
     assert named(manifests.references(objects())) == ["StatefulSet/database", "Service/service"]
 
 
-def test_removal_with_data_names_the_volumes_of_a_stateful_set_too() -> None:
+def test_removal_with_data_names_volumes_and_secrets_too() -> None:
     found = manifests.references(objects(), keep_data=False)
     assert named(found) == [
         "StatefulSet/database",
         "Service/service",
         "PersistentVolumeClaim/persistentvolumeclaim",
         "Secret/secret",
-        "PersistentVolumeClaim/data-database-0",
-        "PersistentVolumeClaim/data-database-1",
     ]
     assert {item["metadata"]["namespace"] for item in found} == {"team-a"}
     assert all(set(item) == {"apiVersion", "kind", "metadata"} for item in found)
@@ -218,10 +227,10 @@ def test_what_the_api_server_does_not_keep_is_not_applied() -> None:
     policy = {
         "kind": "NetworkPolicy",
         "metadata": {"name": "x", "annotations": {}},
-        "spec": {"ingress": [], "egress": [{"to": [{"podSelector": {}}], "ports": []}]},
+        "spec": {"ingress": [], "outside": [{"to": [{"podSelector": {}}], "ports": []}]},
     }
     item = completed(policy)
     assert "annotations" not in item["metadata"]
-    assert item["spec"] == {"egress": [{"to": [{"podSelector": {}}]}], "podSelector": {"matchLabels": OURS}}
+    assert "ingress" not in item["spec"] and item["spec"]["egress"][-1] == {"to": [{"podSelector": {}}]}
     pod = pod_of(completed(workload(), pod_spec={"tolerations": []}))["spec"]
     assert "tolerations" not in pod

@@ -124,7 +124,7 @@ def test_pods_hold_secrets_as_places_and_never_the_administrators_password() -> 
     places = {
         entry["name"]: (entry["valueFrom"]["secretKeyRef"]["name"], entry["valueFrom"]["secretKeyRef"]["key"])
         for entry in found["env"]
-        if "valueFrom" in entry
+        if "secretKeyRef" in entry.get("valueFrom", {})
     }
     assert places.pop("MLFLOW_FLASK_SERVER_SECRET_KEY") == ("mlflow-auth", "flask-secret-key")
     assert places.pop("MLFLOW_CRYPTO_KEK_PASSPHRASE") == ("mlflow-auth", "gateway-passphrase")

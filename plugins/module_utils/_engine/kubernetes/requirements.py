@@ -18,6 +18,8 @@ KEYS = (
     "requests.memory",
     "limits.cpu",
     "limits.memory",
+    "requests.ephemeral-storage",
+    "limits.ephemeral-storage",
     "persistentvolumeclaims",
     "requests.storage",
 )
@@ -37,16 +39,15 @@ def of(objects: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         if item["kind"] == "PersistentVolumeClaim":
             _add_claim(total, spec)
         pods = _pods(item, maxima)
-        if not pods:
+        if not pods and item["kind"] != "CronJob":
             continue
-        for claim in spec.get("volumeClaimTemplates") or []:
-            for _number in range(int(spec.get("replicas", 1))):
-                _add_claim(total, claim["spec"])
         pod_spec = (spec["jobTemplate"]["spec"] if item["kind"] == "CronJob" else spec)["template"]["spec"]
         total["pods"] += pods
         for kind in ("requests", "limits"):
             for resource in ("cpu", "memory"):
                 total[f"{kind}.{resource}"] += pods * _of_pod(pod_spec, kind, resource)
+            # Also of suspended ones: a backup by hand works beside the servers, and needs more than is spare.
+            total[f"{kind}.ephemeral-storage"] += max(pods, 1) * _of_pod(pod_spec, kind, "ephemeral-storage")
     return {key: _text(key, number) for key, number in total.items()}
 
 

@@ -47,6 +47,7 @@ def start(launch_file: Path, folder: Path | None = None) -> NoReturn:
     if keys := launch.get("keys"):
         for name in _run(keys, env):
             del env[name]
+    _answer_to_own_address(env)
     # A group of our own, so that everything the server starts can be found and ended together.
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
@@ -59,6 +60,15 @@ def start(launch_file: Path, folder: Path | None = None) -> NoReturn:
     if metrics := env.get("prometheus_multiproc_dir"):
         _empty(Path(metrics))
     os.execve(launch["argv"][0], launch["argv"], env)  # noqa: S606
+
+
+def _answer_to_own_address(env: dict[str, str]) -> None:
+    """Who scrapes metrics, and some load balancers, ask a pod by its address, which is not known before."""
+    address, names = os.environ.get("POD_IP"), env.get("MLFLOW_SERVER_ALLOWED_HOSTS")
+    if address and names:
+        host = f"[{address}]" if ":" in address else address
+        # An entry with a * is a pattern of fnmatch, to which a bracket begins a class of characters.
+        env["MLFLOW_SERVER_ALLOWED_HOSTS"] = f"{names},{host},{host.replace('[', '[[]', 1)}:*"
 
 
 def _keep_jobs(argv: list[str], env: dict[str, str]) -> None:

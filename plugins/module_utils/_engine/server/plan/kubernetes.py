@@ -340,6 +340,8 @@ def _of_pods(request: common.Request, secret_env: Mapping[str, Mapping[str, Any]
         "env": [
             {"name": "READY_DATABASE", "value": re.sub("[+]psycopg2?:", ":", uri)},
             {"name": "READY_PREFIX", "value": prefix},
+            # The starter lets the server answer to it.
+            {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}},
             *_env_of_secrets(secret_env),
         ],
         "mounts": mounts,
