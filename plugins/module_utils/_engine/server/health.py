@@ -72,7 +72,7 @@ class Report:
 
     :param level: that was asked for. A level is reached only when each of its checks, and of those below, was tried.
     :param password_place: where the password that was used lies, for the verdict.
-    :param could_not_inspect: nothing could be asked here, such as for want of a library: that says nothing of the server.
+    :param could_not_inspect: nothing could be asked here, for want of a library: it says nothing about the server
     """
 
     level: str
