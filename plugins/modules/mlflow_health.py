@@ -211,7 +211,7 @@ def check(module: AnsibleModule) -> dict[str, Any]:
             raise
         # Nothing of the deployment can be asked: the platform may show why.
         report = health.Report(params["level"], [health.Check("process", False, 0.0, str(error))])
-        report.could_not_inspect = isinstance(error, MissingLibrary)
+        report.unseen = isinstance(error, MissingLibrary)
     report.password_place = password_place(module)
     if deployment and report.level != "live":
         # Where the server itself is not well, waiting for the platform would only take longer.

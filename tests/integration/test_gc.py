@@ -347,5 +347,7 @@ def test_a_place_of_which_nobody_has_rights_stops_nothing_else(on_sqlite: Used) 
         assert found["after"]["runs"] == 1 and found["after"]["experiments"] == 1, f"turn {turn}"
     assert not [path for path in on_sqlite.files if any(run in path for run in others)]
     with sqlite3.connect(on_sqlite.deployment.data / "database" / "mlflow.db") as connection:
-        connection.execute("UPDATE runs SET artifact_uri = replace(artifact_uri, 's3://not-ours', 'mlflow-artifacts:')")
+        for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
+            reached = f"replace({column}, 's3://not-ours', 'mlflow-artifacts:')"
+            connection.execute(f"UPDATE {table} SET {column} = {reached}")
     on_sqlite.gc(mlflow_gc="true").succeeded()

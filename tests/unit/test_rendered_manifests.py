@@ -562,9 +562,11 @@ def secret_references(value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         if "secretKeyRef" in value:
             yield value["secretKeyRef"]["name"], value["secretKeyRef"]["key"]
-        if "secretName" in value and "items" in value:
-            for one in value["items"]:
-                yield value["secretName"], one["key"]
+        for one in value.get("items") or [] if "secretName" in value else []:
+            yield value["secretName"], one["key"]
+        for source in value["projected"]["sources"] if "projected" in value else []:
+            for one in source["secret"]["items"]:
+                yield source["secret"]["name"], one["key"]
         for inner in value.values():
             yield from secret_references(inner)
     elif isinstance(value, list):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import (
-    CannotInspect,
+    CannotRead,
     MissingLibrary,
     NotAllowed,
     SnapshotError,
@@ -68,7 +68,7 @@ def test_backups_are_healthy_broken_or_were_not_seen(small: Small, monkeypatch: 
     assert described(small)["verdict"] == "healthy"
     for error, word in (
         (NotAllowed("the keys are wrong"), "not allowed to look: the keys are wrong"),
-        (CannotInspect("it cannot be reached"), "could not look: it cannot be reached"),
+        (CannotRead("it cannot be reached"), "could not look: it cannot be reached"),
         (MissingLibrary("obstore", "read"), "could not look: The Python library obstore"),
     ):
         for module, function in ((manifest, "load"), (chunks, "assemble")):  # the first, and one that reads an object

@@ -55,11 +55,11 @@ class SnapshotError(EngineError):
     """A snapshot could not be written, read or believed. What is live was not touched, unless the message says so."""
 
 
-class CannotInspect(SnapshotError):
+class CannotRead(SnapshotError):
     """What was to be read could not be, such as for want of a connection. That says nothing about it."""
 
 
-class NotAllowed(CannotInspect):
+class NotAllowed(CannotRead):
     """What was to be read may not be, with the rights or keys at hand. That says nothing about it."""
 
 

@@ -21,7 +21,6 @@ SUMMARIES = "summaries.json"
 # Secrets that a deployment finds or generates: none is rendered. (Secret, key)
 OF_DATABASE = {("mlflow-database", "password"), ("mlflow-database", "owner-password")}
 OF_STORE = {("mlflow-artifacts", "access-key"), ("mlflow-artifacts", "secret-key")}
-OF_SERVER = {("mlflow-auth", "gateway-passphrase"), ("mlflow-auth", "webhook-key")}
 OF_AUTH = {("mlflow-auth", "admin-password"), ("mlflow-auth", "flask-secret-key")}
 
 _AS_THE_CLUSTER_CHOOSES = dict.fromkeys(
@@ -38,7 +37,8 @@ class Case:
 
 
 def _case(variables: Mapping[str, Any], *secrets: set[tuple[str, str]]) -> Case:
-    return Case(variables, frozenset().union(OF_SERVER, *secrets))
+    auth = f"{variables.get('mlflow_name', 'mlflow')}-auth"
+    return Case(variables, frozenset().union({(auth, "gateway-passphrase"), (auth, "webhook-key")}, *secrets))
 
 
 CASES = {

@@ -72,7 +72,7 @@ class Report:
 
     :param level: that was asked for. A level is reached only when each of its checks, and of those below, was tried.
     :param password_place: where the password that was used lies, for the verdict.
-    :param could_not_inspect: nothing could be asked here, for want of a library: it says nothing about the server
+    :param unseen: nothing could be asked here, such as for want of a library: that says nothing of the server.
     """
 
     level: str
@@ -81,7 +81,7 @@ class Report:
     version: str | None = None
     capabilities: dict[str, Any] = field(default_factory=dict)
     password_place: str = ""
-    could_not_inspect: bool = False
+    unseen: bool = False
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> Report:
@@ -138,7 +138,7 @@ class Report:
                     f"not allowed to look at level {self.level}: {reasons} Where the administrator's password was "
                     f"changed in MLflow, put the new one into {place}, and deploy again."
                 )
-            if self.could_not_inspect:
+            if self.unseen:
                 return f"could not look at level {self.level}: {reasons}"
             return f"unhealthy at level {self.level}: {reasons}"
         ran = f"{len(self.checks)} checks in {sum(check.seconds for check in self.checks):.2f} s"

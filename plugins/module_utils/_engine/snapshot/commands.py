@@ -18,7 +18,7 @@ from typing import Any
 
 from .. import progress, protocol, secrets
 from ..database import kinds, revisions
-from ..errors import BadInput, CannotInspect, EngineError, MissingLibrary, NotAllowed, SnapshotError
+from ..errors import BadInput, CannotRead, EngineError, MissingLibrary, NotAllowed, SnapshotError
 from ..storage.cloud import Place, connect
 from . import backup, manifest, prune, restore
 from . import verify as verification
@@ -104,7 +104,7 @@ def describe(
         found = _described(settings, verify, sample_percent, say)
     except NotAllowed as error:
         return _unseen(settings, f"not allowed to look: {error}")
-    except (CannotInspect, MissingLibrary) as error:
+    except (CannotRead, MissingLibrary) as error:
         return _unseen(settings, f"could not look: {error}")
     return found | {"verdict": f"broken: {'; '.join(found['problems'])}" if found["problems"] else "healthy"}
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from .. import progress
-from ..errors import CannotInspect, SnapshotError
+from ..errors import CannotRead, SnapshotError
 from ..storage.base import Store
 from ..storage.cloud import Place, connect
 from . import artifacts, chunks, layout, manifest
@@ -38,7 +38,7 @@ def snapshots(place: Place, name: str | None) -> tuple[list[dict[str, Any]], lis
     for snapshot in manifest.ids(store):
         try:
             found = manifest.load(store, snapshot)
-        except CannotInspect:
+        except CannotRead:
             raise
         except SnapshotError as error:
             bad.append({"id": snapshot, "problem": str(error)})
@@ -86,7 +86,7 @@ def _databases(store: Store, snapshot: Manifest, share: float, chosen: random.Ra
                 if chosen.random() < share:
                     result.size += sum(len(data) for data in chunks.assemble(store, file.chunks, file.size))
                     result.objects += 1
-            except CannotInspect:
+            except CannotRead:
                 raise
             except SnapshotError as error:
                 result.problems.append(f"{what} database, {file.path}: {error}")
@@ -111,12 +111,12 @@ def _artifacts(
                 for block in artifacts.proven(store, row):
                     result.size += len(block)
                 result.objects += 1
-            except CannotInspect:
+            except CannotRead:
                 raise
             except SnapshotError as error:
                 result.problems.append(f"artifact {row['path']}: {error}")
             now(lambda: f"Read {result.objects} objects, {progress.size(result.size)}")
-    except CannotInspect:
+    except CannotRead:
         raise
     except SnapshotError as error:
         result.problems.append(f"list of the artifacts: {error}")

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import BadInput, CannotInspect, MissingLibrary, NotAllowed, SnapshotError
+from ..errors import BadInput, CannotRead, MissingLibrary, NotAllowed, SnapshotError
 from .base import Found, Gone, Store
 from .folder import Folder
 
@@ -155,9 +155,9 @@ class Cloud(Store):
         elif "NoSuchBucket" in text:
             kind, reason = SnapshotError, "the bucket does not exist"
         elif "error sending request" in text or "tcp connect" in text or "timed out" in text:
-            kind, reason = CannotInspect, "it cannot be reached"
+            kind, reason = CannotRead, "it cannot be reached"
         else:
-            kind, reason = CannotInspect, text[:300]
+            kind, reason = CannotRead, text[:300]
         return kind(f"Cannot {verb} {key} in {self.where}: {reason}.")
 
 
