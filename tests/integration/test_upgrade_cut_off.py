@@ -51,7 +51,9 @@ with engine.begin() as connection:
 numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) "
 with engine.begin() as connection:
     for statement in (
-        "INSERT INTO experiments (name, artifact_location, lifecycle_stage) VALUES ('first', '/nowhere', 'active')",
+        # A server would make the first one.
+        "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage) VALUES "
+        "(0, 'Default', '/nowhere/0', 'active'), (1, 'first', '/nowhere/1', 'active')",
         "INSERT INTO runs (run_uuid, name, status, lifecycle_stage, experiment_id) " + numbers.format(200)
         + "SELECT printf('%032d', i), 'run', 'FINISHED', 'active', 1 FROM n",
         "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) " + numbers.format(20000)
