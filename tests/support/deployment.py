@@ -46,17 +46,18 @@ class Deployment:
         self.output += result.output
         return result
 
-    def begin(self, playbook: str, **variables: Any) -> subprocess.Popen[bytes]:
-        """A playbook that goes on meanwhile, in a process group of its own."""
+    def begin(self, playbook: str, *, output: Path | None = None, **variables: Any) -> subprocess.Popen[bytes]:
+        """A playbook that goes on meanwhile, in a process group of its own. C(output) is written anew."""
         command = [ANSIBLE_PLAYBOOK, "-i", str(self.inventory), *self._small()]
-        return subprocess.Popen(
-            [*command, "-e", json.dumps(self.variables | variables), f"playbooks/{playbook}.yml"],
-            cwd=REPOSITORY,
-            env={**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with open(output or os.devnull, "wb") as shown:
+            return subprocess.Popen(
+                [*command, "-e", json.dumps(self.variables | variables), f"playbooks/{playbook}.yml"],
+                cwd=REPOSITORY,
+                env={**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")},
+                stdout=shown,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def screen(self, folder: Path, *options: str, **variables: Any) -> str:
         """All that a user sees of a deployment."""
