@@ -167,6 +167,13 @@ root:
   returned: success
   type: bool
   sample: true
+outdated:
+  description: >-
+    Whether a file that the server reads at its start, its launch, its secrets or how it is supervised, was written after
+    it started.
+  returned: success
+  type: bool
+  sample: false
 launch:
   description: What the server is started with, and where its secrets are; empty where none is deployed.
   returned: success

@@ -6,8 +6,10 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,3 +106,32 @@ def test_an_environment_that_the_servers_user_cannot_use_is_broken_and_not_insta
 def test_an_environment_that_works_or_is_still_to_be_made_is_not_broken(tmp_path: Path) -> None:
     imports = {sys.executable: "json", str(tmp_path / "environment" / "bin" / "python"): "json"}
     assert inspect.gather(str(tmp_path), imports=imports).broken == []
+
+
+@pytest.fixture
+def server() -> Iterator[int]:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("written", ["launch.json", "supervisord.conf", "password"])
+def test_a_server_that_was_started_before_one_of_its_files_was_written_is_outdated(
+    tmp_path: Path, server: int, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    (tmp_path / "launch.json").write_text(json.dumps({"secrets": {"PGPASSWORD": {"file": str(tmp_path / "password")}}}))
+    for name in ("supervisord.conf", "password"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(inspect, "_supervisor", lambda *_: ("RUNNING", server))
+    assert inspect.gather(str(tmp_path), supervision="supervisor").outdated is False
+    later = time.time() + 5
+    os.utime(tmp_path / written, (later, later))
+    assert inspect.gather(str(tmp_path), supervision="supervisor").outdated is True
+
+
+def test_a_server_that_does_not_run_is_not_outdated(tmp_path: Path) -> None:
+    (tmp_path / "launch.json").write_text("{}")
+    assert inspect.gather(str(tmp_path), supervision="supervisor").outdated is False

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,8 @@ SUPPORTED_PYTHON = ((3, 11), (3, 13))
 # Unix socket paths are limited to 108 characters on Linux and 104 on macOS, including the final zero.
 _SOCKET_LIMIT = 103
 _REACH_SECONDS = 10
+# ps tells whole seconds.
+_CLOCK_SECONDS = 1
 
 
 @dataclass
@@ -29,6 +32,8 @@ class State:
     C(broken) are environments that are there and cannot be used by the server's user;
     C(deployed) is the version of MLflow that the launch file starts, C(interpreter) what it is started with, C(launch)
     all that the file says; all empty where there is none. C(root): whether we are that, and would run the server so.
+    C(outdated): whether a file that the server reads at its start was written after it, as by a deploy that was cut
+    off before it restarted the server, or by who gave it another password.
     """
 
     python: str
@@ -49,6 +54,7 @@ class State:
     interpreter: str = ""
     launch: dict[str, Any] = field(default_factory=dict)
     root: bool = False
+    outdated: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -99,7 +105,34 @@ def gather(
         interpreter=interpreter,
         launch=launch_of(folder),
         root=os.geteuid() == 0,
+        outdated=pid is not None and _is_outdated(pid, _read_at_start(folder, name, use_systemd)),
     )
+
+
+def _read_at_start(folder: Path, name: str, systemd: bool) -> list[Path]:
+    """Files: how it is supervised, its launch, its secrets."""
+    supervision = Path(f"/etc/systemd/system/{name}.service") if systemd else folder / "supervisord.conf"
+    secrets = launch_of(folder).get("secrets")
+    places = secrets.values() if isinstance(secrets, dict) else ()
+    named = [place["file"] for place in places if isinstance(place, dict) and isinstance(place.get("file"), str)]
+    return [supervision, folder / "launch.json", *map(Path, named)]
+
+
+def _is_outdated(pid: int, files: list[Path]) -> bool:
+    told = subprocess.run(["ps", "-o", "etime=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    elapsed = [int(part) for part in told.stdout.strip().replace("-", ":").split(":") if part.isdigit()]
+    if not elapsed:
+        return False  # it has ended meanwhile
+    seconds = sum(part * unit for part, unit in zip(reversed(elapsed), (1, 60, 3600, 86400), strict=False))
+    latest_start = time.time() - seconds + _CLOCK_SECONDS
+    return any(written > latest_start for file in files if (written := _written(file)))
+
+
+def _written(file: Path) -> float | None:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return None
 
 
 def supervised(directory: str, name: str, supervision: str = "auto") -> tuple[str, int | None, bool]:
