@@ -97,10 +97,9 @@ def old(make: Callable[..., Deployment]) -> Iterator[Old]:
     deployment = make("compose_local", "t-cut-off", mlflow_server_port=5008)
     try:
         deployment.deploy(**OLD).succeeded()
-        statement = (
-            "INSERT INTO experiments (name, lifecycle_stage) SELECT 'e' || n, 'active' FROM generate_series(1, 500) n"
-        )
-        deployment.sql(statement)
+        numbered = "SELECT 'e' || n, 'mlflow-artifacts:/' || n, 'active', 0, 0 FROM generate_series(10, 500) n"
+        columns = "name, artifact_location, lifecycle_stage, creation_time, last_update_time"
+        deployment.sql(f"INSERT INTO experiments ({columns}) {numbered}")
         deployment.play("backup", **OLD).succeeded()
         yield Old(deployment)
     finally:
