@@ -335,12 +335,24 @@ class WithClass(Api):
             "of the StatefulSet mlflow serviceName from old to new and volumeClaimTemplates from [{'metadata'",
         ),
         (
+            stateful_set(volumeClaimTemplates=[{"metadata": {"name": "data"}}]),
+            stateful_set(),
+            "Take the settings back, or take a backup, remove the deployment with its data, deploy and restore.",
+        ),
+        (
             deployment(selector={"matchLabels": {"a": "b"}}),
             deployment(selector={"matchLabels": {"a": "c"}}),
             "kubectl delete deployment mlflow --cascade=orphan",
         ),
     ],
-    ids=["a volume that cannot grow", "one that shrinks", "another class", "a StatefulSet's fields", "a selector"],
+    ids=[
+        "a volume that cannot grow",
+        "one that shrinks",
+        "another class",
+        "a StatefulSet's fields",
+        "its volume",
+        "a selector",
+    ],
 )
 def test_what_nobody_can_change_is_refused_with_the_remedy_before_anything_is_applied(
     there: Object, item: Object, words: str

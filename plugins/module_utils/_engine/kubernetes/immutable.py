@@ -29,20 +29,22 @@ def errors(cluster: Cluster, live: Object, item: Object) -> list[str]:
     """What cannot become of C(live) what C(item) asks for, each as a sentence with the remedy."""
     kind, name = item["kind"], item["metadata"]["name"]
     is_spec, spec = live.get("spec") or {}, item.get("spec") or {}
-    differing = [
-        f"{field} from {_short(is_spec.get(field))} to {_short(spec.get(field))}"
+    differing = {
+        field: f"{field} from {_short(is_spec.get(field))} to {_short(spec.get(field))}"
         for field in _FIXED.get(kind, ())
         if not _holds(is_spec.get(field), spec.get(field)) and (field in spec or field in _NOT_DEFAULTED)
-    ]
+    }
     said = []
     if differing:
+        # What is made anew would get another, empty volume.
+        holds_data = kind == "PersistentVolumeClaim" or "volumeClaimTemplates" in differing
         remedy = (
-            f"Take the settings back, or remove the {kind} first (kubectl delete {kind.lower()} {name} "
+            "Take the settings back, or take a backup, remove the deployment with its data, deploy and restore."
+            if holds_data
+            else f"Take the settings back, or remove the {kind} first (kubectl delete {kind.lower()} {name} "
             f"--cascade=orphan): the next deploy makes it anew, and no data goes."
-            if kind != "PersistentVolumeClaim"
-            else "Take the settings back, or take a backup, remove the deployment with its data, deploy and restore."
         )
-        said.append(f"Kubernetes lets nobody change of the {kind} {name} {' and '.join(differing)}. {remedy}")
+        said.append(f"Kubernetes lets nobody change of the {kind} {name} {' and '.join(differing.values())}. {remedy}")
     if kind == "PersistentVolumeClaim":
         said += _of_size(cluster, name, is_spec, spec)
     return said
