@@ -85,7 +85,7 @@ def test_what_a_deploy_that_was_cut_off_has_written_is_started_by_the_next(deplo
     later = time.time() + 5
     os.utime(deployment.home / "launch.json", (later, later))
     started = deployment.deploy(mlflow_server_access_log=False).succeeded()
-    assert deployment.group != before and "it is restarted" in started.output
+    assert deployment.group != before and "it restarts" in started.output
     time.sleep(max(0.0, later + 3 - time.time()))
     deployment.play("restart").succeeded()
     assert deployment.deploy(mlflow_server_access_log=False).succeeded().stats["changed"] == 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cli, protocol
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import changes, migrations
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import changes, migrations, reservation
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError, SchemaError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import info, trial
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
@@ -213,6 +213,7 @@ class FakeSchema:
         self._offered = offered
         monkeypatch.setattr(cli.waiting, "wait_until_reachable", self.wait)
         monkeypatch.setattr(changes, "ensure", self.ensure)
+        monkeypatch.setattr(reservation, "require", lambda *_: None)  # nobody upgrades it
 
     def wait(
         self, uri: str, _password: str | None, seconds: float, _say: object, being_created: bool, role: str | None

@@ -44,7 +44,9 @@ def test_an_image_that_cannot_restore_is_found_before_servers_are_stopped() -> N
 
 
 def test_an_upgrade_looks_with_the_new_version_and_at_the_snapshot_before_servers_are_stopped() -> None:
-    assert in_order("upgrade_plan.yml")[0] == "inspect"
+    # What only reads who is at work comes before, and changes nothing.
+    planned = [step for step in in_order("upgrade_plan.yml") if "mlflow_reservation" not in step]
+    assert planned[0] == "inspect"
     before = in_order("upgrade.yml")
     assert "stopped" not in before[: before.index("mlops.mlflow.mlflow_restore True") + 1]
 

@@ -31,7 +31,7 @@ def test_all_is_written_once_and_then_nothing(folder: Path, password: Path) -> N
     assert (first["existed"], sorted(first["written"])) == (False, sorted([*FILES, *copies]))
     assert first["generated"] == [str(password)]
     kept = password.read_text()
-    assert len(kept) == 40 and (folder / "secrets/server/PGPASSWORD").read_text() == kept
+    assert len(kept) == 43 and (folder / "secrets/server/PGPASSWORD").read_text() == kept
     second = files.ensure(folder, FILES, copies, [str(password)])
     assert second == {"existed": True, "written": [], "generated": [], "before": {}, "after": {}}
     assert password.read_text() == kept, "a generated secret is never made anew"
