@@ -8,6 +8,7 @@ deployment for several operations says so there.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -50,6 +51,13 @@ def write(file: Path, text: str) -> None:
         opened.flush()
         os.fsync(opened.fileno())
     new.replace(file)
+
+
+def remove(file: Path) -> None:
+    """Remove a note, and the folders above it that hold nothing else: the home of a service user is that of its data."""
+    file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        os.removedirs(file.parent)
 
 
 def require_own(folder: Path, *, create: bool = True) -> None:

@@ -87,7 +87,7 @@ class SQLite(Database):
 
     def reserve(self, text: str | None) -> None:
         if text is None:
-            self._reservation.unlink(missing_ok=True)
+            restore_note.remove(self._reservation)
         else:
             restore_note.write(self._reservation, text)
 

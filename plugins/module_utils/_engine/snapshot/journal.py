@@ -201,7 +201,7 @@ class Journal:
     def clear(self) -> None:
         """Nothing is under way any more. The note in a loaded database that is removed goes with it."""
         if self._file:
-            self._file.unlink(missing_ok=True)
+            restore_note.remove(self._file)
             with contextlib.suppress(OSError):
                 fsync(self._file.parent)
             return
