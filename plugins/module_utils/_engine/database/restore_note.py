@@ -54,10 +54,11 @@ def write(file: Path, text: str) -> None:
 
 
 def remove(file: Path) -> None:
-    """Remove a note, and the folders above it that hold nothing else: the home of a service user is that of its data."""
+    """Remove a note, and our own folders above it when they are empty: the home of a service user is its data folder."""
     file.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        os.removedirs(file.parent)
+    if file.parent == Path(os.path.realpath(default_place())):
+        with contextlib.suppress(OSError):
+            os.removedirs(file.parent)
 
 
 def require_own(folder: Path, *, create: bool = True) -> None:
