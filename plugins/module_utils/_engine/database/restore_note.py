@@ -54,7 +54,7 @@ def write(file: Path, text: str) -> None:
 
 
 def remove(file: Path) -> None:
-    """Remove a note, and our own folders above it when they are empty: the home of a service user is its data folder."""
+    """Remove a note, and our own folders above it when they are empty: the home of a service user is its data."""
     file.unlink(missing_ok=True)
     if file.parent == Path(os.path.realpath(default_place())):
         with contextlib.suppress(OSError):
