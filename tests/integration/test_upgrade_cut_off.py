@@ -236,9 +236,6 @@ def test_a_migration_that_dies_between_two_statements_can_be_run_again(old: Old,
         assert after.rows() == old.rows(), f"statement {statement} of {statements}"
 
 
-SAME_ROWS = ("experiments", "runs", "metrics")
-
-
 @dataclass
 class Upgraded:
     """A host whose playbook of an upgrade is cut off."""
@@ -250,9 +247,9 @@ class Upgraded:
     def database(self) -> Path:
         return self.deployment.data / "database" / "mlflow.db"
 
-    def rows(self) -> list[int]:
+    def runs(self) -> set[str]:
         with contextlib.closing(sqlite3.connect(self.database)) as connection:
-            return [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in SAME_ROWS]
+            return {str(run) for (run,) in connection.execute("SELECT run_uuid FROM runs")}
 
     def serves(self) -> str:
         return str(self.deployment.client().get("/version").body.decode().strip())
@@ -304,20 +301,21 @@ CUTS = (
 
 
 def test_a_playbook_that_is_cut_off_is_continued_by_the_same_playbook(host: Upgraded) -> None:
-    chance, rows, new = random.Random(20261126), host.rows(), pinned_version()
+    chance, runs, new = random.Random(20261126), host.runs(), pinned_version()
+    assert len(runs) >= 20
     for task, way in CUTS:
         host.cut_off(task, way, chance.uniform(0.0, 3.0))
         where = f"after '{way}' at '{task}'"
-        assert host.rows() == rows, where
+        assert host.runs() >= runs, where
         refused = host.deployment.play("gc", mlflow_gc="true")
         assert refused.code != 0, where
         if way == "kill":  # the server still serves, or serves already
             assert f"reserved for an upgrade to MLflow {new} since 20" in refused.message, where
         done = host.deployment.play("upgrade", mlflow_upgrade="true").succeeded()
-        assert (host.serves(), host.rows()) == (new, rows), where
+        assert host.serves() == new and host.runs() >= runs, where
         # As its last words say.
         said = str(done.of("Report what was done")["msg"])
         snapshot = re.findall(r"mlflow_snapshot=(\S+)", said)[0]
         old_again = {"mlflow_version": "3.12.0", "mlflow_snapshot": snapshot, "mlflow_restore_deploy": "true"}
         host.deployment.play("restore", mlflow_restore="true", **old_again).succeeded()
-        assert (host.serves(), host.rows()) == ("3.12.0", rows), where
+        assert host.serves() == "3.12.0" and host.runs() >= runs, where
