@@ -106,3 +106,23 @@ def test_a_role_that_prepares_has_its_tasks_or_skips_the_platform(role: str, pla
         )
         does_it_itself = f"{role}_platform == '{platform}'" in text
         assert skipped != (does_it_itself or (tasks / file).is_file())
+
+
+def test_what_an_assertion_would_say_can_be_said_while_it_holds() -> None:
+    """Ansible makes the text of an assertion that holds, too: of nothing there is no first."""
+
+    def said(value: Any) -> Iterator[str]:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if key == "fail_msg":
+                    yield str(inner)
+                yield from said(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from said(inner)
+
+    files = [*FILES, *(PLAYBOOKS.parent / "roles").glob("*/tasks/**/*.yml")]
+    texts = [(path.name, text) for path in files for text in said(yaml.safe_load(path.read_text()))]
+    assert len(texts) > 30
+    first = re.compile(r"\|\s*(first|last)\b(?!\s*\|\s*default)")
+    assert [found for found in texts if first.search(found[1]) and "length" not in found[1]] == []
