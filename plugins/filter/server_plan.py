@@ -62,7 +62,6 @@ _value:
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.plan import plan
 
@@ -83,7 +82,7 @@ def server_plan(
     try:
         return plan(str(platform), settings, database, store, seen, staged)
     except EngineError as error:
-        raise AnsibleFilterError(str(error)) from error
+        return {"errors": [str(error)]}
 
 
 class FilterModule:
