@@ -43,7 +43,7 @@ def holder() -> str:
 
 def has_ended(name: str) -> bool:
     """Whether that playbook is gone for sure."""
-    controller, _, number = name.rpartition(" process ")
+    controller, _separator, number = name.rpartition(" process ")
     if controller != _controller() or not number.isdecimal():
         return False
     try:

@@ -18,7 +18,8 @@ options:
   subject:
     description:
       - V(backup), V(restore), V(gc) and V(health) take the result of the module of that name, V(status) that of
-        M(mlops.mlflow.mlflow_health), V(containers) that of M(mlops.mlflow.mlflow_compose_info), V(failure) that of any task that failed, and V(upgrade) what P(mlops.mlflow.upgrade_plan#filter) returned.
+        M(mlops.mlflow.mlflow_health), V(containers) that of M(mlops.mlflow.mlflow_compose_info), V(failure) that of any
+        task that failed, and V(upgrade) what P(mlops.mlflow.upgrade_plan#filter) returned.
     type: str
     choices: [backup, restore, gc, health, status, containers, failure, upgrade]
     required: true

@@ -90,7 +90,7 @@ RETURN = r"""
 held:
   description:
     - The reservation of the deployment after the task, in check mode before it. Empty where there is none.
-    - RV(held.ended) says whether the process of its holder is known to be gone, because it ran on this controller.
+    - C(ended) says whether the process of its holder is known to be gone, because it ran on this controller.
   returned: success
   type: dict
   sample:

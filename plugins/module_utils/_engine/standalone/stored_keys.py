@@ -157,8 +157,8 @@ def main(names: list[str]) -> None:
     rows = patient(_reader(os.environ["_MLFLOW_SERVER_FILE_STORE"]))
     gone, sentences = without(os.environ, names, rows)
     for sentence in sentences:
-        print(f"mlops.mlflow: {sentence}", file=sys.stderr)
-    print("\n".join(gone))
+        sys.stderr.write(f"mlops.mlflow: {sentence}\n")
+    sys.stdout.write("\n".join(gone) + "\n")
 
 
 if __name__ == "__main__":
