@@ -36,6 +36,7 @@ RUN_HERE = [
     "mlflow_gc",
     "mlflow_load_test",
     "mlflow_trial",
+    "mlflow_reservation",
     "mlflow_restore",
 ]
 # These have containers or pods to work on: tests/compose and tests/cluster use each of them.
