@@ -84,6 +84,7 @@ def places(
         tls_key=str(key),
         static_prefix="/mlflow",
     )
+    published.url = published.url.replace("http://", "https://")
     loads = locust.installed()
     with s3.running() as bucket, running(published, ca_path=str(authority.file)):
         yield {
@@ -114,7 +115,7 @@ def places(
             "/opt/locust/bin/locust": str(locust.program(loads)),
             "/opt/locust/mlflow_scenario.py": str(locust.SCENARIO),
             "/tmp/load-test": str(folder / "load-test"),
-            "20261121T020000.123Z-8ea95121a0240df3": "{{ first_snapshot }}",
+            "20261121T020000.123Z-8ea95121a0240df3": "'{{ first_snapshot }}'",
         }
 
 
