@@ -75,6 +75,8 @@ EXAMPLES = r"""
     access_key_file: /etc/mlflow/access-key
     secret_key_file: /etc/mlflow/secret-key
     create: true
+  vars:
+    ansible_python_interpreter: /opt/mlflow/bin/python
 """
 
 RETURN = r"""

@@ -91,6 +91,8 @@ EXAMPLES = r"""
     uri: postgresql+psycopg://mlflow_owner@db.example.com:5432/mlflow
     password_file: /etc/mlflow/owner-password
     grantee: mlflow
+  vars:
+    ansible_python_interpreter: /opt/mlflow/bin/python
 
 - name: Migrate a schema, with the servers stopped and a snapshot taken
   mlops.mlflow.mlflow_schema:
