@@ -100,7 +100,8 @@ class CallbackModule(Default):
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         task, message = _task(result), _result(result).get("msg")
         if not self._brief or ignore_errors or task.action not in _MESSAGES or not isinstance(message, str):
-            self._line("") if self._shows_progress else None
+            if self._shows_progress:
+                self._line("")
             super().v2_runner_on_failed(result, ignore_errors)
             return
         self._line(f"\nfailed: [{_host(result)}] {_name(result)}", constants.COLOR_ERROR)

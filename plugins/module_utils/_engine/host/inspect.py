@@ -15,6 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from .. import proofs
+
 SUPPORTED_PYTHON = ((3, 11), (3, 13))
 # Unix socket paths are limited to 108 characters on Linux and 104 on macOS, including the final zero.
 _SOCKET_LIMIT = 103
@@ -85,6 +87,8 @@ def gather(
     folder = Path(directory)
     program, pid, use_systemd = supervised(directory, name, supervision)
     log = folder / "server.log"
+    launch = launch_of(folder)
+    unit = Path(f"/etc/systemd/system/{name}.service") if use_systemd else folder / "supervisord.conf"
     interpreter = interpreter_of(directory)
     broken = [python for python, library in (imports or {}).items() if _is_broken(python, library, user)]
     return State(
@@ -103,19 +107,10 @@ def gather(
         socket_too_long=len(str(folder / "supervisor.sock")) > _SOCKET_LIMIT,
         deployed=_deployed(interpreter),
         interpreter=interpreter,
-        launch=launch_of(folder),
+        launch=launch,
         root=os.geteuid() == 0,
-        outdated=pid is not None and _is_outdated(pid, _read_at_start(folder, name, use_systemd)),
+        outdated=pid is not None and _is_outdated(pid, [unit, folder / "launch.json", *proofs.files_of(launch)]),
     )
-
-
-def _read_at_start(folder: Path, name: str, systemd: bool) -> list[Path]:
-    """Files: how it is supervised, its launch, its secrets."""
-    supervision = Path(f"/etc/systemd/system/{name}.service") if systemd else folder / "supervisord.conf"
-    secrets = launch_of(folder).get("secrets")
-    places = secrets.values() if isinstance(secrets, dict) else ()
-    named = [place["file"] for place in places if isinstance(place, dict) and isinstance(place.get("file"), str)]
-    return [supervision, folder / "launch.json", *map(Path, named)]
 
 
 def _is_outdated(pid: int, files: list[Path]) -> bool:
