@@ -50,20 +50,18 @@ from ansible_collections.mlops.mlflow.plugins.plugin_utils.command import RUN_BY
 class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: Mapping[str, Any] | None = None, **options: Any) -> list[str]:
         known = variables or {}
-        said: dict[str, Any] = {}
-        files: list[str] = []
-        for words in context.CLIARGS.get("extra_vars") or ():
-            if words.startswith("@"):
-                files.append(words[1:])
-            elif words.startswith(("{", "[", "/", ".")):
-                said |= DataLoader().load(words)
-            else:
-                said |= parse_kv(words)
         called = Called(
             arguments=context.CLIARGS,
-            variables=said,
-            files=files,
+            extra=[_parsed(words) for words in context.CLIARGS.get("extra_vars") or ()],
             host=str(known["inventory_hostname"]) if len(known.get("ansible_play_hosts_all") or ()) > 1 else "",
             by_make=os.environ.get(RUN_BY) == "make",
         )
         return [called.command(term, options) for term in terms]
+
+
+def _parsed(words: str) -> Mapping[str, Any] | str:
+    """What one C(-e) says, as Ansible reads it; of a file its path."""
+    if words.startswith("@"):
+        return words[1:]
+    found: Mapping[str, Any] = DataLoader().load(words) if words.startswith(("{", "[")) else parse_kv(words)
+    return found

@@ -50,38 +50,44 @@ _USUAL = {"connection": "ssh", "become_method": "sudo"}
 
 @dataclass(frozen=True)
 class Called:
-    """How this run was called. C(arguments) is Ansible's own record of its command line, C(variables) are the parsed
-    ones of C(-e), C(files) the files among them; C(host) is set where other hosts take part in the play."""
+    """How this run was called. C(arguments) is Ansible's own record of its command line; C(extra) is what each C(-e)
+    said, in their order because the last one wins: variables, or the path of a file; C(host) is set where other hosts
+    take part in the play."""
 
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    files: Sequence[str] = ()
+    extra: Sequence[Mapping[str, Any] | str] = ()
     host: str = ""
     by_make: bool = False
 
     def command(self, playbook: str, variables: Mapping[str, Any]) -> str:
         """:param playbook: its name, such as health. :param variables: what it is told beside what this run was."""
-        said = {name: value for name, value in self.variables.items() if not _OF_ONE_RUN.fullmatch(name)}
-        said |= variables
         if self.by_make and playbook in _MADE and not self.host:
-            return self._make(playbook, {name: value for name, value in said.items() if name not in _MADE[playbook]})
+            own = {name: value for name, value in variables.items() if name not in _MADE[playbook]}
+            return self._make(playbook, [*self._repeated(own), *_extra(own)])
         words = [_program(self.by_make)]
         for inventory in _listed(self.arguments.get("inventory")):
             words += ["-i", inventory if inventory.endswith(",") else _near(inventory)]
         words += self._options()
-        for file in self.files:
-            words += ["-e", f"@{_near(file)}"]
-        for name, value in said.items():
-            words += ["-e", _extra(name, value)]
+        for said in (*self._repeated(variables), *_extra(variables)):
+            words += ["-e", said]
         return shlex.join([*words, self._path(playbook)])
 
-    def _make(self, playbook: str, said: Mapping[str, Any]) -> str:
+    def _repeated(self, variables: Mapping[str, Any]) -> Iterator[str]:
+        """What this run was told of the deployment, but for what the next one is told otherwise."""
+        for said in self.extra:
+            if isinstance(said, str):
+                yield f"@{_near(said)}"
+            else:
+                gone = {name for name in said if name in variables or _OF_ONE_RUN.fullmatch(name)}
+                yield from _extra({name: value for name, value in said.items() if name not in gone})
+
+    def _make(self, playbook: str, said: Sequence[str]) -> str:
         words = ["make", playbook]
         inventories = [_near(inventory) for inventory in _listed(self.arguments.get("inventory"))]
         if inventories and inventories != [_MADE_INVENTORY]:
             words.append(f"INVENTORY={inventories[0]}")
         if said:
-            words.append("VARS=" + " ".join(_extra(name, value) for name, value in said.items()))
+            words.append("VARS=" + " ".join(said))
         return shlex.join(words)
 
     def _options(self) -> Iterator[str]:
@@ -119,7 +125,12 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _extra(name: str, value: Any) -> str:
+def _extra(variables: Mapping[str, Any]) -> list[str]:
+    """The words of each C(-e)."""
+    return [_assigned(name, value) for name, value in variables.items()]
+
+
+def _assigned(name: str, value: Any) -> str:
     if _is_secret(name, value):
         return f"{name}=..."
     if isinstance(value, str) and _PLAIN.fullmatch(value):

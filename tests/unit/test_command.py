@@ -49,7 +49,7 @@ def test_the_deployments_variables_are_repeated_and_those_of_one_run_are_not(clo
         "mlflow_remove_data": True,
         "mlflow_snapshot": "x",
     }
-    words = shlex.split(called(clone, variables=variables).command("destroy", {"mlflow_destroy": True}))
+    words = shlex.split(called(clone, extra=[variables]).command("destroy", {"mlflow_destroy": True}))
     assert [word for before, word in pairwise(words) if before == "-e"] == [
         "mlflow_name=second",
         '{"mlflow_data_dir": "/srv/a b"}',
@@ -70,14 +70,14 @@ def test_the_deployments_variables_are_repeated_and_those_of_one_run_are_not(clo
     ],
 )
 def test_of_a_secret_only_the_name_is_said(clone: Path, variables: dict[str, Any]) -> None:
-    said = called(clone, variables=variables).command("health", {})
+    said = called(clone, extra=[variables]).command("health", {})
     assert "hunter2" not in said
     assert f"-e {next(iter(variables))}=..." in said
 
 
 def test_the_file_of_a_secret_is_said(clone: Path) -> None:
     variables = {"mlflow_server_auth_password_file": "/root/pw"}
-    assert "-e mlflow_server_auth_password_file=/root/pw" in called(clone, variables=variables).command("health", {})
+    assert "-e mlflow_server_auth_password_file=/root/pw" in called(clone, extra=[variables]).command("health", {})
 
 
 def test_what_it_takes_to_reach_the_host_is_repeated(clone: Path) -> None:
@@ -91,7 +91,7 @@ def test_what_it_takes_to_reach_the_host_is_repeated(clone: Path) -> None:
         "ask_vault_pass": False,
         "check": True,
     }
-    said = called(clone, arguments=arguments, files=[str(clone / "prod.yml")]).command("health", {})
+    said = called(clone, arguments=arguments, extra=[str(clone / "prod.yml")]).command("health", {})
     assert said == (
         "ansible-playbook -i inventories/mine --limit 'b*' --vault-id prod@prompt --user ops --become"
         " -e @prod.yml playbooks/health.yml"
@@ -107,10 +107,21 @@ def test_who_typed_make_is_told_make(clone: Path) -> None:
     assert called(clone, **how).command("health", {}) == "make health"
     destroy = {"mlflow_destroy": True, "mlflow_remove_data": True}
     assert called(clone, **how).command("destroy", destroy) == "make destroy VARS=mlflow_remove_data=true"
-    said = called(clone, by_make=True, variables={"mlflow_server_port": "5001"}).command("destroy", destroy)
+    said = called(clone, by_make=True, extra=[{"mlflow_server_port": "5001"}]).command("destroy", destroy)
     assert said == "make destroy INVENTORY=inventories/mine 'VARS=mlflow_server_port=5001 mlflow_remove_data=true'"
 
 
 def test_what_make_has_no_target_for_is_run_from_the_clones_environment(clone: Path) -> None:
     said = called(clone, by_make=True).command("scale", {"mlflow_server_replicas": 3})
     assert said.endswith("/ansible-playbook -i inventories/mine -e mlflow_server_replicas=3 mlops.mlflow.scale")
+
+
+def test_files_and_variables_keep_their_order_because_the_last_one_wins(clone: Path) -> None:
+    extra = [{"mlflow_name": "first"}, str(clone / "second.yml"), {"mlflow_server_port": 5001}]
+    said = called(clone, extra=extra).command("health", {})
+    assert "-e mlflow_name=first -e @second.yml -e mlflow_server_port=5001 playbooks" in said
+
+
+def test_make_is_told_the_files_too(clone: Path) -> None:
+    said = called(clone, by_make=True, extra=[str(clone / "second.yml")]).command("destroy", {"mlflow_destroy": True})
+    assert said == "make destroy INVENTORY=inventories/mine VARS=@second.yml"
