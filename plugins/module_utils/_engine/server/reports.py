@@ -30,7 +30,8 @@ def containers(result: Mapping[str, Any], _details: Mapping[str, Any]) -> list[s
 def failure(result: Mapping[str, Any], _details: Mapping[str, Any]) -> list[str]:
     """Why a task failed: of a loop, what failed first."""
     failed = next((one for one in result.get("results") or [] if one.get("failed")), result)
-    return [str(failed.get("msg", failed))]
+    said = failed.get("msg", failed)
+    return [str(one) for one in said] if isinstance(said, list) else str(said).splitlines()
 
 
 def status(result: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
