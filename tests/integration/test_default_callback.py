@@ -34,7 +34,9 @@ def test_no_line_break_is_shown_as_two_characters(laptop: Deployment, run: str, 
     settings = tmp_path / "settings.json"
     settings.write_text(json.dumps(laptop.variables | RUNS[run] | {"mlflow_backup_dir": str(tmp_path / "backups")}))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MLFLOW_"))}
-    environment |= {"ANSIBLE_CONFIG": os.devnull, "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".dev")}
+    configuration = tmp_path / "ansible.cfg"
+    configuration.touch()
+    environment |= {"ANSIBLE_CONFIG": str(configuration), "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".dev")}
     command = [ANSIBLE_PLAYBOOK, "-i", str(laptop.inventory), f"-e@{settings}", *options]
     done = subprocess.run(
         [*command, f"mlops.mlflow.{playbook}"],
