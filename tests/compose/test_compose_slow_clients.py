@@ -1,4 +1,4 @@
-"""Clients with slow lines, through the load balancer: no server is taken for a broken one, and nobody waits for them."""
+"""Clients with slow lines, through the load balancer: no server is taken for a broken one, nobody waits for them."""
 
 from __future__ import annotations
 
