@@ -13,19 +13,13 @@ import os
 import socket
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
-MODULE = "mlops.mlflow.mlflow_reservation"
+from ansible_collections.mlops.mlflow.plugins.plugin_utils.module_action import ModuleAction
 
 
-class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        arguments = dict(self._task.args)
+class ActionModule(ModuleAction):
+    def carry_out(self, arguments: dict[str, Any], task_vars: dict[str, Any], wrap_async: bool) -> dict[str, Any]:
         arguments["holder"] = arguments.get("holder") or holder()
-        result |= self._execute_module(MODULE, module_args=arguments, task_vars=task_vars)
+        result = super().carry_out(arguments, task_vars, wrap_async)
         if result.get("held"):
             result["held"]["ended"] = has_ended(str(result["held"]["holder"]))
             if result["held"]["ended"]:

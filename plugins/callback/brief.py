@@ -73,7 +73,7 @@ class CallbackModule(Default):
             or (task.action.endswith("assert") and task.args.get("quiet"))
         ):
             return []
-        return [str(line) for line in message] if isinstance(message, list) else str(message).splitlines()
+        return _lines(message)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         if not self._brief:
@@ -99,13 +99,13 @@ class CallbackModule(Default):
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         task, message = _task(result), _result(result).get("msg")
-        if not self._brief or ignore_errors or task.action not in _MESSAGES or not isinstance(message, str):
+        if not self._brief or ignore_errors or task.action not in _MESSAGES or not message:
             if self._shows_progress:
                 self._line("")
             super().v2_runner_on_failed(result, ignore_errors)
             return
         self._line(f"\nfailed: [{_host(result)}] {_name(result)}", constants.COLOR_ERROR)
-        for line in message.splitlines():
+        for line in _lines(message):
             self._line(line, constants.COLOR_ERROR)
 
     def v2_playbook_on_include(self, included_file: Any) -> None:
@@ -121,6 +121,10 @@ class CallbackModule(Default):
 
 def _name(result: Any) -> str:
     return str(_task(result).get_name().strip().rpartition(" : ")[2])
+
+
+def _lines(message: Any) -> list[str]:
+    return [str(line) for line in message] if isinstance(message, list) else str(message).splitlines()
 
 
 def _is_include(result: Any) -> bool:

@@ -18,8 +18,8 @@ options:
     required: true
   common:
     description:
-      - C(name), C(namespace) and C(component), and optionally C(labels), C(annotations) and C(pod_spec) (fields of
-        every pod's spec; null removes one).
+      - C(name), C(namespace) and C(component), and optionally C(labels), C(annotations), C(image_pull_policy) and
+        C(pod_spec) (fields of every pod's spec; null removes one).
     type: dict
     required: true
 """

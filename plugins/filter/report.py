@@ -41,7 +41,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description: The lines.
-  type: str
+  type: list
+  elements: str
 """
 
 from collections.abc import Callable, Mapping
@@ -62,8 +63,8 @@ _SUBJECTS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]]
 }
 
 
-def report(result: Mapping[str, Any], subject: str, details: Mapping[str, Any] | None = None) -> str:
-    return "\n".join(_SUBJECTS[subject](result, details or {}))
+def report(result: Mapping[str, Any], subject: str, details: Mapping[str, Any] | None = None) -> list[str]:
+    return _SUBJECTS[subject](result, details or {})
 
 
 class FilterModule:

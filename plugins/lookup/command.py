@@ -36,32 +36,14 @@ _raw:
   sample: ["ansible-playbook -i inventories/local -e mlflow_destroy=true playbooks/destroy.yml"]
 """
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
-from ansible import context
-from ansible.parsing.dataloader import DataLoader
-from ansible.parsing.splitter import parse_kv
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.mlops.mlflow.plugins.plugin_utils.command import RUN_BY, Called
+from ansible_collections.mlops.mlflow.plugins.plugin_utils.command import called
 
 
 class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: Mapping[str, Any] | None = None, **options: Any) -> list[str]:
-        known = variables or {}
-        called = Called(
-            arguments=context.CLIARGS,
-            extra=[_parsed(words) for words in context.CLIARGS.get("extra_vars") or ()],
-            host=str(known["inventory_hostname"]) if len(known.get("ansible_play_hosts_all") or ()) > 1 else "",
-            by_make=os.environ.get(RUN_BY) == "make",
-        )
-        return [called.command(term, options) for term in terms]
-
-
-def _parsed(words: str) -> Mapping[str, Any] | str:
-    """What one C(-e) says, as Ansible reads it; of a file its path."""
-    if words.startswith("@"):
-        return words[1:]
-    found: Mapping[str, Any] = DataLoader().load(words) if words.startswith(("{", "[")) else parse_kv(words)
-    return found
+        how = called(variables or {})
+        return [how.command(term, options) for term in terms]

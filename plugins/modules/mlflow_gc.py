@@ -46,6 +46,10 @@ options:
       - How long ago it must have been deleted, in days, hours, minutes and seconds, such as V(30d) or V(1d12h).
     type: str
     default: 30d
+  artifacts:
+    description:
+      - Folder that holds the artifacts, where they are files. What cut-off uploads left there is removed, too.
+    type: path
   timeout:
     description:
       - Seconds that each request may take. The server removes all artifacts of a run in one.
@@ -110,6 +114,13 @@ items:
   type: list
   elements: dict
   sample: [{kind: runs, id: 3f0c5a7c2b8e4d0f9a6b1c2d3e4f5a6b, name: bold-crow-12, experiment_id: "4"}]
+uploads:
+  description:
+    - How many uploads were removed, in check mode would be, that a kill had cut off more than a day ago. They have hidden files in
+      the artifacts' folder, which nobody sees.
+  returned: where artifacts are in a folder that the deployment's O(runner) names, or O(artifacts)
+  type: int
+  sample: 0
 model_versions:
   description: Registered model versions that have their files in what is removed, and are of no use afterwards.
   returned: always
@@ -159,7 +170,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._runner import RUNNER
 
 def remove(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    options = {name: params[name] for name in ("database_uri", "database_password_file", "older_than")}
+    options = {name: params[name] for name in ("database_uri", "database_password_file", "artifacts", "older_than")}
     result = carry_out(module, "gc", options, deadline=params["deadline"], say=logging_to(params["progress_file"]))
     if result.pop("failed", False):
         module.fail_json(**result)
@@ -173,6 +184,7 @@ def main() -> None:
             **RUNNER_ARGS,
             "database_uri": {"type": "str"},
             "database_password_file": {"type": "path", "no_log": False},
+            "artifacts": {"type": "path"},
             "older_than": {"type": "str", "default": "30d"},
             "timeout": {"type": "float", "default": 120.0},
             "deadline": {"type": "float", "default": 86400.0},

@@ -11,7 +11,8 @@ author: The mlops.mlflow authors (@mlops-mlflow)
 description:
   - Does what a data scientist does on the first day - experiment, run, params, metrics, C(log_batch), a trace, an
     artifact up and down with equal SHA-256, a registered model version with an alias, a search - and removes it again.
-  - The experiment and its run are soft-deleted, as the API does it. C(mlflow gc) removes them for good.
+  - In a deployment (O(runner)) nothing of it stays in the database. A server that is known by its URL alone can only mark
+    the experiment and its run as deleted; M(mlops.mlflow.mlflow_gc) removes them for good.
 requirements:
   - mlflow (where O(runner) is not given, set C(ansible_python_interpreter) to the server's own interpreter)
 extends_documentation_fragment:

@@ -14,6 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible import context
+from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.splitter import parse_kv
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import advice
+
 COLLECTION = "mlops.mlflow"
 # Set by the Makefile of a clone: its targets, and what they say by themselves.
 RUN_BY = "MLOPS_MLFLOW_RUN_BY"
@@ -72,6 +77,12 @@ class Called:
             words += ["-e", said]
         return shlex.join([*words, self._path(playbook)])
 
+    def typed(self, text: str) -> str:
+        """The text, with each command that it advises as it is typed here."""
+        for words, playbook, variables in advice.commands(text):
+            text = text.replace(words, self.command(playbook, variables), 1)
+        return text
+
     def _repeated(self, variables: Mapping[str, Any]) -> Iterator[str]:
         """What this run was told of the deployment, but for what the next one is told otherwise."""
         for said in self.extra:
@@ -106,6 +117,24 @@ class Called:
         running = next(iter(self.arguments.get("args") or ()), "")
         sibling = Path(running).with_name(f"{playbook}.yml")
         return str(sibling) if running.endswith((".yml", ".yaml")) and sibling.exists() else f"{COLLECTION}.{playbook}"
+
+
+def called(variables: Mapping[str, Any]) -> Called:
+    """:param variables: of the host that a task works on."""
+    return Called(
+        arguments=context.CLIARGS,
+        extra=[_parsed(words) for words in context.CLIARGS.get("extra_vars") or ()],
+        host=str(variables["inventory_hostname"]) if len(variables.get("ansible_play_hosts_all") or ()) > 1 else "",
+        by_make=os.environ.get(RUN_BY) == "make",
+    )
+
+
+def _parsed(words: str) -> Mapping[str, Any] | str:
+    """What one C(-e) says, as Ansible reads it; of a file its path."""
+    if words.startswith("@"):
+        return words[1:]
+    found: Mapping[str, Any] = DataLoader().load(words) if words.startswith(("{", "[")) else parse_kv(words)
+    return found
 
 
 def _program(by_make: bool) -> str:

@@ -8,39 +8,27 @@ it, and nothing goes on in the background.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
 import shlex
-import signal
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.mlops.mlflow.plugins.plugin_utils.module_action import ModuleAction
 
 _POLL_SECONDS = 2.0
-_SET_SIGNAL_OF_PARENTS_DEATH = 1
 
 
-class ProgressAction(ActionBase):
-    TRANSFERS_FILES = False
-    # Whose progress it is; such as mlops.mlflow.mlflow_backup.
-    MODULE = ""
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        end_with_playbook()
-        arguments, path = self.followed(dict(self._task.args))
-        if self._task.check_mode or self._task.async_val or not path:
-            done = self._execute_module(self.MODULE, task_vars=task_vars, wrap_async=self._task.async_val)
-            return result | done
+class ProgressAction(ModuleAction):
+    def carry_out(self, arguments: dict[str, Any], task_vars: dict[str, Any], wrap_async: bool) -> dict[str, Any]:
+        arguments, path = self.followed(arguments)
+        if self._task.check_mode or wrap_async or not path:
+            return super().carry_out(dict(self._task.args), task_vars, wrap_async)
         follower = Follower(
             lambda: self._text(path), lambda line: self._display.display(f"  {line}", color="bright gray")
         )
         with follower if self._readable_meanwhile() else follower.at_the_end():
-            done = self._execute_module(self.MODULE, module_args=arguments, task_vars=task_vars)
-        return result | done
+            return super().carry_out(arguments, task_vars, wrap_async)
 
     def followed(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The module's arguments, and the file that it writes its progress to with them; empty for none."""
@@ -58,13 +46,6 @@ class ProgressAction(ActionBase):
     def _text(self, path: str) -> str:
         done = self._low_level_execute_command(f"cat {shlex.quote(path)} 2>/dev/null || true")
         return str(done.get("stdout", ""))
-
-
-def end_with_playbook() -> None:
-    """A playbook that is killed can tell nobody, and the processes of its tasks would finish what they do: the kernel
-    tells them (Linux), as Ansible does when it is interrupted."""
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).prctl(_SET_SIGNAL_OF_PARENTS_DEATH, signal.SIGTERM)
 
 
 class Follower:

@@ -137,7 +137,7 @@ def test_the_namespace_is_not_removed_and_nothing_is_when_that_was_asked_for(spa
 
 def test_check_mode_names_what_would_go_and_what_would_stay(space: Deployment) -> None:
     before = listed(space)
-    said = " ".join(space.destroy("--check").succeeded().of(SAYS)["msg"])
+    said = space.destroy("--check").succeeded().of(SAYS)["msg"]
     removed, _kept, kept = said.partition("Would be kept")
     assert "Would be removed: " in removed and "Deployment mlflow" in removed and "CronJob mlflow-backup" in removed
     for data in (

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import protocol
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import uploads
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
 from support.databases import ADMIN, ADMIN_PASSWORD, Databases
 from support.environments import Environments
@@ -351,3 +352,9 @@ def test_a_place_of_which_nobody_has_rights_stops_nothing_else(on_sqlite: Used) 
             reached = f"replace({column}, 's3://not-ours', 'mlflow-artifacts:')"
             connection.execute(f"UPDATE {table} SET {column} = {reached}")
     on_sqlite.gc(mlflow_gc="true").succeeded()
+
+
+def test_the_name_of_an_upload_that_is_under_way_is_that_of_the_pinned_mlflow(environments: Environments) -> None:
+    ask = "from mlflow.store.artifact import local_artifact_repo as one; print(one._TEMP_ARTIFACT_PREFIX)"
+    command = [str(environments.slim / "bin" / "python"), "-c", ask]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == uploads.PREFIX

@@ -126,7 +126,7 @@ def refusals(databases: Databases, postgresql: PostgreSQL) -> PlayResult:
 @pytest.mark.parametrize(
     ("case", "words"),
     [
-        ("older", [FIRST_REVISION, "Nothing was changed", "run the playbook upgrade"]),
+        ("older", [FIRST_REVISION, "Nothing was changed", "Upgrade it: ansible-playbook "]),
         ("newer", [NEWER_REVISION, "Nothing was changed", "mlflow_version", "cannot take a schema back"]),
         ("foreign", ["no MLflow schema revision", "Nothing was changed", "empty database of its own"]),
         ("absent", ["does not exist", f'CREATE DATABASE "absent" OWNER "{OWNER}"']),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-_LOCAL_HOST = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+LOCAL_HOST = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,9 @@ class PlayResult:
 def run_playbook(
     playbook: Path, inventory: Path, variables: Mapping[str, Any] | None = None, *options: str, timeout: float = 600
 ) -> PlayResult:
+    """
+    :param timeout: seconds of one task, however many there are: a busy machine takes long over a whole playbook.
+    """
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), str(playbook), *options]
     if variables:
         command += ["-e", json.dumps(variables)]
@@ -61,9 +67,7 @@ def run_playbook(
         "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
         "ANSIBLE_DEPRECATION_WARNINGS": "false",
     }
-    done = subprocess.run(
-        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=timeout, check=False
-    )
+    done = _until_stuck(command, environment, timeout)
     output = done.stdout + done.stderr
     try:
         report = json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("{") :])[0]
@@ -72,7 +76,7 @@ def run_playbook(
             f"ansible-playbook ended with {done.returncode} and no report:\n{output[-3000:]}"
         ) from None
     results = [
-        (task["task"]["name"], result)
+        (task["task"]["name"], _as_shown(result))
         for play in report["plays"]
         for task in play["tasks"]
         for result in task["hosts"].values()
@@ -83,6 +87,45 @@ def run_playbook(
         for task in play["tasks"]
     ]
     return PlayResult(done.returncode, results, next(iter(report["stats"].values()), {}), output, times)
+
+
+def _until_stuck(
+    command: list[str], environment: Mapping[str, str], timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """
+    :raises AssertionError: one task took too long; its name is in the message. What was started is killed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        running, printed, errors = (Path(folder, name) for name in ("task", "printed", "errors"))
+        running.write_text("none yet")
+        telling = {
+            "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
+            "ANSIBLE_CALLBACKS_ENABLED": "running_task",
+            "MLOPS_TEST_RUNNING_TASK": str(running),
+        }
+        with (
+            printed.open("w") as out,
+            errors.open("w") as err,
+            subprocess.Popen(
+                command, cwd=REPOSITORY, env={**environment, **telling}, stdout=out, stderr=err, start_new_session=True
+            ) as playbook,
+        ):
+            try:
+                while playbook.poll() is None:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        playbook.wait(1.0)
+                    stuck = time.time() - running.stat().st_mtime > timeout
+                    assert not stuck, f"for {timeout:.0f} s no task ended; running: {running.read_text()}"
+            finally:
+                if playbook.returncode is None:
+                    os.killpg(playbook.pid, signal.SIGKILL)
+        return subprocess.CompletedProcess(command, playbook.returncode, printed.read_text(), errors.read_text())
+
+
+def _as_shown(result: dict[str, Any]) -> dict[str, Any]:
+    """A message of several lines is a list; people see lines."""
+    lines = result.get("msg")
+    return {**result, "msg": "\n".join(map(str, lines))} if isinstance(lines, list) else result
 
 
 def screen_of(playbook: Path, inventory: Path, variables: Mapping[str, Any], folder: Path, *options: str) -> str:
@@ -117,7 +160,7 @@ def run_play(
     with tempfile.TemporaryDirectory() as folder:
         playbook, inventory = Path(folder, "play.yml"), Path(folder, "hosts.yml")
         playbook.write_text(json.dumps([play]))
-        inventory.write_text(json.dumps({"mlflow": {"hosts": {"local": _LOCAL_HOST}}}))
+        inventory.write_text(json.dumps({"mlflow": {"hosts": {"local": LOCAL_HOST}}}))
         return run_playbook(playbook, inventory, variables, *options, timeout=timeout)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import advice
 from ansible_collections.mlops.mlflow.plugins.plugin_utils.command import Called
+from support.playbooks import REPOSITORY
 
 
 @pytest.fixture(autouse=True)
@@ -125,3 +128,32 @@ def test_files_and_variables_keep_their_order_because_the_last_one_wins(clone: P
 def test_make_is_told_the_files_too(clone: Path) -> None:
     said = called(clone, by_make=True, extra=[str(clone / "second.yml")]).command("destroy", {"mlflow_destroy": True})
     assert said == "make destroy INVENTORY=inventories/mine VARS=@second.yml"
+
+
+def test_a_message_that_advises_a_command_is_shown_with_the_whole_of_it(clone: Path) -> None:
+    (clone / "playbooks" / "upgrade.yml").touch()
+    how = called(clone, extra=[{"mlflow_name": "second"}, {"mlflow_upgrade": "true"}])
+    unread = advice.command("upgrade", mlflow_upgrade=True, mlflow_upgrade_unknown=True)
+    said = how.typed(f"Read them: {unread} - or give it up: {advice.command('upgrade', mlflow_upgrade_release='a-1')}")
+    begin = "ansible-playbook -i inventories/mine -e mlflow_name=second"
+    assert said == (
+        f"Read them: {begin} -e mlflow_upgrade=true -e mlflow_upgrade_unknown=true playbooks/upgrade.yml"
+        f" - or give it up: {begin} -e mlflow_upgrade_release=a-1 playbooks/upgrade.yml"
+    )
+
+
+def test_a_message_without_a_command_stays_as_it_is(clone: Path) -> None:
+    assert called(clone).typed("ansible-playbook: not found, -e x=1") == "ansible-playbook: not found, -e x=1"
+
+
+def test_no_message_advises_a_bare_option() -> None:
+    """Typed so it would reach the deployment of another inventory. C(advice.command) and the lookups say the whole."""
+    bare = re.compile(r"(?<!ansible-playbook )-e mlflow_|run the playbook (upgrade|destroy|restore|gc|scale)")
+    engine = (REPOSITORY / "plugins" / "module_utils").rglob("*.py")
+    roles = [*REPOSITORY.glob("roles/*/tasks/**/*.yml"), *REPOSITORY.glob("playbooks/**/*.yml")]
+    said = {
+        str(file): [line for line in file.read_text().splitlines() if bare.search(line.partition("# ")[0])]
+        for file in (*engine, *roles, *REPOSITORY.glob("roles/*/templates/*.txt.j2"))
+    }
+    assert len(said) > 100
+    assert {file: lines for file, lines in said.items() if lines} == {}

@@ -13,8 +13,8 @@ ENGINE = Path(__file__).parents[2] / "plugins" / "module_utils" / "_engine"
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"standalone"}),
     frozenset(
-        {"errors", "http", "secrets", "connection", "names", "progress", "programs", "protocol", "quantities"}
-        | {"renamed", "backup_settings", "fingerprint", "proofs"}
+        {"advice", "errors", "http", "secrets", "connection", "names", "progress", "programs", "protocol"}
+        | {"quantities", "renamed", "backup_settings", "fingerprint", "proofs"}
     ),
     frozenset({"database", "storage"}),
     frozenset({"host", "compose", "kubernetes"}),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cli, protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import gc
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import gc, uploads
 
 MOMENT = 1_000
 # Of MLflow's tables, what gc reads.
@@ -185,3 +187,28 @@ def test_the_command_asks_what_the_module_asks_and_fails_when_something_is_left(
     assert asked == [("http://s:5000", 120.0, "x", "kept", "7d", True)]
     said = protocol.result_of(capsys.readouterr().out)
     assert (said.get("msg"), said["problems"]) == (problems[0] if problems else None, problems)
+
+
+def test_what_a_cut_off_upload_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "artifacts" / "1" / "r", tmp_path / "outside"
+    inside.mkdir(parents=True)
+    outside.mkdir()
+    yesterday = time.time() - 90_000
+    old = [inside / ".artifact.uploading.a1", inside / "model.bin", outside / ".artifact.uploading.b2"]
+    for file in (*old, inside / ".artifact.uploading.now"):
+        file.touch()
+    for file in old:
+        os.utime(file, (yesterday, yesterday))
+    (inside / ".artifact.uploading.link").symlink_to(inside / "model.bin")
+    (inside.parent / "linked").symlink_to(outside)
+    folder = str(tmp_path / "artifacts")
+    assert uploads.remove(folder, check=True) == 1 and old[0].exists()
+    assert uploads.remove(folder, check=False) == 1
+    assert uploads.remove(folder, check=False) == 0
+    assert sorted(path.name for path in inside.iterdir()) == [
+        ".artifact.uploading.link",
+        ".artifact.uploading.now",
+        "model.bin",
+    ]
+    assert old[2].exists()
+    assert uploads.remove(str(tmp_path / "none"), check=False) == 0

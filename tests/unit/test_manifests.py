@@ -101,6 +101,20 @@ def test_what_a_template_says_is_kept_beside_what_it_forgot() -> None:
     assert spec["containers"][0]["securityContext"]["allowPrivilegeEscalation"] is False
 
 
+def test_images_are_pulled_as_the_inventory_says_and_no_container_is_left_out() -> None:
+    template = {
+        "containers": [{"name": "a"}, {"name": "b", "imagePullPolicy": "Never"}],
+        "initContainers": [{"name": "c"}],
+    }
+    for common, policy in ({}, "IfNotPresent"), ({"image_pull_policy": "Always"}, "Always"):
+        for kind in ("Deployment", "StatefulSet", "Job", "CronJob"):
+            spec = pod_of(completed(workload(kind, **template), **common))["spec"]
+            said = [one["imagePullPolicy"] for one in (*spec["containers"], *spec["initContainers"])]
+            assert said == [policy, "Never", policy]
+    with pytest.raises(BadInput, match="mlflow_image_pull_policy is 'always'; it must be one of Always"):
+        completed(workload(), image_pull_policy="always")
+
+
 def test_wished_fields_reach_every_pod_and_null_removes_one() -> None:
     requested = {
         "nodeSelector": {"disk": "ssd", "zone": None},

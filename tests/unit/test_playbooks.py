@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.playbooks import run_playbook
+from support.playbooks import run_play, run_playbook
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 PLATFORMS = ("host", "compose", "kubernetes")
@@ -126,3 +126,41 @@ def test_what_an_assertion_would_say_can_be_said_while_it_holds() -> None:
     assert len(texts) > 30
     first = re.compile(r"\|\s*(first|last)\b(?!\s*\|\s*default)")
     assert [found for found in texts if first.search(found[1]) and "length" not in found[1]] == []
+
+
+MESSAGES = {"ansible.builtin.debug", "ansible.builtin.fail", "ansible.builtin.assert"}
+TASKS = [file for folder in (PLAYBOOKS, PLAYBOOKS.parent / "roles") for file in folder.rglob("*.yml")]
+
+
+def messages(value: Any) -> Iterator[str]:
+    """What tasks say, line by line, without what is computed in it."""
+    if isinstance(value, dict):
+        for task in MESSAGES & set(value):
+            for said in ((value[task] or {}).get(name, "") for name in ("msg", "fail_msg", "success_msg")):
+                yield from (
+                    re.sub("{{.*?}}", "", str(line), flags=re.S)
+                    for line in (said if isinstance(said, list) else [said])
+                )
+        for inner in value.values():
+            yield from messages(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from messages(inner)
+
+
+def test_a_message_of_several_lines_is_a_list() -> None:
+    """The default callback shows a text as JSON, whose line breaks are then two characters."""
+    said = {str(file): list(messages(yaml.safe_load(file.read_text()))) for file in TASKS if "vault" not in file.name}
+    assert sum(map(len, said.values())) > 100
+    assert {
+        file: broken for file, lines in said.items() if (broken := [one for one in lines if "\n" in one.strip()])
+    } == {}
+    assert not [str(file) for file in TASKS if re.search(r"msg: .*join\('\\\\n'\)", file.read_text())]
+
+
+def test_a_playbook_is_given_up_by_its_task_and_not_by_its_length() -> None:
+    tasks = [{"name": f"pause {one}", "ansible.builtin.command": "sleep 4", "changed_when": False} for one in (1, 2, 3)]
+    assert run_play(tasks, timeout=10).succeeded().stats["ok"] == 3
+    tasks[0]["ansible.builtin.command"] = "sleep 100"
+    with pytest.raises(AssertionError, match="running: pause 1"):
+        run_play(tasks, timeout=10)

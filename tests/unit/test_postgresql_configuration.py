@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import postgresql_configuration
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import postgresql, postgresql_configuration
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 
 
@@ -23,3 +23,12 @@ def test_little_memory_is_enough_to_start() -> None:
 def test_a_limit_that_is_none_is_refused() -> None:
     with pytest.raises(BadInput, match="no Kubernetes quantity"):
         postgresql_configuration.text("much", 200, {})
+
+
+def test_a_connection_whose_other_end_is_gone_ends_before_it_is_given_up_waiting_for() -> None:
+    lines = postgresql_configuration.text("1Gi", 100, {}).splitlines()
+    said = dict(line.split(" = ") for line in lines if " = " in line)
+    idle, interval, count = (int(said[f"tcp_keepalives_{name}"]) for name in ("idle", "interval", "count"))
+    assert idle + interval * count <= 30
+    assert int(said["tcp_user_timeout"]) <= 30_000
+    assert postgresql._MISSED_SECONDS > 30

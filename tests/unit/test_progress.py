@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import logging_to
 from ansible_collections.mlops.mlflow.plugins.plugin_utils import progress
@@ -23,8 +24,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_long_operation_that_changes_data_shows_its_progress() -> None:
     assert {name for name, one in protocol.OPERATIONS.items() if one.long} == set(MODULES) | QUIET
+    routed = yaml.safe_load((PLUGINS.parent / "meta" / "runtime.yml").read_text())["plugin_routing"]["modules"]
     for module in MODULES.values():
-        assert "ProgressAction" in (PLUGINS / f"action/{module}.py").read_text()
+        assert routed[module] == {"action_plugin": "mlops.mlflow.long_module"}
         assert "- mlops.mlflow.progress\n" in (PLUGINS / f"modules/{module}.py").read_text()
 
 

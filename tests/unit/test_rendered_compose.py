@@ -206,6 +206,13 @@ def test_what_clients_ask_again_is_only_what_reads(rendered: dict[str, Rendered]
     assert not [word for word in rendered["compose_local"].services["server-1"]["command"] if "--drain" in word]
 
 
+def test_a_server_that_is_slow_stays_and_one_that_cannot_be_reached_goes(rendered: dict[str, Rendered]) -> None:
+    """Fifty slow uploads of one client had both servers marked down, whose checks took longer than five seconds."""
+    text = rendered["compose_multi_az"].haproxy
+    seconds = dict(re.findall(r"^    timeout (connect|check) (\d+)s$", text, re.MULTILINE))
+    assert int(seconds["connect"]) <= 2 and int(seconds["check"]) >= 20
+
+
 # NFS, whose mount needs a kernel that most test machines do not have
 
 

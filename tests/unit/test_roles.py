@@ -28,6 +28,7 @@ TARGET = [
     "image",
     "storage_class",
     "pod_spec",
+    "image_pull_policy",
     "labels",
     "annotations",
     "render_dir",

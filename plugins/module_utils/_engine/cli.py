@@ -238,6 +238,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--password-file")
     servers["clean-load"].add_argument("--run", required=True, help="with what the name of everything begins")
     servers["gc"].add_argument("--database-uri", required=True)
+    servers["gc"].add_argument("--artifacts", help="folder of the artifacts, where they are files")
     servers["gc"].add_argument("--older-than", default="30d", help="how long ago it was deleted, such as 1d12h")
     servers["health"].add_argument("--level", choices=health.LEVELS, default="ready")
     servers["trial"].set_defaults(operation="trial", check=False)

@@ -121,7 +121,10 @@ def info(call: Call) -> dict[str, Any]:
 def smoke(call: Call) -> dict[str, Any]:
     from .server import smoke as proof
 
-    return {"steps": [] if call.check else proof.run(call.server(timeout=30))}
+    if call.check:
+        return {"steps": []}
+    database = call.text("database_uri")
+    return {"steps": proof.run(call.server(timeout=30), database, call.database_password() if database else None)}
 
 
 def clean_load(call: Call) -> dict[str, Any]:
@@ -135,6 +138,7 @@ def clean_load(call: Call) -> dict[str, Any]:
 
 def gc(call: Call) -> dict[str, Any]:
     from .server import gc as removal
+    from .server import uploads
 
     uri = _database_uri(call)
     older_than = call.text("older_than") or "30d"
@@ -142,6 +146,9 @@ def gc(call: Call) -> dict[str, Any]:
     password = call.database_password()
     with _alone(call, "gc", uri, password):
         result = removal.run(server, uri, password, older_than, check=call.check, say=call.say)
+        if folder := call.text("artifacts"):
+            result["uploads"] = uploads.remove(folder, check=call.check)
+            result["changed"] = result["changed"] or bool(result["uploads"])
     problems = result.get("problems")
     return {**result, **({"failed": True, "msg": " ".join(problems)} if problems else {})}
 

@@ -60,6 +60,7 @@ _CREATION = frozenset(
 _BUCKET = frozenset({"uri", "create", "wait_timeout", "endpoint", "region", "access_key_file", "secret_key_file"})
 _RESERVE = frozenset({"purpose", "holder", "kept", "instead_of", "state"})
 _TRIAL = frozenset({"launch", "launch_file", "starter", "version", "wait_timeout", "smoke_test"})
+_SMOKE = "an experiment and a model, which it removes again"
 # What a file with settings may hold: it serves all of them.
 SETTINGS = (_SNAPSHOT | _BACKUP | _BACKUP_INFO | _RESTORE) - {"settings"}
 
@@ -85,7 +86,7 @@ class Operation:
 OPERATIONS: dict[str, Operation] = {
     "health": Operation("ops", _SERVER | _DATABASE | {"level", "version", "wait_timeout", "wait_sleep"}),
     "info": Operation("ops", _SERVER | {"count_limit"}),
-    "smoke": Operation("ops", _SERVER, changes="an experiment and a model, which it removes again"),
+    "smoke": Operation("ops", _SERVER | _DATABASE, changes=_SMOKE),
     "clean-load": Operation("ops", _SERVER | {"run"}, changes="what a load test made and left"),
     "backup": Operation("backup", _SNAPSHOT | _BACKUP, long=True, changes="adds a snapshot, and removes old ones"),
     "backup-info": Operation("backup", _SNAPSHOT | _BACKUP_INFO, long=True),
@@ -96,8 +97,13 @@ OPERATIONS: dict[str, Operation] = {
     "schema": Operation("schema", _SCHEMA | _CREATION, long=True, changes="the schema of the databases"),
     "schema-info": Operation("schema", _SCHEMA),
     "bucket": Operation("ops", _BUCKET, changes="an object that it removes again, and a bucket that is missing"),
-    "trial": Operation("trial", _SERVER | _DATABASE | _TRIAL, long=True, changes="what a smoke run leaves"),
-    "gc": Operation("ops", _SERVER | _DATABASE | {"older_than"}, long=True, changes="what users deleted"),
+    "trial": Operation(
+        "trial",
+        _SERVER | _DATABASE | _TRIAL,
+        long=True,
+        changes=_SMOKE,
+    ),
+    "gc": Operation("ops", _SERVER | _DATABASE | {"older_than", "artifacts"}, long=True, changes="what users deleted"),
 }
 
 

@@ -24,7 +24,7 @@ def says_what_it_will_do_goes_back_when_it_fails_and_then_succeeds(
     """C(versions): what the servers say they are. C(who_serves): other when one of them was replaced or restarted."""
     before = who_serves()
     refused = old.deploy(**NEW)
-    assert refused.code != 0 and "run the playbook upgrade" in refused.message
+    assert refused.code != 0 and "Upgrade it: ansible-playbook " in refused.message
     planned = old.play("upgrade", **NEW).succeeded()
     said = str(planned.of("Report what the upgrade does")["msg"])
     assert f"MLflow {OLD_VERSION} to MLflow {pinned_version()}" in said and "75868b020152 destructive" in said

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .. import advice
 from ..errors import BadInput
 from .client import call, inspect_objects
 from .inspect import find, labelled, owner, users_of
@@ -31,8 +32,8 @@ def ensure_network(name: str, deployment: str, subnet: str = "", dry_run: bool =
     if subnet and subnet not in existing:
         raise BadInput(
             f"The network {name} has the subnet {', '.join(existing)} and not {subnet}, and an existing network cannot "
-            f"be changed: set mlflow_zones to what it was, or run the playbook destroy, which keeps all data, and then "
-            f"deploy."
+            f"be changed: set mlflow_zones to what it was, or remove the deployment, which keeps all data, and deploy "
+            f"again: {advice.command('destroy', mlflow_destroy=True)}"
         )
     return False
 

@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from ..connection import DatabaseUri
 from ..errors import DatabaseMissing, SchemaError, SnapshotError
@@ -20,6 +20,20 @@ from .postgresql_uri import DRIVERS, PostgreSQLUri
 
 # One number for every schema change of one database, so that two starters never migrate at once.
 _ADVISORY_LOCK = 0x6D6C666C6F77
+
+
+_Found = TypeVar("_Found")
+# Servers that were stopped, or cut off by a network that is gone, are connected until PostgreSQL has missed them: with
+# the settings of a PostgreSQL that is ours after half a minute.
+_MISSED_SECONDS = 40.0
+
+
+def _after_a_while(users: Callable[[], list[_Found]]) -> list[_Found]:
+    """Who still uses a database, when those have been missed that use it no more."""
+    end = time.monotonic() + _MISSED_SECONDS
+    while (found := users()) and time.monotonic() < end:
+        time.sleep(1.0)
+    return found
 
 
 class PostgreSQL(Database):
@@ -123,15 +137,21 @@ class PostgreSQL(Database):
 
     def require_unused(self) -> None:
         with session(self.uri, self._password) as connection:
+            # Each look sees the present: statistics stay as they are within a transaction.
+            connection.autocommit = True
             cursor = connection.cursor()
-            # Our own are this one and that which holds the lock; probes look for a moment.
-            cursor.execute(
-                "SELECT usename, count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND backend_type = 'client backend' AND application_name NOT LIKE %s "
-                "GROUP BY usename ORDER BY usename",
-                (f"{APPLICATION}%",),
-            )
-            if users := cursor.fetchall():
+
+            def used_by() -> list[tuple[str, int]]:
+                # Our own are this one and that which holds the lock; probes look for a moment.
+                cursor.execute(
+                    "SELECT usename, count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                    "AND backend_type = 'client backend' AND application_name NOT LIKE %s "
+                    "GROUP BY usename ORDER BY usename",
+                    (f"{APPLICATION}%",),
+                )
+                return list(cursor.fetchall())
+
+            if users := _after_a_while(used_by):
                 raise SchemaError(
                     f"The database {self.uri.database} is in use by {', '.join(f'{who} ({n})' for who, n in users)}, "
                     f"so it was not migrated. Stop the servers first: what they write meanwhile would be lost or "
@@ -202,7 +222,7 @@ class PostgreSQL(Database):
         require_rights(server)
         if not server.exists(self.live):
             return Live(None, notes)
-        if used and (names := server.connections(self.live)):
+        if used and (names := _after_a_while(lambda: server.connections(self.live))):
             raise SnapshotError(
                 f"{len(names)} connections to the database {self.live} are open: {', '.join(sorted(set(names)))}. Stop "
                 f"the servers first: what they write while the database is replaced would be lost."

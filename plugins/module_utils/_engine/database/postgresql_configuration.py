@@ -33,6 +33,11 @@ def text(memory_limit: str, max_connections: int, settings: Mapping[str, Any]) -
         "max_wal_size = 1GB",
         "wal_compression = on",
         "random_page_cost = 1.1",
+        # Whoever was cut off without a word, as with a network that is gone, counts as connected until then.
+        "tcp_keepalives_idle = 15",
+        "tcp_keepalives_interval = 5",
+        "tcp_keepalives_count = 3",
+        "tcp_user_timeout = 30000",
         "password_encryption = scram-sha-256",
         "log_timezone = 'UTC'",
         "timezone = 'UTC'",

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from .. import advice
 from ..errors import BadInput, LockHeld
 from .base import Database
 
@@ -86,12 +87,13 @@ def refusal(database: Database, found: Reservation | None, *ids: str) -> str:
     """Why nobody else may change data; empty where the reservation is one of these, or there is none."""
     if found is None or found.id in filter(None, ids):
         return ""
+    goes_on = advice.command("upgrade", mlflow_upgrade=True)
+    elsewhere = advice.command("upgrade", mlflow_upgrade=True, mlflow_upgrade_continue=found.id)
     return (
         f"The database {database.live} is reserved for {found.purpose} since {found.since}, by {found.holder}. Nothing "
-        f"was changed. Try again when that has ended. Where it was cut off, run the playbook upgrade again with -e "
-        f"mlflow_upgrade=true: it goes on from there; from another controller also with -e "
-        f"mlflow_upgrade_continue={found.id}. To give it up as it is: the playbook upgrade with -e "
-        f"mlflow_upgrade_release={found.id}"
+        f"was changed. Try again when that has ended. Where it was cut off, this goes on from there: {goes_on} - from "
+        f"another controller: {elsewhere} - and this gives it up as it is: "
+        f"{advice.command('upgrade', mlflow_upgrade_release=found.id)}"
     )
 
 

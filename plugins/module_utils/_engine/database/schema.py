@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .. import advice
 from ..errors import SchemaError
 from . import kinds, revisions
 from .revisions import AUTH, TRACKING
@@ -55,7 +56,7 @@ def require(schema: Schema, what: str, version: str) -> None:
     if schema.state == "older":
         raise SchemaError(
             f"The schema of {what} is older (revision {schema.revision}) than MLflow {version} needs "
-            f"({schema.expected}). Nothing was changed: run the playbook upgrade."
+            f"({schema.expected}). Nothing was changed. Upgrade it: {advice.command('upgrade')}"
         )
     if schema.state == "newer":
         raise SchemaError(

@@ -269,6 +269,11 @@ def made_account(account: pwd.struct_passwd, home: str) -> bool:
     return account.pw_gecos.split(",")[0] == ACCOUNT and account.pw_dir == home
 
 
+def holds_something(home: str) -> bool:
+    """Whether there is a deployment in a home, or something of somebody."""
+    return os.path.lexists(Path(home, NOTES)) or bool(_entries(home))
+
+
 def read_notes(home: str) -> dict[str, str]:
     """What the deployment in a home has made: C(made) or C(existing) by path.
 

@@ -94,7 +94,7 @@ def gather(
     return State(
         python="{}.{}.{}".format(*sys.version_info[:3]),
         python_supported=SUPPORTED_PYTHON[0] <= sys.version_info[:2] <= SUPPORTED_PYTHON[1],
-        systemd=_has_systemd(),
+        systemd=has_systemd(),
         installed=bool(expects) and not broken and all(os.path.exists(path) for path in expects or []),
         port=_port(folder, host, port, running=program in ("RUNNING", "STARTING", "active", "activating")),
         program=program,
@@ -132,11 +132,11 @@ def _written(file: Path) -> float | None:
 
 def supervised(directory: str, name: str, supervision: str = "auto") -> tuple[str, int | None, bool]:
     """Supervisor's or systemd's word for the server's state, its process, and whether it is systemd's."""
-    systemd = _has_systemd() if supervision == "auto" else supervision == "systemd"
+    systemd = has_systemd() if supervision == "auto" else supervision == "systemd"
     return (*(_systemd(name) if systemd else _supervisor(Path(directory), name)), systemd)
 
 
-def _has_systemd() -> bool:
+def has_systemd() -> bool:
     # Only the system's own systemd counts: a user's systemd ends with the last login unless lingering is on.
     return os.path.isdir("/run/systemd/system") and os.geteuid() == 0
 

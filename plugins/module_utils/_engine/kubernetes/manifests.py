@@ -35,8 +35,8 @@ _POD_DEFAULTS: dict[str, Any] = {
     "automountServiceAccountToken": False,
     "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
 }
+_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _CONTAINER_DEFAULTS: dict[str, Any] = {
-    "imagePullPolicy": "IfNotPresent",
     # The reason why a container ended stands in the pod's status.
     "terminationMessagePolicy": "FallbackToLogsOnError",
     "securityContext": {
@@ -70,9 +70,9 @@ def complete(objects: Iterable[Mapping[str, Any] | None], common: Mapping[str, A
     :param objects: what the templates render; empty documents are left out. An object may name another component than
         C(common) by its label C(app.kubernetes.io/component).
     :param common: C(name), C(namespace) and C(component), and optionally C(labels), C(annotations) (of every object
-        and pod), C(run_as) (the number that pods run as; empty where the cluster chooses one) and C(pod_spec) (fields
-        of every pod's spec, such as nodeSelector; null removes one).
-    :raises BadInput: a name that Kubernetes would refuse.
+        and pod), C(run_as) (the number that pods run as; empty where the cluster chooses one), C(image_pull_policy)
+        and C(pod_spec) (fields of every pod's spec, such as nodeSelector; null removes one).
+    :raises BadInput: a name or a policy that Kubernetes would refuse.
     """
     return [_complete(_without_nulls(item), common) for item in objects if item]
 
@@ -169,6 +169,8 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
             meta["annotations"] = _texts({**(common.get("annotations") or {}), **(meta.get("annotations") or {})})
         requested = common.get("pod_spec") or {}
         template["spec"] = _pod(template["spec"], chosen, requested, identity(common.get("run_as")))
+        for container in (*template["spec"].get("initContainers", ()), *template["spec"]["containers"]):
+            container.setdefault("imagePullPolicy", _pull_policy(common))
     item = _without_empty(item)
     if item["kind"] == "Job":
         # A Job cannot be changed: other pods are another Job, and the checksum tells them apart.
@@ -176,6 +178,14 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
         checksum = hashlib.sha256(text.encode()).hexdigest()[:16]
         item["metadata"].setdefault("annotations", {})[CHECKSUM] = checksum
     return item
+
+
+def _pull_policy(common: Mapping[str, Any]) -> str:
+    """Of itself IfNotPresent: pods start again while a registry is away, and where images were brought to nodes."""
+    policy = str(common.get("image_pull_policy") or "IfNotPresent")
+    if policy not in _PULL_POLICIES:
+        raise BadInput(f"mlflow_image_pull_policy is '{policy}'; it must be one of {', '.join(_PULL_POLICIES)}.")
+    return policy
 
 
 def _policy(spec: dict[str, Any], chosen: Mapping[str, str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .. import advice
 from ..errors import BadInput
 from . import kinds, manifests
 from .client import Cluster, ClusterError, Conflict
@@ -225,10 +226,16 @@ def _check_removal(found: Mapping[str, Any], inside: Sequence[Item], goes: Seque
         )
     left = [item for item in inside if item not in goes and not item.by_itself]
     if own := [str(item) for item in left if item.deployment == name]:
+        everything = advice.command(
+            "destroy",
+            mlflow_destroy=True,
+            mlflow_remove_data=True,
+            mlflow_backup_remove_data=True,
+            mlflow_remove_namespace=True,
+        )
         raise BadInput(
-            f"mlflow_remove_namespace would remove what is to be kept: {_some(own)}. Say -e mlflow_remove_data=true as "
-            f"well, and -e mlflow_backup_remove_data=true for the backups, or leave mlflow_remove_namespace out. "
-            f"Nothing was changed."
+            f"mlflow_remove_namespace would remove what is to be kept: {_some(own)}. Nothing was changed. Without the "
+            f"namespace: {advice.command('destroy', mlflow_destroy=True)} - with all data and all backups: {everything}"
         )
     if left:
         raise BadInput(

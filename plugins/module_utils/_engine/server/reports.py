@@ -30,7 +30,8 @@ def containers(result: Mapping[str, Any], _details: Mapping[str, Any]) -> list[s
 def failure(result: Mapping[str, Any], _details: Mapping[str, Any]) -> list[str]:
     """Why a task failed: of a loop, what failed first."""
     failed = next((one for one in result.get("results") or [] if one.get("failed")), result)
-    return [str(failed.get("msg", failed))]
+    said = failed.get("msg", failed)
+    return [str(one) for one in said] if isinstance(said, list) else str(said).splitlines()
 
 
 def status(result: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
@@ -73,6 +74,10 @@ def gc(result: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
     if (more := len(result["items"]) - _SHOWN) > 0:
         lines.append(f"and {more} more")
     removed = "would be removed" if after is None else "was removed"
+    if result.get("uploads"):
+        lines.append(
+            f"{'uploads':<14} {result['uploads']} that were cut off more than a day ago, of which nothing can be seen"
+        )
     for version in result["model_versions"]:
         lines.append(f"Attention      {version} is registered, and has its files in what {removed}")
     for place in result.get("orphaned", [])[:_SHOWN]:

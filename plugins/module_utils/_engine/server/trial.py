@@ -58,7 +58,7 @@ def run(
                 ended = f" It ended with {process.returncode}." if process.poll() is not None else ""
                 raise ServerError(f"The server on trial is {report.verdict}.{ended}")
             ready = round(time.monotonic() - began, 3)
-            steps = smoke.run(asked) if smoke_test else []
+            steps = smoke.run(asked, wanted.database_uri, wanted.database_password) if smoke_test else []
         except ServerError as error:
             raise ServerError(f"{error}\nThe end of its log:\n{_tail(folder)}") from error
     return {"health": report.as_dict(), "steps": steps, "seconds": ready}

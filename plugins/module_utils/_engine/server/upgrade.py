@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .. import advice
 from ..progress import line, size
 
 _FITTING = ("current", "older", "empty")
@@ -69,6 +70,7 @@ def _errors(planned: Mapping[str, Any]) -> list[str]:
     wanted, migrates, space = planned["to"], planned["migrates"], planned["space"]
     strange = ", ".join(dict.fromkeys(state for state in planned["states"] if state not in _FITTING))
     free = space.get("free")
+    allowed = advice.command("upgrade", mlflow_upgrade=True, mlflow_upgrade_unknown=True)
     found = {
         f"Nothing is deployed on {planned['name']} that could be upgraded, and the database needs no migration: use "
         "the playbook that deploys.": not planned["from"] and not migrates,
@@ -82,7 +84,7 @@ def _errors(planned: Mapping[str, Any]) -> list[str]:
         f"For MLflow {wanted} the schema is {strange}. MLflow cannot take a schema back: set mlflow_version to the "
         "version that wrote it, or restore a snapshot that was taken before.": bool(strange),
         f"Nobody has read these migrations of MLflow {wanted} yet: {', '.join(planned['unknown'])}. Read them, then "
-        "say so: -e mlflow_upgrade_unknown=true.": bool(planned["unknown"]),
+        f"say so: {allowed}": bool(planned["unknown"]),
         f"Migrating and going back may need {size(space.get('needed') or 0)} on the disk of the database, which has "
         f"{size(free or 0)} free. Make room there first.": free is not None and free < space["needed"],
     }

@@ -340,6 +340,12 @@ def named(request: Request) -> str:
     return next((host.in_url() for host in told if "*" not in host.name), "")
 
 
+def artifacts_folder(request: Request) -> str:
+    """Where artifacts are files, as who operates the servers sees them; empty for a bucket."""
+    uri = str(request.store.get("uri") or "").removeprefix("file://")
+    return uri if uri.startswith("/") else ""
+
+
 def url(host: str, port: int | None, prefix: str = "", tls: bool = False) -> str:
     """
     :param port: None leaves it to the scheme.

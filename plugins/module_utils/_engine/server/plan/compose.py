@@ -96,6 +96,7 @@ def plan(request: common.Request) -> dict[str, Any]:
             "url": urls["operations"],
             "username": settings.text("auth_admin", "admin") if request.auth else "",
             "database_uri": str(request.database.get("uri") or ""),
+            "artifacts": common.artifacts_folder(request),
         },
     }
     return {

@@ -111,6 +111,7 @@ def plan(request: common.Request) -> dict[str, Any]:
             "password_file": password_file,
             "database_uri": str(request.database.get("uri") or ""),
             "database_password_file": own["database_password_file"],
+            "artifacts": common.artifacts_folder(request),
         },
     }
     return {

@@ -142,7 +142,11 @@ def plan(request: common.Request) -> dict[str, Any]:
         "namespace": namespace,
         # Whoever asks reads the password and sends it along: servers' pods do not hold the administrator's.
         "login": {"username": settings.text("auth_admin", "admin"), **password} if request.auth else {},
-        "options": {"url": local, "database_uri": str(request.database.get("uri") or "")},
+        "options": {
+            "url": local,
+            "database_uri": str(request.database.get("uri") or ""),
+            "artifacts": common.artifacts_folder(request),
+        },
     }
     places = [*secret_env.values(), *_secrets(request.owner).values(), *([password] if request.auth else [])]
     return {

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Shows the progress of a load test while the module of the same name runs it."""
+"""Shows the progress of a load test, wherever it runs, while its module works."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from ansible_collections.mlops.mlflow.plugins.plugin_utils.progress import Progr
 
 
 class ActionModule(ProgressAction):
-    MODULE = "mlops.mlflow.mlflow_load_test"
-
     def followed(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """The report's folder has the file. Without a folder the module says what is missing."""
         folder = arguments.get("report_dir")
