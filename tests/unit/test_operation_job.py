@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -113,6 +113,18 @@ class Batch(client.Cluster):
         return next(body for path, body in self.objects.items() if path.startswith(f"{BATCH}/jobs/"))
 
 
+class WithoutPods(Batch):
+    """Whose Job gets its pod at its end only."""
+
+    refusals: Sequence[str] = ()
+
+    def items(self, path: str, query: Any = None) -> list[dict[str, Any]]:
+        if path == f"{NAMESPACE}/events":
+            assert "involvedObject.name=mlflow-backup-backup-" in query["fieldSelector"]
+            return [{"message": said, "lastTimestamp": str(at)} for at, said in enumerate(self.refusals)]
+        return super().items(path, query) if self.runs_seconds <= 0 else []
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operation_job, "_POLL_SECONDS", 0.01)
@@ -188,6 +200,22 @@ def test_a_job_that_does_not_end_is_removed_before_anything_else_happens(monkeyp
     with pytest.raises(ClusterError, match="did not end in time, and was removed"):
         run(cluster, protocol.Request("backup", deadline=0.05))
     assert len(cluster.removed) == 1 and cluster.removed[0].startswith(f"{BATCH}/jobs/mlflow-backup-backup-")
+
+
+@pytest.mark.parametrize("room", [False, True])
+def test_a_job_that_gets_no_pod_ends_with_what_the_api_server_says(room: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operation_job, "_REFUSED_SECONDS", 0.05)
+    request = protocol.Request("backup", deadline=600)
+    cluster = WithoutPods("Complete", protocol.result_line({"changed": True}, request.id))
+    cluster.runs_seconds = 0.3
+    if room:
+        # Slow is not refused.
+        assert run(cluster, request)[0]["changed"]
+        return
+    cluster.refusals = ["serviceaccount not found", "exceeded quota: mlflow, requested: pods=1"]
+    with pytest.raises(ClusterError, match=r"gets no pod: exceeded quota: mlflow.*cluster_prerequisites_quota_spare"):
+        run(cluster, request)
+    assert len(cluster.removed) == 1
 
 
 def test_a_job_is_removed_when_who_follows_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:

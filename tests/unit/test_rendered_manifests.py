@@ -10,8 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import requirements
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.requirements import quantity
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
+from support.playbooks import REPOSITORY
 from support.rendered.manifests import CASES, COMPONENT, Deployment, Object, Pod, leaves, template_of
 
 API_VERSIONS = {
@@ -869,6 +872,14 @@ def test_a_backup_knows_all_that_the_server_works_on(deployment: Deployment) -> 
         for path in given.get("secrets", {}).values():
             assert any(path.startswith(mount + "/") for mount in mounts)
         commands.check_keys(given)
+
+
+def test_a_quota_has_room_for_a_backup_by_hand_where_none_is_scheduled(deployments: dict[str, Deployment]) -> None:
+    [scheduled] = backups(deployments["everything"])
+    assert not backups(deployments["defaults"])
+    needed = requirements.of([{**scheduled, "kind": "Job", "spec": scheduled["spec"]["jobTemplate"]["spec"]}])
+    defaults = yaml.safe_load((REPOSITORY / "roles/cluster_prerequisites/defaults/main.yml").read_text())
+    assert not requirements.too_small(defaults["cluster_prerequisites_quota_spare"], needed)
 
 
 def test_a_backup_of_a_volume_that_one_node_mounts_runs_there(deployments: dict[str, Deployment]) -> None:

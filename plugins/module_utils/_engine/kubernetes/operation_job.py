@@ -15,7 +15,7 @@ from ..progress import Say
 from . import jobs, manifests
 from .attendance import SILENCE_SECONDS, Attendance
 from .client import KIND_PATHS, Cluster, ClusterError
-from .pods import problem_of, warnings
+from .pods import problem_of, warnings, why_no_pod
 from .watch import Selection, Watch
 
 REQUEST_FOLDER = "/etc/mlflow-request"
@@ -23,6 +23,8 @@ _POLL_SECONDS = 1.0
 # Beyond the deadline that the operation itself keeps: for being scheduled, pulled and started.
 _START_SECONDS = 600.0
 _KEPT_SECONDS = 3600
+# A full quota may have room in a moment, when a roll-out that is under way has ended.
+_REFUSED_SECONDS = 60.0
 _GONE_SECONDS = 120.0
 
 
@@ -113,6 +115,7 @@ def _request_map(job: dict[str, Any], request: protocol.Request) -> dict[str, An
 
 def _follow(cluster: Cluster, namespace: str, job: str, request: protocol.Request, say: Say) -> dict[str, Any]:
     end = time.monotonic() + (request.deadline or 86400.0) + _START_SECONDS
+    refused_until = time.monotonic() + _REFUSED_SECONDS
     selections = {
         "job": Selection.named(KIND_PATHS["Job"].format(namespace=namespace, name=job)),
         "pods": Selection(f"/api/v1/namespaces/{namespace}/pods", jobs.selector(job)),
@@ -137,7 +140,12 @@ def _follow(cluster: Cluster, namespace: str, job: str, request: protocol.Reques
                 container = pod["spec"]["containers"][0]["name"]
                 seen.follow_log(namespace, followed, container)
                 attendance.of(followed, container)
-            if not seen.change(end - time.monotonic()):
+            if not seen.change(min(end, refused_until if pod is None else end) - time.monotonic()):
+                if pod is None and time.monotonic() < end:
+                    if refusal := why_no_pod(cluster, namespace, job):
+                        raise ClusterError(f"The Job {namespace}/{job} gets no pod: {refusal}")
+                    refused_until = time.monotonic() + _REFUSED_SECONDS
+                    continue
                 told = warnings(cluster, namespace)
                 raise ClusterError(f"The Job {namespace}/{job} did not end in time, and was removed. {told}".strip())
     # All of it: what a container says last may be told after its end.

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .. import protocol
@@ -63,15 +63,33 @@ def last_words(ended: Mapping[str, Any]) -> str:
     return " | ".join(message.splitlines()[-5:]) or f"{ended.get('reason')} (exit status {ended.get('exitCode')})"
 
 
+def why_no_pod(cluster: Cluster, namespace: str, job: str) -> str:
+    """What the API server says to the pods of a Job, a full quota for instance; empty where it refused none."""
+    of_the_job = f"involvedObject.kind=Job,involvedObject.name={job},reason=FailedCreate"
+    refused = _newest(cluster.items(f"/api/v1/namespaces/{namespace}/events", {"fieldSelector": of_the_job}))
+    said = str(refused[-1]["message"]) if refused else ""
+    if "exceeded quota" in said:
+        said += (
+            ". Make room in the namespace, or raise its quota: cluster_prerequisites_quota_spare is what it has beyond "
+            "the deployment, and a backup needs mlflow_backup_scratch_size of it."
+        )
+    return said
+
+
 def warnings(cluster: Cluster, namespace: str, limit: int = 3) -> str:
     """The last warnings among a namespace's events."""
     events = cluster.items(f"/api/v1/namespaces/{namespace}/events", {"fieldSelector": "type=Warning"})
-    newest = sorted(events, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))[-limit:]
     told = [
-        f"{event['involvedObject']['kind']}/{event['involvedObject']['name']}: {event['message']}" for event in newest
+        f"{event['involvedObject']['kind']}/{event['involvedObject']['name']}: {event['message']}"
+        for event in _newest(events)[-limit:]
     ]
     return f"Last warnings: {' | '.join(told)}" if told else ""
 
 
 def readiness(pod: Mapping[str, Any]) -> bool:
     return all(status.get("ready") for status in pod["status"].get("containerStatuses") or [])
+
+
+def _newest(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The newest last."""
+    return sorted(events, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
