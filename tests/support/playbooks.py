@@ -10,13 +10,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOCAL_HOST = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+# The program of users, and one that does the same in a third of the time: without_forks.py says how.
+ANSIBLE_PLAYBOOK = (str(Path(sys.executable).parent / "ansible-playbook"),)
+WITHOUT_FORKS = (sys.executable, "-P", str(REPOSITORY / "tests" / "support" / "without_forks.py"))
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,17 @@ class PlayResult:
 
 
 def run_playbook(
-    playbook: Path, inventory: Path, variables: Mapping[str, Any] | None = None, *options: str, timeout: float = 600
+    playbook: Path,
+    inventory: Path,
+    variables: Mapping[str, Any] | None = None,
+    *options: str,
+    program: Sequence[str] = ANSIBLE_PLAYBOOK,
+    timeout: float = 600,
 ) -> PlayResult:
     """
     :param timeout: seconds of one task, however many there are: a busy machine takes long over a whole playbook.
     """
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), str(playbook), *options]
+    command = [*program, "-i", str(inventory), str(playbook), *options]
     if variables:
         command += ["-e", json.dumps(variables)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MLFLOW_"))}

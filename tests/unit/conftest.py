@@ -18,9 +18,16 @@ from support.rendered import launch as rendered_launch
 from support.rendered import manifests
 
 CACHE = REPOSITORY / ".cache" / "rendered"
+# Files that take long come first: at the end, one process would work on one of them alone.
+FIRST = ("rendered_manifests", "rendered_compose", "golden", "surveys", "snapshot_mutations", "snapshot")
 Once = Callable[[Callable[[Path], None]], Path]
 # All that decides what is rendered.
 SOURCES = ("inventories", "playbooks", "plugins", "roles")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {f"test_{name}": number for number, name in enumerate(FIRST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.fixture(scope="session")

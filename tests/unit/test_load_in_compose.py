@@ -17,7 +17,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import distributed
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.compose import InCompose
 from support.load_results import entry, raw
-from support.playbooks import REPOSITORY, run_playbook
+from support.playbooks import REPOSITORY, WITHOUT_FORKS, run_playbook
 
 RUN = "mlops-load-abc123"
 URL = "http://mlflow-load-balancer:5000"
@@ -133,7 +133,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[st
     folder = tmp_path_factory.mktemp("load")
     (folder / "play.yml").write_text(json.dumps([{"hosts": "mlflow", "gather_facts": False, "tasks": [*roles, show]}]))
     (folder / "hosts.json").write_text(json.dumps({"mlflow": {"hosts": hosts}}))
-    run = run_playbook(folder / "play.yml", folder / "hosts.json").succeeded()
+    run = run_playbook(folder / "play.yml", folder / "hosts.json", program=WITHOUT_FORKS).succeeded()
     found = {}
     for host, project, plan in (result["msg"] for name, result in run.results if name == "Show"):
         (target,) = (json.loads(plan) if isinstance(plan, str) else plan)["targets"]

@@ -26,11 +26,12 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.folde
 from support.snapshots import Small
 
 STAMP = "20260101000000000"
+ROWS = 200
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> Small:
-    return Small(tmp_path)
+    return Small(tmp_path, rows=ROWS, size=1000)
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def test_a_restore_on_a_volume_that_was_cut_off_is_undone_whatever_clients_wrote
     report = small.restore(keep_replaced=False)
     assert small.state()[0] == wanted[0]
     assert {name: sha for name, sha in small.state()[1].items() if "evil" not in name} == wanted[1]
-    assert report.rows["tracking"]["metrics"] == 20_000
+    assert report.rows["tracking"]["metrics"] == ROWS
     assert not list((small.home / "operator").iterdir())
 
 

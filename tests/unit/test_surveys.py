@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from support.playbooks import REPOSITORY, run_playbook
+from support.playbooks import REPOSITORY, WITHOUT_FORKS, run_playbook
 
 ROLES = sorted(path for path in (REPOSITORY / "roles").iterdir() if path.is_dir())
 # Users of containers: 0 is root there, and empty means that the cluster chooses.
@@ -81,7 +81,7 @@ def test_what_strings_render_is_what_numbers_and_booleans_render(target: str, tm
     hosts = {way: {**variables, "mlflow_render_dir": str(tmp_path / way)} for way, variables in ways.items()}
     inventory = tmp_path / "hosts.json"
     inventory.write_text(json.dumps({"mlflow": {"hosts": hosts}}))
-    run = run_playbook(REPOSITORY / f"playbooks/{target}.yml", inventory)
+    run = run_playbook(REPOSITORY / f"playbooks/{target}.yml", inventory, program=WITHOUT_FORKS)
     assert run.code == 0, run.message or run.output[-2000:]
     rendered = {
         way: {str(file.relative_to(tmp_path / way)): file.read_text() for file in (tmp_path / way).rglob("*.*")}

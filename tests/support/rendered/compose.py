@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from support.playbooks import REPOSITORY, run_playbook
+from support.playbooks import REPOSITORY, WITHOUT_FORKS, run_playbook
 
 TARGETS = ("compose_local", "compose_single_az", "compose_multi_az", "compose_multi_az_nfs")
 NFS = {"mlflow_artifact_store_nfs_server": "nfs.example.com", "mlflow_artifact_store_nfs_path": "/exports/mlflow"}
@@ -95,7 +95,7 @@ def render(folder: Path) -> None:
     inventory = folder / "hosts.json"
     hosts = {name: _variables(name) | {"mlflow_render_dir": str(folder / "files" / name)} for name in CASES}
     inventory.write_text(json.dumps({"mlflow": {"hosts": hosts}}))
-    run = run_playbook(REPOSITORY / "playbooks/compose_local.yml", inventory)
+    run = run_playbook(REPOSITORY / "playbooks/compose_local.yml", inventory, program=WITHOUT_FORKS)
     assert run.code == 0, f"rendering failed: {run.message or run.output[-3000:]}"
 
 

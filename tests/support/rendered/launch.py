@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.launch import PROFILES
 
-from support.playbooks import REPOSITORY, run_playbook
+from support.playbooks import REPOSITORY, WITHOUT_FORKS, run_playbook
 
 VARIATIONS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -88,7 +88,7 @@ def render(folder: Path) -> None:
         hosts[platform] = shipped | own
     (folder / "hosts.json").write_text(json.dumps({"mlflow": {"hosts": hosts}}))
     (folder / "play.yml").write_text(json.dumps([play]))
-    run = run_playbook(folder / "play.yml", folder / "hosts.json").succeeded()
+    run = run_playbook(folder / "play.yml", folder / "hosts.json", program=WITHOUT_FORKS).succeeded()
     rendered: dict[str, dict[str, Any]] = {platform: {} for platform in PLATFORMS}
     for item in (item["msg"] for name, result in run.results if name == "render" for item in result["results"]):
         rendered[item["platform"]][item["case"]] = item["files"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from support.playbooks import REPOSITORY, run_playbook
+from support.playbooks import REPOSITORY, WITHOUT_FORKS, run_playbook
 
 Object = dict[str, Any]
 COMPONENT = "app.kubernetes.io/component"
@@ -263,7 +263,7 @@ def render(folder: Path) -> None:
     inventory.mkdir()
     (inventory / "hosts.json").write_text(json.dumps({"mlflow": {"hosts": hosts}}))
     (inventory / "group_vars").symlink_to(shipped)
-    run = run_playbook(REPOSITORY / "playbooks/kubernetes.yml", inventory)
+    run = run_playbook(REPOSITORY / "playbooks/kubernetes.yml", inventory, program=WITHOUT_FORKS)
     assert run.code == 0, f"rendering failed: {run.message or run.output[-3000:]}"
     told = [result for name, result in run.results if "Report where MLflow is" in name]
     summaries = [str(result.get("msg", "")) for result in told]
