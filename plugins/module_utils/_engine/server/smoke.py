@@ -161,7 +161,8 @@ class _Smoke:
         from mlflow.tracking._tracking_service.utils import _get_store
 
         try:
-            store = _get_store(self.database_uri, None)
+            # With a folder for artifacts, as of itself, the store would make that here.
+            store = _get_store(self.database_uri, "mlflow-artifacts:/")
             known = store.get_experiment(self.experiment_id).name
             _expect(known == self.name, f"the server has another database: experiment {self.experiment_id} is {known}")
             if self.run_id:
