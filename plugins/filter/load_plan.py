@@ -62,7 +62,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import distributed
 
 
 def load_plan(
@@ -74,6 +73,9 @@ def load_plan(
     password_file: str = "",
     validate_certs: bool = True,
 ) -> dict[str, Any]:
+    # Not before: Ansible loads the files of all filters, anew for each task, where one of them is used.
+    from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import distributed
+
     try:
         return distributed.plan(settings, url, username, allowed, capabilities, password_file, validate_certs)
     except EngineError as error:

@@ -63,7 +63,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.plan import plan
 
 
 def server_plan(
@@ -74,6 +73,9 @@ def server_plan(
     observed: Mapping[str, Any] | None = None,
     staged: bool = False,
 ) -> dict[str, Any]:
+    # Not before: Ansible loads the files of all filters, anew for each task, where one of them is used.
+    from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.plan import plan
+
     # A task that was skipped has seen nothing.
     seen = {
         name: {} if isinstance(found, Mapping) and found.get("skipped") else found

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 ENGINE = Path(__file__).parents[2] / "plugins" / "module_utils" / "_engine"
+FILTERS = ENGINE.parents[1] / "filter"
 # From left to right; a set's members may not import each other.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"standalone"}),
@@ -76,3 +79,17 @@ def test_a_standalone_program_imports_the_standard_library_only(file: Path) -> N
     # The artifact proxy is a plugin of MLflow, and what judges keys runs in MLflow's environment.
     libraries = {"stored_keys.py": {"cryptography", "psycopg", "psycopg2"}}.get(file.name, {"mlflow"})
     assert modules - set(sys.stdlib_module_names) <= libraries
+
+
+def test_who_uses_one_filter_does_not_load_all_that_others_need() -> None:
+    """Ansible loads the files of all filters for one of them, from their source, in the process of each task."""
+    script = f"""
+import pathlib, sys
+for file in pathlib.Path({str(FILTERS)!r}).glob("*.py"):
+    __import__("ansible_collections.mlops.mlflow.plugins.filter." + file.stem)
+print(*(module.__file__ for name, module in list(sys.modules.items()) if "._engine." in name), sep="\\n")
+"""
+    env = {"PYTHONPATH": str(ENGINE.parents[2] / ".dev"), "PATH": os.defpath}
+    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
+    loaded = {path: len(Path(path).read_text().splitlines()) for path in done.stdout.split()}
+    assert len(loaded) > 10 and sum(loaded.values()) < 3000, loaded
