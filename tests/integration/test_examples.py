@@ -27,6 +27,7 @@ RUN_HERE = [
     "mlflow_info",
     "mlflow_health",
     "mlflow_host_info",
+    "mlflow_host_user_info",
     "mlflow_host_folders",
     "mlflow_schema",
     "mlflow_schema_info",

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import jinja2
 import pytest
+import yaml
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import manifests
+from support.playbooks import REPOSITORY
 
 COMMON = {"name": "mlflow", "namespace": "team-a", "component": "server"}
 OURS = {
@@ -113,6 +116,15 @@ def test_images_are_pulled_as_the_inventory_says_and_no_container_is_left_out() 
             assert said == [policy, "Never", policy]
     with pytest.raises(BadInput, match="mlflow_image_pull_policy is 'always'; it must be one of Always"):
         completed(workload(), image_pull_policy="always")
+
+
+@pytest.mark.parametrize(
+    ("image", "policy"), [("registry.example.com/mlflow:3.17.2", "Always"), ("mlops-mlflow:3.17.2", "IfNotPresent")]
+)
+def test_the_shipped_inventory_asks_a_registry_where_there_is_one(image: str, policy: str) -> None:
+    shipped = yaml.safe_load((REPOSITORY / "inventories/kubernetes/group_vars/mlflow.yml").read_text())
+    template = jinja2.Environment(autoescape=False).from_string(shipped["mlflow_image_pull_policy"])  # noqa: S701
+    assert template.render(mlflow_image=image) == policy
 
 
 def test_wished_fields_reach_every_pod_and_null_removes_one() -> None:

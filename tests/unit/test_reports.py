@@ -85,6 +85,9 @@ def test_a_gc_shows_twenty_things_and_says_how_many_more_there_are() -> None:
     assert lines[2] == f"{'runs':<14} {30:>9} {'':>9} {4:>14}"
     assert sum(line.startswith("logged model ") for line in lines) == 20 and "and 3 more" in lines
     assert lines[-1].endswith("is registered, and has its files in what would be removed")
+    assert "uploads        2 that were cut off more than a day ago" in report(
+        {**found, "uploads": 2}, "gc", {"older_than": "30d"}
+    )
     done = {**found, "after": {"runs": 0}, "orphaned": ["mlflow-artifacts:/4/traces"], "seconds": 7.4}
     lines = report(done, "gc", {"older_than": "30d"})
     assert lines[0] == "Deleted more than 30d ago, and what is left of it:"

@@ -97,12 +97,7 @@ OPERATIONS: dict[str, Operation] = {
     "schema": Operation("schema", _SCHEMA | _CREATION, long=True, changes="the schema of the databases"),
     "schema-info": Operation("schema", _SCHEMA),
     "bucket": Operation("ops", _BUCKET, changes="an object that it removes again, and a bucket that is missing"),
-    "trial": Operation(
-        "trial",
-        _SERVER | _DATABASE | _TRIAL,
-        long=True,
-        changes=_SMOKE,
-    ),
+    "trial": Operation("trial", _SERVER | _DATABASE | _TRIAL, long=True, changes=_SMOKE),
     "gc": Operation("ops", _SERVER | _DATABASE | {"older_than", "artifacts"}, long=True, changes="what users deleted"),
 }
 

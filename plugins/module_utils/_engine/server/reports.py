@@ -75,9 +75,7 @@ def gc(result: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
         lines.append(f"and {more} more")
     removed = "would be removed" if after is None else "was removed"
     if result.get("uploads"):
-        lines.append(
-            f"{'uploads':<14} {result['uploads']} that were cut off more than a day ago, of which nothing can be seen"
-        )
+        lines.append(f"{'uploads':<14} {result['uploads']} that were cut off more than a day ago")
     for version in result["model_versions"]:
         lines.append(f"Attention      {version} is registered, and has its files in what {removed}")
     for place in result.get("orphaned", [])[:_SHOWN]:
