@@ -9,7 +9,7 @@ import jinja2
 import pytest
 import yaml
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import manifests
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import manifests, seaweedfs
 from support.playbooks import REPOSITORY
 
 COMMON = {"name": "mlflow", "namespace": "team-a", "component": "server"}
@@ -63,6 +63,17 @@ def test_a_label_names_another_component_than_the_templates() -> None:
     labels = pod_of(completed(item))["metadata"]["labels"]
     assert labels["app.kubernetes.io/component"] == "setup"
     assert not OURS.items() <= labels.items(), "the server's Service must not find it"
+
+
+def test_a_part_of_a_component_is_found_by_its_own_selectors_alone() -> None:
+    part = {"mlops.mlflow/part": "volume-0"}
+    item = workload("Deployment")
+    item["metadata"]["labels"] = dict(part)
+    item = completed(item)
+    assert item["spec"]["selector"]["matchLabels"] == {**OURS, **part}
+    assert part.items() <= pod_of(item)["metadata"]["labels"].items()
+    service = completed({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x", "labels": dict(part)}})
+    assert service["spec"]["selector"] == {**OURS, **part}
 
 
 def test_no_wish_changes_a_label_that_selectors_look_for() -> None:
@@ -260,3 +271,22 @@ def test_what_the_api_server_does_not_keep_is_not_applied() -> None:
     assert "ingress" not in item["spec"] and item["spec"]["egress"][-1] == {"to": [{"podSelector": {}}]}
     pod = pod_of(completed(workload(), pod_spec={"tolerations": []}))["spec"]
     assert "tolerations" not in pod
+
+
+def test_volume_servers_are_made_of_a_sample_with_a_master() -> None:
+    sample = {
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "x-sample-part", "labels": {"mlops.mlflow/part": "sample-part"}},
+        "spec": {"size": "sample-size", "args": ["sample-role", "/sample-health"]},
+    }
+    other = {"kind": "Service", "metadata": {"name": "x", "labels": {}}}
+    made = seaweedfs.parts([other, sample], 2, "5Gi", "50Gi")
+    assert made[0] == other
+    assert [(one["metadata"]["name"], one["metadata"]["labels"]["mlops.mlflow/part"]) for one in made[1:]] == [
+        ("x-master", "master"),
+        ("x-volume-0", "volume-0"),
+        ("x-volume-1", "volume-1"),
+    ]
+    assert made[1]["spec"] == {"size": "5Gi", "args": ["master", "/cluster/status"]}
+    assert made[3]["spec"] == {"size": "50Gi", "args": ["volume", "/healthz"]}
+    assert seaweedfs.parts([other, sample], 0, "5Gi", "50Gi") == [other]

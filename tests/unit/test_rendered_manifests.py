@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import requirements
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.manifests import PART
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.requirements import quantity
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
 from support.playbooks import REPOSITORY
@@ -243,7 +244,28 @@ def test_database_and_store_let_in_server_and_setup_and_nobody_else_unless_opene
         [source] = rule["from"]
         assert set(source) == {"podSelector"}
         matched = {pod.component for pod in deployment.matched(source["podSelector"]["matchLabels"])}
-        assert {"server", "setup"} <= matched
+        if policy["metadata"]["labels"].get(PART, "filer") == "filer":
+            assert {"server", "setup"} <= matched
+        else:
+            assert matched == {"artifact-store"}, "it asks nobody who they are"
+
+
+def test_parts_of_seaweedfs_have_a_pod_and_a_volume_each(deployments: dict[str, Deployment]) -> None:
+    deployment = deployments["seaweedfs-split"]
+    pods = [pod for pod in deployment.pods if pod.component == "artifact-store"]
+    assert {pod.labels[PART] for pod in pods} == {"filer", "master", "volume-0", "volume-1"}
+    for item in (*deployment.of("Service"), *deployment.of("Deployment"), *deployment.of("NetworkPolicy")):
+        if item["metadata"]["labels"][COMPONENT] == "artifact-store":
+            spec = item["spec"]
+            chosen = spec.get("podSelector", spec.get("selector"))
+            assert len(deployment.matched(chosen.get("matchLabels", chosen))) == 1
+    sizes = {}
+    for pod in pods:
+        volumes = {kind: value for volume in pod.spec["volumes"] for kind, value in volume.items() if kind != "name"}
+        claim = deployment.one("PersistentVolumeClaim", volumes["persistentVolumeClaim"]["claimName"])
+        sizes[pod.labels[PART]] = claim["spec"]["resources"]["requests"]["storage"]
+        assert ("secret" in volumes) is (pod.labels[PART] == "filer"), "keys are where S3 is"
+    assert sizes == {"filer": "5Gi", "master": "5Gi", "volume-0": "50Gi", "volume-1": "50Gi"}
 
 
 def test_every_pod_is_in_a_policy_that_says_where_it_may_connect(deployment: Deployment) -> None:
@@ -796,7 +818,9 @@ def test_a_bucket_is_proven_before_servers_need_it(deployment: Deployment) -> No
         return
     [bucket] = first
     assert bucket["args"][:2] == ["bucket", f"--uri={destination}"]
-    assert ("--create" in bucket["args"]) is (deployment.name != "external"), "a bucket of others is not made by us"
+    # SeaweedFS makes its own, and a bucket of others is not made by us.
+    created = deployment.name != "external" and "seaweedfs" not in deployment.name
+    assert ("--create" in bucket["args"]) is created
     names = {one["name"] for one in bucket["env"]}
     assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MLFLOW_S3_ENDPOINT_URL", "AWS_DEFAULT_REGION"} <= names
 

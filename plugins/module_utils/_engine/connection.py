@@ -34,6 +34,7 @@ _FOR_OTHERS = (
     "max_connections",  # that the database offers
     "objects",  # that are applied to a cluster for it, each with its kind and name
     "projects",  # of compose, by name
+    "secret_places",  # of what the component itself reads, beside what its users do
     "storage_class",  # of its volumes; empty for the default one
     "volumes",  # that hold its data
     "workloads",  # to wait for

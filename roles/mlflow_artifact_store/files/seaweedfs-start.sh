@@ -1,23 +1,34 @@
 #!/bin/sh
-# Starts SeaweedFS in one process, with identities and a bucket; `ready` says whether it has both. Works with any image
-# that has weed, wget and a shell.
+# Starts SeaweedFS: `all` in one process, or one of its parts: `master`, `volume`, `filer` (with S3). `ready` says whether
+# the bucket is there. Works with any image that has weed, wget and a shell.
 #
 # Of SeaweedFS only S3 asks who somebody is. Master, filer and volume server let everybody read, change and remove
-# everything, so they listen where this container alone is. So would the gRPC port of S3, which hands out identities,
-# and that cannot be kept from the address of S3: it is given certificates that do not exist, and so talks to nobody.
+# everything: what can listens where its container alone is, and a NetworkPolicy keeps others from the rest. The gRPC
+# port of S3 gives identities to whoever asks, and cannot be kept from the address of S3: it gets certificates that do
+# not exist, and so talks to nobody.
 set -eu
 umask 077
 PATH=$PATH:/usr/local/bin:/usr/bin:/bin
-if [ "${1:-}" = ready ]; then
-	exec wget -q -O /dev/null -T 5 "http://127.0.0.1:8888/buckets/$BUCKET/?limit=1"
-fi
+part=$1 at=127.0.0.1:9333
+[ "$part" != filer ] || at=$MASTER:8080
+case $part in
+ready) exec wget -q -O /dev/null -T 5 "http://127.0.0.1:8888/buckets/$BUCKET/?limit=1" ;;
+master)
+	exec weed -logtostderr=true master -mdir=/objects -ip="$SELF" -ip.bind=0.0.0.0 -port=8080 -telemetry=false \
+		-volumeSizeLimitMB=1024 -defaultReplication="00$((COPIES - 1))"
+	;;
+volume)
+	exec weed -logtostderr=true volume -dir=/objects -max=0 -ip="$SELF" -ip.bind=0.0.0.0 -port=8080 -master="$MASTER:8080"
+	;;
+esac
 # Others' objects would stay unseen, and count as lost.
 others=$(find /objects -mindepth 1 -maxdepth 1 ! -name lost+found)
-if [ -n "$others" ] && [ ! -e /objects/vol_dir.uuid ]; then
-	echo "The volume holds what SeaweedFS did not write: it is another store's. Set mlflow_artifact_store_type to what it" \
-		"was, or deploy under another mlflow_name and copy the objects." >&2
+if [ -n "$others" ] && [ ! -e "/objects/.$part" ]; then
+	echo "The volume holds what SeaweedFS as it is now did not write. Set mlflow_artifact_store_type (and" \
+		"mlflow_artifact_store_volume_servers) to what it was, or deploy under another mlflow_name and copy the objects." >&2
 	exit 1
 fi
+touch "/objects/.$part"
 
 secret() {
 	value=$(cat "/run/secrets/$1")
@@ -43,12 +54,15 @@ printf '{"identities":[%s,%s,%s]}' "$server" "$reader" "$admin" >/tmp/s3.json
 (
 	until sh "$0" ready 2>/dev/null; do
 		echo "s3.bucket.create -name $BUCKET" |
-			timeout 60 weed shell -master=127.0.0.1:9333 -filer=127.0.0.1:8888 >/dev/null 2>&1 || true
+			timeout 60 weed shell -master="$at" -filer=127.0.0.1:8888 >/dev/null 2>&1 || true
 		sleep 1
 	done
 ) &
 export WEED_GRPC_CA=/nowhere/ca WEED_GRPC_S3_CERT=/nowhere/certificate WEED_GRPC_S3_KEY=/nowhere/key
-exec weed -logtostderr=true server -dir=/objects -ip=127.0.0.1 -ip.bind=127.0.0.1 \
-	-master.telemetry=false -master.volumeSizeLimitMB=1024 -volume.max=0 -volume.preStopSeconds=1 -filer \
-	-s3 -s3.port=7070 -s3.ip.bind=0.0.0.0 -s3.config=/tmp/s3.json -s3.iam=false -s3.port.iceberg=0 -s3.port.lance=0 \
-	-s3.allowDeleteBucketNotEmpty=false
+set -- -ip=127.0.0.1 -ip.bind=127.0.0.1 -s3 -s3.port=7070 -s3.ip.bind=0.0.0.0 -s3.config=/tmp/s3.json -s3.iam=false \
+	-s3.port.iceberg=0 -s3.port.lance=0 -s3.allowDeleteBucketNotEmpty=false
+if [ "$part" = filer ]; then
+	exec weed -logtostderr=true filer -master="$at" -defaultStoreDir=/objects "$@"
+fi
+exec weed -logtostderr=true server -dir=/objects -master.telemetry=false -master.volumeSizeLimitMB=1024 -volume.max=0 \
+	-volume.preStopSeconds=1 -filer "$@"

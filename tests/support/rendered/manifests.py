@@ -147,6 +147,15 @@ CASES = {
         OF_AUTH,
     ),
     "seaweedfs": _case({"mlflow_artifact_store_type": "seaweedfs"}, OF_DATABASE, OF_SEAWEEDFS),
+    "seaweedfs-split": _case(
+        {
+            "mlflow_artifact_store_type": "seaweedfs",
+            "mlflow_artifact_store_volume_servers": "2",
+            "mlflow_artifact_store_copies": "2",
+        },
+        OF_DATABASE,
+        OF_SEAWEEDFS,
+    ),
     "openshift": _case(
         {
             "mlflow_server_expose": "route",

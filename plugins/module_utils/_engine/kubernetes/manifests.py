@@ -21,6 +21,8 @@ from ..quantities import quantity
 PREFIX = "app.kubernetes.io/"
 COMPONENT = PREFIX + "component"
 MANAGER = "mlops.mlflow"
+# Label of the objects of a component that has several kinds of pods: which of them an object is for.
+PART = "mlops.mlflow/part"
 # Annotation of a Job: of what its pods are made.
 CHECKSUM = "mlops.mlflow/checksum"
 # Volumes, generated secrets and the databases of an operator are the data of a deployment: with CloudNativePG's Cluster
@@ -68,7 +70,7 @@ def complete(objects: Iterable[Mapping[str, Any] | None], common: Mapping[str, A
     """Give each object its namespace, labels, selectors and restrictions.
 
     :param objects: what the templates render; empty documents are left out. An object may name another component than
-        C(common) by its label C(app.kubernetes.io/component).
+        C(common) by its label C(app.kubernetes.io/component), and by C(mlops.mlflow/part) which of its pods it is for.
     :param common: C(name), C(namespace) and C(component), and optionally C(labels), C(annotations) (of every object
         and pod), C(run_as) (the number that pods run as; empty where the cluster chooses one), C(image_pull_policy)
         and C(pod_spec) (fields of every pod's spec, such as nodeSelector; null removes one).
@@ -146,7 +148,7 @@ def check_name(name: str, variable: str) -> None:
 def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
     metadata = item.setdefault("metadata", {})
     own = metadata.get("labels") or {}
-    chosen = selector(common, own.get(COMPONENT))
+    chosen = selector(common, own.get(COMPONENT)) | {key: str(own[key]) for key in (PART,) if key in own}
     labels = {**(common.get("labels") or {}), **own, **chosen, PREFIX + "managed-by": MANAGER}
     annotations = {**(common.get("annotations") or {}), **(metadata.get("annotations") or {})}
     metadata["labels"] = labels = _texts(labels)

@@ -149,6 +149,7 @@ def plan(request: common.Request) -> dict[str, Any]:
         },
     }
     places = [*secret_env.values(), *_secrets(request.owner).values(), *([password] if request.auth else [])]
+    places += request.store.get("secret_places") or []
     return {
         "launch": launch,
         "ports": {"listen": common.CONTAINER_PORT, "publish": port},
