@@ -128,6 +128,7 @@ def _runner(module: AnsibleModule, where: RunnerConnection) -> protocol.Runner:
             str(place["name"]),
             dict(place.get("login") or {}),
             str(place.get("image") or ""),
+            str(place.get("workload") or "Deployment"),
         )
     if where.type == "compose":
         from ._engine.compose.client import use

@@ -54,6 +54,12 @@ options:
     description:
       - File on the host that holds the password for O(database_uri).
     type: path
+  wake:
+    description:
+      - Whether servers that sleep are woken, as those of a workload C(KnativeService) are by every request. With V(false)
+        only what the platform shows is checked while they do, and the other checks are not tried.
+    type: bool
+    default: true
   wait:
     description:
       - Whether to repeat until the server is healthy. Returns as soon as it is.
@@ -202,8 +208,11 @@ def check(module: AnsibleModule) -> dict[str, Any]:
     if params["wait"]:
         options |= {"wait_timeout": params["wait_timeout"], "wait_sleep": params["wait_sleep"]}
     deployment = deployment_of(module)
+    sleeps = deployment.asleep() if deployment and not params["wake"] else ""
     try:
-        report = health.Report.of(carry_out(module, "health", options))
+        report = health.of_sleeping(params["level"], sleeps)
+        if not sleeps:
+            report = health.Report.of(carry_out(module, "health", options))
     except BadInput:
         raise
     except EngineError as error:
@@ -215,7 +224,7 @@ def check(module: AnsibleModule) -> dict[str, Any]:
     report.password_place = password_place(module)
     if deployment and report.level != "live":
         # Where the server itself is not well, waiting for the platform would only take longer.
-        patience = params["wait_timeout"] if params["wait"] and report.healthy else 0.0
+        patience = params["wait_timeout"] if params["wait"] and (report.healthy or sleeps) else 0.0
         report.run("workload", deployment.workload, patience)
         report.run("published", deployment.published, patience)
     result = {"changed": False, **report.as_dict()}
@@ -234,6 +243,7 @@ def main() -> None:
             "version": {"type": "str"},
             "database_uri": {"type": "str"},
             "database_password_file": {"type": "path", "no_log": False},
+            "wake": {"type": "bool", "default": True},
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "float", "default": 120.0},
             "wait_sleep": {"type": "float", "default": 0.5},

@@ -30,6 +30,12 @@ options:
     type: list
     elements: dict
     required: true
+  only_own:
+    description:
+      - Whether to refuse, before anything is changed, where one of the objects exists without the labels of its owner
+        that it is to have.
+    type: bool
+    default: false
 seealso:
   - module: mlops.mlflow.mlflow_kubernetes_wait
   - module: kubernetes.core.k8s
@@ -94,7 +100,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 def apply(module: AnsibleModule) -> dict[str, Any]:
     place = {"namespace": module.params["namespace"]}
     objects = [{**item, "metadata": {**place, **item["metadata"]}} for item in module.params["objects"]]
-    done = engine.apply(cluster_of(module), objects, dry_run=module.check_mode)
+    done = engine.apply(cluster_of(module), objects, dry_run=module.check_mode, only_own=module.params["only_own"])
     changed = [one for one in done if one["changed"]]
     diff = [
         {
@@ -111,7 +117,11 @@ def apply(module: AnsibleModule) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**CLUSTER_ARGS, "objects": {"type": "list", "elements": "dict", "required": True}},
+        argument_spec={
+            **CLUSTER_ARGS,
+            "objects": {"type": "list", "elements": "dict", "required": True},
+            "only_own": {"type": "bool", "default": False},
+        },
         supports_check_mode=True,
     )
     run(module, apply)

@@ -28,6 +28,12 @@ options:
       - Name of the deployment.
     type: str
     default: mlflow
+  workload:
+    description:
+      - What kind the workload of the servers is.
+    type: str
+    choices: [Deployment, KnativeService]
+    default: Deployment
   permissions:
     description:
       - What will be done, each as verb and resource with its group, such as V(create deployments.apps).
@@ -136,12 +142,12 @@ jobs:
   sample: {mlflow-setup: {state: complete, checksum: 0a1b2c3d}}
 workloads:
   description:
-    - Kind, name, wanted and ready replicas of each workload, and for servers the version of MLflow, and whether just what they are
-      was proven by M(mlops.mlflow.mlflow_smoke_test).
+    - Kind, name, wanted and ready replicas of each workload, whether it was stopped, and for servers the version of MLflow, and
+      whether just what they are was proven by M(mlops.mlflow.mlflow_smoke_test).
   returned: success
   type: list
   elements: dict
-  sample: [{kind: Deployment, name: mlflow, wanted: 2, ready: 2, version: 3.17.2, proven: true}]
+  sample: [{kind: Deployment, name: mlflow, wanted: 2, ready: 2, version: 3.17.2, proven: true, stopped: false}]
 unsettled:
   description: Workloads that are not rolled out, each with the reason.
   returned: success
@@ -175,7 +181,8 @@ def gather(module: AnsibleModule) -> dict[str, Any]:
         secrets=params["secrets"],
         groups=params["groups"],
     )
-    return {"changed": False, **found, **inspect.state(client, params["namespace"], params["name"])}
+    state = inspect.state(client, params["namespace"], params["name"], params["workload"])
+    return {"changed": False, **found, **state}
 
 
 def main() -> None:
@@ -183,6 +190,7 @@ def main() -> None:
         argument_spec={
             **CLUSTER_ARGS,
             "name": {"type": "str", "default": "mlflow"},
+            "workload": {"type": "str", "choices": ["Deployment", "KnativeService"], "default": "Deployment"},
             "permissions": {"type": "list", "elements": "str", "default": []},
             "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "groups": {"type": "list", "elements": "str", "default": []},

@@ -40,7 +40,7 @@ options:
       kind:
         description: Kind of the workload.
         type: str
-        choices: [Deployment, StatefulSet, Job]
+        choices: [Deployment, StatefulSet, Job, KnativeService, CustomResourceDefinition]
         required: true
       name:
         description: Its name.
@@ -94,8 +94,9 @@ def wait(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
+    kinds = ["Deployment", "StatefulSet", "Job", "KnativeService", "CustomResourceDefinition"]
     workload = {
-        "kind": {"type": "str", "choices": ["Deployment", "StatefulSet", "Job"], "required": True},
+        "kind": {"type": "str", "choices": kinds, "required": True},
         "name": {"type": "str", "required": True},
     }
     module = AnsibleModule(

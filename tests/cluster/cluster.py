@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support.testbed import build, lifecycle, preflight, processes, target_images
+from support.testbed import build, knative, lifecycle, preflight, processes, target_images
 from support.testbed.shell import Failure, say, tail
 
 
@@ -41,9 +41,12 @@ def parser() -> argparse.ArgumentParser:
     )
     command("status", status, "tell what runs; the exit code is 0 if the cluster is up")
     command("env", env, "print the shell commands that set TEST_KUBECONFIG and TEST_CONTEXT")
-    command("build", build_programs, "build the programs only")
+    command("build", build_programs, "build the programs only").add_argument(
+        "--knative", action="store_true", help="those of Knative, instead of the cluster's own"
+    )
     command("load-image", load_image, "copy an image of the cluster's Docker engine into the node").add_argument("name")
     command("images", build_images, "build and load the images that the tests of the target kubernetes deploy")
+    command("knative", load_knative, "build and load Knative, and write the files with which the role installs it")
     command("logs", logs, "print the last lines of a component's log").add_argument("name", choices=lifecycle.NAMES)
     return top
 
@@ -67,10 +70,10 @@ def env(_arguments: argparse.Namespace) -> int:
     return 0
 
 
-def build_programs(_arguments: argparse.Namespace) -> int:
+def build_programs(arguments: argparse.Namespace) -> int:
     preflight.check_build()
     with lifecycle.lock():
-        say(f"the programs are in {build.ensure()}")
+        say(f"the programs are in {knative.build_programs() if arguments.knative else build.ensure()}")
     return 0
 
 
@@ -81,6 +84,13 @@ def load_image(arguments: argparse.Namespace) -> int:
 
 def build_images(_arguments: argparse.Namespace) -> int:
     target_images.ensure()
+    return 0
+
+
+def load_knative(_arguments: argparse.Namespace) -> int:
+    lifecycle.require_up()
+    with lifecycle.lock():
+        knative.ensure()
     return 0
 
 

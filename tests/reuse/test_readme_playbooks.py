@@ -6,6 +6,7 @@ root, what it does is written to files, or said in check mode.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -25,6 +26,17 @@ services:
     limits: {cpu: "1", memory: 64Mi}
     healthcheck: {test: [CMD, "true"]}
 """
+# As much of one as the role insists on.
+RELEASE = """\
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: knative-serving
+  labels: {app.kubernetes.io/version: 1.21.0}
+""" + "".join(
+    f"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: config-{name}, namespace: knative-serving}}\n"
+    for name in ("autoscaler", "deployment", "domain", "features", "network")
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +72,15 @@ def compose_project(place: Elsewhere) -> None:
     assert "image: docker.io/library/busybox:1" in (place.folder / "rendered/extra/compose.yaml").read_text()
 
 
+def knative(place: Elsewhere) -> None:
+    files = {"serving-crds": "", "serving-core": RELEASE, "kourier": ""}
+    for name, text in files.items():
+        (place.folder / f"{name}.yaml").write_text(text)
+        (place.folder / f"{name}.sha256").write_text(hashlib.sha256(text.encode()).hexdigest())
+    play(place, "knative", mlflow_render_dir=str(place.folder / "knative"))
+    assert "mlflow.example.com: ''" in (place.folder / "knative/objects.yaml").read_text()
+
+
 def manifests(place: Elsewhere) -> None:
     (place.folder / "mine.yaml").write_text(MANIFEST)
     folder = place.folder / "manifests"
@@ -93,6 +114,7 @@ CHECKS: dict[str, Callable[[Elsewhere], None]] = {
     "cluster_prerequisites": prerequisites,
     "compose_project": compose_project,
     "host_prerequisites": host,
+    "knative": knative,
     "kubernetes_manifests": manifests,
     "mlflow_artifact_store": artifact_store,
     "mlflow_backup": backup,

@@ -22,7 +22,7 @@ def tracked() -> list[str]:
 
 def named_after(platform: str, files: list[str]) -> list[str]:
     """Files of which a name on the way to them has the platform as a word; not those of targets."""
-    word = re.compile(rf"(?<![a-z]){platform}(?![a-z])(?!_(local|single|multi))")
+    word = re.compile(rf"(?<![a-z]){platform}(?![a-z])(?!_(local|single|multi|knative))")
     return [file for file in files if word.search(file) and not OWN.match(file) and file != f"playbooks/{platform}.yml"]
 
 

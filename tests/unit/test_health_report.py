@@ -174,3 +174,22 @@ def test_who_may_not_look_is_told_so_and_not_that_the_server_is_broken() -> None
     assert "put the new one into /srv/secrets/admin-password, and deploy again" in report.verdict
     broken = climb("ready", fake_mlflow(version=refused, search=status(500, b"broken")))
     assert broken.verdict.startswith("unhealthy at level ready: ")
+
+
+def test_of_a_server_that_sleeps_nothing_is_tried_and_no_level_is_claimed() -> None:
+    report = health.of_sleeping("ready", "it sleeps")
+    tried = [skip.name for skip in report.not_tried]
+    assert tried == ["process", "version", "capabilities", "database_read"], "what the platform shows is another's"
+    report.checks.append(GOOD)
+    assert report.healthy and report.reached == ""
+    assert report.verdict.startswith("nothing is wrong, but level ready was not reached: ")
+    assert "it sleeps" in report.verdict
+
+
+def test_a_gateway_that_knows_no_such_host_refuses_it_as_well() -> None:
+    def gateway(handler: Handler) -> None:
+        foreign = handler.headers["Host"] == "rebinding.invalid"
+        handler.answer(404 if foreign else 200, b"" if foreign else b'{"store_type": "SqlStore"}')
+
+    checks = {one.name: one for one in climb("full", fake_mlflow(server_info=gateway)).checks}
+    assert checks["foreign_host"].ok and "nobody answers" in checks["foreign_host"].message

@@ -395,3 +395,45 @@ def test_a_kind_that_the_cluster_does_not_serve_is_named_before_anything_is_sent
     with pytest.raises(ClusterError, match=r"does not serve Tracker of example\.org/v1"):
         applied(api, deployment(), unknown)
     assert not api.sent
+
+
+CLUSTER_ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+
+
+class Rbac(Api):
+    """A cluster that also serves what has no namespace."""
+
+    def call_api(self, path: str, method: str, **options: Any) -> Any:
+        if method == "GET" and path == "/apis/rbac.authorization.k8s.io/v1":
+            self.asked.append((method, path, {}))
+            kinds = [{"kind": "ClusterRole", "name": "clusterroles", "namespaced": False}]
+            return type("Answer", (), {"data": json.dumps({"resources": kinds})})()
+        return super().call_api(path, method, **options)
+
+
+def cluster_role(name: str = "reader") -> Object:
+    metadata = {"name": name, "namespace": "team-a", "labels": dict(LABELS)}
+    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata}
+
+
+def test_what_is_of_the_cluster_is_applied_there_and_its_kind_is_looked_up_once() -> None:
+    api = Rbac()
+    applied(api, cluster_role("reader"), cluster_role("writer"))
+    assert [path for method, path, _query in api.asked if method == "PATCH"] == [
+        f"{CLUSTER_ROLES}/reader",
+        f"{CLUSTER_ROLES}/writer",
+    ]
+    assert all("namespace" not in item["metadata"] for item in api.sent)
+    assert [path for _method, path, _query in api.asked].count("/apis/rbac.authorization.k8s.io/v1") == 1
+
+
+def test_what_somebody_else_has_made_is_not_taken_where_only_own_is_meant() -> None:
+    ours = deployment()
+    ours["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "mlops.mlflow"
+    theirs = live()
+    api = Api(theirs)
+    with pytest.raises(BadInput, match=r"somebody else has made: Deployment mlflow\. Nothing was applied"):
+        applied(api, ours, only_own=True)
+    assert api.sent == []
+    theirs["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "mlops.mlflow"
+    assert applied(Api(theirs), ours, only_own=True)[0]["created"] is False

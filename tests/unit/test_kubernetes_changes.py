@@ -43,9 +43,10 @@ def test_a_job_that_would_be_another_or_that_failed_goes(seen: dict[str, str] | 
 
 def test_what_the_api_server_added_is_not_kept_and_the_number_of_servers_is_apart() -> None:
     metadata = {"name": "mlflow", "namespace": "team-a", "labels": {"a": "b"}, "uid": "1", "managedFields": []}
+    workload = {"apiVersion": "apps/v1", "kind": "Deployment"}
     found = [
-        {"resources": [{"metadata": metadata, "data": {"launch.json": "{}"}}]},
-        {"resources": [{"metadata": metadata, "spec": {"replicas": 3, "template": {}}, "status": {}}]},
+        {"resources": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"launch.json": "{}"}}]},
+        {"resources": [{**workload, "metadata": metadata, "spec": {"replicas": 3, "template": {}}, "status": {}}]},
     ]
     kept = {name: metadata[name] for name in ("name", "namespace", "labels")}
     assert changes.saved(found) == {

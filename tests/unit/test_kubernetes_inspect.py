@@ -158,6 +158,7 @@ def test_the_state_of_a_deployment_names_what_is_not_settled() -> None:
         "mlflow",
     )
     workload = {"kind": "Deployment", "name": "mlflow", "wanted": 2, "ready": 1, "version": "", "proven": False}
+    workload |= {"stopped": False}
     assert found["workloads"] == [workload]
     assert found["unsettled"] == ["Deployment/mlflow: 1 of 2 ready"]
     assert [(one["ready"], one["restarts"], one["problem"]) for one in found["pods"]] == [

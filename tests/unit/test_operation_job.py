@@ -261,3 +261,14 @@ def test_a_deployment_without_the_cron_job_is_told_so() -> None:
     cluster.objects.clear()
     with pytest.raises(ClusterError, match="There is no CronJob team-a/mlflow-backup"):
         run(cluster, protocol.Request("backup-info"))
+
+
+def test_where_servers_may_sleep_what_would_run_in_a_pod_of_theirs_is_a_job_with_what_they_have() -> None:
+    request = protocol.Request("info")
+    cluster = Batch("Complete", protocol.result_line({"version": "3.17.2"}, request.id))
+    cluster.objects[f"{BATCH}/cronjobs/mlflow-trial"] = cron_job()
+    login = {"username": "admin", "secret": "mlflow-auth", "key": "admin-password"}
+    runner = KubernetesRunner(cluster, "team-a", "mlflow", login, workload_kind="KnativeService")
+    assert runner.run(request) == {"version": "3.17.2"}
+    held = next(body for path, body in cluster.objects.items() if "/configmaps/" in path)
+    assert json.loads(held["data"]["request"])["options"] == {"username": "admin"}

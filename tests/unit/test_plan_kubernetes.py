@@ -205,7 +205,7 @@ def test_the_same_input_gives_the_same_plan_and_a_name_stands_in_whole_values_on
         (CLUSTER, ("3.16.0", True, False, True)),
         ({**CLUSTER, "unsettled": ["Deployment/mlflow: 1 of 2 ready"]}, ("3.16.0", True, False, False)),
         ({**CLUSTER, "jobs": {}}, ("3.16.0", True, False, False)),
-        ({**CLUSTER, "workloads": [{**CLUSTER["workloads"][0], "wanted": 0}]}, ("3.16.0", True, True, True)),
+        ({**CLUSTER, "workloads": [{**CLUSTER["workloads"][0], "stopped": True}]}, ("3.16.0", True, True, True)),
         ({**CLUSTER, "workloads": [{"kind": "Deployment", "name": "mlflow-artifacts"}]}, ("", False, False, False)),
     ],
     ids=["nothing yet", "all well", "not rolled out", "not set up", "taken away", "another component only"],
@@ -230,7 +230,10 @@ def test_only_secrets_that_somebody_else_creates_must_be_there_before() -> None:
 
 BAD: list[tuple[Dict, str]] = [
     ({"image": ""}, "Set mlflow_image: it is empty."),
-    ({"expose": "nodeport"}, "mlflow_server_expose is 'nodeport'; offered are none, ingress, httproute"),
+    (
+        {"expose": "nodeport"},
+        "mlflow_server_expose is 'nodeport'; offered of a Deployment are none, ingress",
+    ),
     ({"expose": "ingress"}, "mlflow_server_hostname is empty, but mlflow_server_expose is ingress"),
     ({"expose": "httproute", "hostname": "a.example.com"}, "mlflow_server_gateway must name the Gateway"),
     ({"tls_certificate": "/a", "tls_key": "/b"}, "on Kubernetes give mlflow_server_tls_secret"),

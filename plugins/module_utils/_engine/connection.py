@@ -209,7 +209,7 @@ class DatabaseUri:
 _RUNNER_KEYS = {
     "host": {"name", "directory", "supervision", "python", "user"},
     "compose": {"name", "project", "docker_host"},
-    "kubernetes": {"name", "namespace", "login", "image"},
+    "kubernetes": {"name", "namespace", "login", "image", "workload"},
 }
 
 

@@ -165,6 +165,9 @@ class Runner(Protocol):
         :raises EngineError: it could not be run, or did not end in time; then nothing of it runs any more.
         """
 
+    def asleep(self) -> str:
+        """Why no server runs, where one comes with the next request; empty where servers are to run."""
+
     def workload(self) -> str:
         """What the platform shows of the deployment.
 

@@ -11,15 +11,16 @@ from pathlib import Path
 from . import settings
 from .shell import Argv, run, run_long
 
+Modules = tuple[Path, ...]
 # Two modules, because the addons' releases follow a later Kubernetes than the node's.
-MODULES = (settings.GO_SOURCES / "node", settings.GO_SOURCES / "addons")
+MODULES: Modules = (settings.GO_SOURCES / "node", settings.GO_SOURCES / "addons")
 ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false -trimpath"}
 
 
-def key() -> str:
+def key(modules: Modules = MODULES) -> str:
     """The same for the same sources and settings: the name of a folder of built programs."""
     digest = hashlib.sha256(repr((ENVIRONMENT, platform.machine())).encode())
-    for path in sorted(settings.GO_SOURCES.rglob("*")):
+    for path in sorted(path for module in modules for path in module.rglob("*")):
         if path.suffix == ".go" or path.name in ("go.mod", "go.sum"):
             digest.update(str(path.relative_to(settings.GO_SOURCES)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
@@ -29,15 +30,18 @@ def programs() -> Path:
     return settings.PROGRAMS / key()
 
 
-def ensure() -> Path:
-    """Build unless it was done before, and return the folder of programs."""
-    done = programs()
+def ensure(modules: Modules = MODULES, folder: Path | None = None) -> Path:
+    """Build unless it was done before, and return the folder of programs.
+
+    :param folder: in which that one is made, if not among the programs of the cluster itself.
+    """
+    done = (folder or settings.PROGRAMS) / key(modules)
     if done.exists():
         return done
     unfinished = done.with_name(done.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    for module in MODULES:
+    for module in modules:
         flags = linker_flags(module)
         # One at a time: two of them spell the name of one module differently, which Go refuses within a build.
         for package in packages(module):

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from . import build, settings
@@ -75,23 +75,23 @@ def is_current(image: str, key: str) -> bool:
 
 def ensure() -> None:
     """Make the images that the node itself needs, and Debian as a base for others; load all of them."""
-    for program in NODE_IMAGES:
-        if not is_current(name(program), build.key()):
-            import_program(program)
+    import_programs(NODE_IMAGES, settings.PROGRAMS_IN_USE, build.key())
     if not image_id(DEBIAN_IMAGE):
         import_debian()
     for image in (*map(name, NODE_IMAGES), DEBIAN_IMAGE):
         load(image)
 
 
-def import_program(program: str) -> None:
-    """A static program is an image by itself."""
-    file = settings.PROGRAMS_IN_USE / program
-    changes = [f'ENTRYPOINT ["/{program}"]', f"LABEL {KEY_LABEL}={build.key()}", "USER 65532:65532"]
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        tar.add(file.resolve(), arcname=program)
-    import_archive(name(program), changes, archive.getvalue())
+def import_programs(programs: Iterable[str], folder: Path, key: str) -> None:
+    """Make an image of each program that has none of this key yet: a static program is an image by itself."""
+    for program in programs:
+        if is_current(name(program), key):
+            continue
+        changes = [f'ENTRYPOINT ["/{program}"]', f"LABEL {KEY_LABEL}={key}", "USER 65532:65532"]
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.add((folder / program).resolve(), arcname=program)
+        import_archive(name(program), changes, archive.getvalue())
 
 
 def import_archive(image: str, changes: list[str], archive: bytes) -> None:

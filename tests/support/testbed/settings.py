@@ -36,6 +36,7 @@ BED = os.environ.get("MLOPS_TEST_BED", "cluster")
 # Kept by `down`: programs and images that are expensive to make again, and the logs of the last run.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlops-mlflow-tests" / BED
 PROGRAMS = CACHE / "bin"
+KNATIVE = CACHE / "knative"
 LOGS = CACHE / "logs"
 DOCKER_ROOT = CACHE / "docker"
 CONTAINERD_ROOT = CACHE / "containerd"

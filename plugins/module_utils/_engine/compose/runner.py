@@ -47,6 +47,9 @@ class ComposeRunner:
             call("rm", "--force", "--volumes", name, check=False)
         return protocol.result_of(said, request.id)
 
+    def asleep(self) -> str:
+        return ""
+
     def workload(self) -> str:
         if problem := inspect.engine_state(call("version", "--format", "{{json .}}", check=False))["problem"]:
             raise DockerError(problem)

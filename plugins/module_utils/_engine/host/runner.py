@@ -66,6 +66,9 @@ class HostRunner:
             )
         return protocol.result_of(said, request.id)
 
+    def asleep(self) -> str:
+        return ""
+
     def workload(self) -> str:
         program, pid, systemd = inspect.supervised(self.directory, self.name, self.supervision)
         supervisor = "systemd" if systemd else "supervisor"

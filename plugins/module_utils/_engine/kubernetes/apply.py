@@ -24,32 +24,46 @@ _MISSING = object()
 _REPLICAS_MANAGER = f"{manifests.MANAGER}.replicas"
 
 
-def apply(cluster: Cluster, objects: Sequence[Mapping[str, Any]], *, dry_run: bool = False) -> list[dict[str, Any]]:
+def apply(
+    cluster: Cluster, objects: Sequence[Mapping[str, Any]], *, dry_run: bool = False, only_own: bool = False
+) -> list[dict[str, Any]]:
     """Have these objects be as they are given.
 
     :param dry_run: whether the API server only says what it would do.
+    :param only_own: whether an object is refused that exists without the marks that it is to have.
     :returns: for each object its C(kind) and C(name), C(changed) and C(created), and as C(before) and C(after) what
         differs, or would.
-    :raises BadInput: of an object that exists something is to be changed that nobody can change.
+    :raises BadInput: of an object that exists something is to be changed that nobody can change, or it is another's.
     :raises ClusterError: an object is refused, or the cluster does not serve its kind.
     """
-    paths = {_kind(item): _collection(cluster, item) for item in objects}
-    found = _existing(cluster, objects, paths)
+    collections = _collections(cluster, objects)
+    placed = [(_placed(item, where), where) for item in objects for where in [collections[_kind(item)]]]
+    objects, paths = [item for item, _where in placed], {_kind(item): where for item, where in placed}
+    found = _existing(cluster, objects, paths, everything=only_own)
     live = {
-        (item["kind"], item["metadata"]["name"]): before
+        kinds.key(item): before
         for item in objects
         if (before := found.get((paths[_kind(item)], item["metadata"]["name"])))
     }
+    foreign = [one for one in objects if only_own and _is_foreign(live.get(kinds.key(one)), one)]
+    if foreign:
+        names = kinds.listed([f"{one['kind']} {one['metadata']['name']}" for one in foreign])
+        raise BadInput(f"The cluster holds what somebody else has made: {names}. Nothing was applied.")
     fixed = [
         error
         for item in objects
-        if (before := live.get((item["kind"], item["metadata"]["name"])))
+        if (before := live.get(kinds.key(item)))
         for error in immutable.errors(cluster, before, item)
     ]
     if fixed:
         raise BadInput(f"{' '.join(fixed)} Nothing was applied.")
     marked = secret_marks.marked(cluster, objects, live)
     return [_applied(cluster, item, paths[_kind(item)], found, dry_run) for item in marked]
+
+
+def _is_foreign(live: Mapping[str, Any] | None, item: Mapping[str, Any]) -> bool:
+    marks = {name: item["metadata"]["labels"][name] for name in (_INSTANCE, manifests.MANAGED_BY)}
+    return live is not None and not marks.items() <= (live["metadata"].get("labels") or {}).items()
 
 
 def _applied(
@@ -163,26 +177,43 @@ def _ours(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kind(item: Mapping[str, Any]) -> tuple[str, str, str]:
-    return item["apiVersion"], item["kind"], item["metadata"].get("namespace", "")
+    return kinds.key(item)[:3]
 
 
-def _collection(cluster: Cluster, item: Mapping[str, Any]) -> str:
-    api_version, kind, namespace = _kind(item)
-    plural = kinds.plural_of(cluster, api_version, kind)
-    if not plural:
-        raise ClusterError(
-            f"The cluster at {cluster.address} does not serve {kind} of {api_version}: what "
-            f"{item['metadata']['name']} needs is not installed there."
-        )
-    return kinds.path(api_version, namespace, plural)
+def _collections(cluster: Cluster, objects: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str], str]:
+    """The path of the collection of each kind, each looked up once."""
+    paths = {}
+    for kind, item in {_kind(item): item for item in objects}.items():
+        paths[kind] = kinds.collection(cluster, *kind)
+        if not paths[kind]:
+            raise ClusterError(
+                f"The cluster at {cluster.address} does not serve {kind[1]} of {kind[0]}: what "
+                f"{item['metadata']['name']} needs is not installed there."
+            )
+    return paths
+
+
+def _placed(item: Mapping[str, Any], collection: str) -> Mapping[str, Any]:
+    """What is of the cluster has no namespace."""
+    if "/namespaces/" in collection or "namespace" not in item["metadata"]:
+        return item
+    return {**item, "metadata": {name: value for name, value in item["metadata"].items() if name != "namespace"}}
 
 
 def _existing(
-    cluster: Cluster, objects: Sequence[Mapping[str, Any]], paths: Mapping[tuple[str, str, str], str]
+    cluster: Cluster,
+    objects: Sequence[Mapping[str, Any]],
+    paths: Mapping[tuple[str, str, str], str],
+    *,
+    everything: bool,
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    """What is there by collection and name."""
+    """What is there by collection and name.
+
+    :param everything: whether also without our marks.
+    """
     asked = {
-        (paths[_kind(item)], str((item["metadata"].get("labels") or {}).get(_INSTANCE, ""))): None for item in objects
+        (paths[_kind(item)], "" if everything else str((item["metadata"].get("labels") or {}).get(_INSTANCE, ""))): None
+        for item in objects
     }
     return {
         (collection, one["metadata"]["name"]): one

@@ -40,19 +40,16 @@ def superfluous(
 def saved(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What servers are started with, without what the API server adds: C(objects), and C(replicas) apart.
 
-    :param results: of k8s_info, one for the ConfigMap and one for the Deployment.
+    :param results: of k8s_info, one for the ConfigMap and one for the workload.
     """
-    configuration, deployment = (result["resources"][0] for result in results)
-    spec = {name: value for name, value in deployment["spec"].items() if name != _NUMBER}
+    configuration, workload = (result["resources"][0] for result in results)
+    spec = {name: value for name, value in workload["spec"].items() if name != _NUMBER}
     return {
-        "objects": [
-            {**_named(configuration, "v1", "ConfigMap"), "data": configuration["data"]},
-            {**_named(deployment, "apps/v1", "Deployment"), "spec": spec},
-        ],
-        "replicas": deployment["spec"][_NUMBER],
+        "objects": [{**_named(configuration), "data": configuration["data"]}, {**_named(workload), "spec": spec}],
+        "replicas": workload["spec"].get(_NUMBER, 1),
     }
 
 
-def _named(one: Mapping[str, Any], api_version: str, kind: str) -> dict[str, Any]:
+def _named(one: Mapping[str, Any]) -> dict[str, Any]:
     metadata = {name: value for name, value in one["metadata"].items() if name in _KEPT_METADATA}
-    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
+    return {"apiVersion": one["apiVersion"], "kind": one["kind"], "metadata": metadata}

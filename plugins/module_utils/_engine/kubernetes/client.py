@@ -24,6 +24,8 @@ KIND_PATHS = {
     "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments/{name}",
     "StatefulSet": "/apis/apps/v1/namespaces/{namespace}/statefulsets/{name}",
     "Job": "/apis/batch/v1/namespaces/{namespace}/jobs/{name}",
+    "KnativeService": "/apis/serving.knative.dev/v1/namespaces/{namespace}/services/{name}",
+    "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}",
 }
 
 

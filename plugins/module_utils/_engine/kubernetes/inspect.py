@@ -9,12 +9,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from . import manifests
+from . import kinds, manifests
 from . import secrets as reading
-from .client import Cluster
+from .client import KIND_PATHS, Cluster
 from .jobs import state_of
 from .pods import problem_of
 from .rollout import unready
+from .workload import stopped
 
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
@@ -110,25 +111,56 @@ def proven(deployment: Mapping[str, Any]) -> str:
     return str(((deployment.get("metadata") or {}).get("annotations") or {}).get(PROVEN, ""))
 
 
-def state(cluster: Cluster, namespace: str, name: str) -> dict[str, Any]:
-    """How a deployment's workloads and pods are right now."""
+def state(cluster: Cluster, namespace: str, name: str, workload: str = "Deployment") -> dict[str, Any]:
+    """How a deployment's workloads and pods are right now.
+
+    :param workload: what kind the servers' workload is.
+    """
     query = _labelled(name)
     workloads, unsettled = [], []
     for kind, plural in (("Deployment", "deployments"), ("StatefulSet", "statefulsets")):
         for item in cluster.items(f"/apis/apps/v1/namespaces/{namespace}/{plural}", query):
-            status = item.get("status") or {}
+            if item["metadata"].get("ownerReferences"):
+                continue  # a part of another workload
             if reason := unready(item):
                 unsettled.append(f"{kind}/{item['metadata']['name']}: {reason}")
-            workloads.append(
-                {
-                    "kind": kind,
-                    "name": item["metadata"]["name"],
-                    "wanted": item["spec"].get("replicas", 1),
-                    "ready": status.get("readyReplicas", 0),
-                    "version": (item["metadata"].get("labels") or {}).get(manifests.PREFIX + "version", ""),
-                    "proven": proven(item) == serving(item),
-                }
-            )
+            number = item["spec"].get("replicas", 1)
+            ready = (item.get("status") or {}).get("readyReplicas", 0)
+            workloads.append({**_workload(kind, item), "wanted": number, "ready": ready, "stopped": number == 0})
+    pods = _pods(cluster, namespace, query)
+    if workload == kinds.KNATIVE_SERVICE:
+        found, reasons = _knative_service(cluster, namespace, name, pods)
+        workloads += found
+        unsettled += reasons
+    return {"workloads": workloads, "unsettled": unsettled, "pods": pods}
+
+
+def _workload(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
+    labels = item["metadata"].get("labels") or {}
+    return {
+        "kind": kind,
+        "name": item["metadata"]["name"],
+        "version": labels.get(manifests.PREFIX + "version", ""),
+        "proven": proven(item) == serving(item),
+    }
+
+
+def _knative_service(
+    cluster: Cluster, namespace: str, name: str, pods: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The Service of Knative and what keeps it from being ready; of one that was stopped, what was saved."""
+    item = cluster.get(KIND_PATHS[kinds.KNATIVE_SERVICE].format(namespace=namespace, name=name))
+    saved = stopped(cluster.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")) if item is None else {}
+    if not (found := item or saved):
+        return [], []
+    servers = [pod for pod in pods if pod["component"] == "server"]
+    number = {"wanted": len(servers), "ready": sum(pod["ready"] for pod in servers), "stopped": item is None}
+    reason = unready(item, kinds.KNATIVE_SERVICE) if item else None
+    told = [f"{kinds.KNATIVE_SERVICE}/{name}: {reason}"] if reason else []
+    return [{**_workload(kinds.KNATIVE_SERVICE, found), **number}], told
+
+
+def _pods(cluster: Cluster, namespace: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
     pods = []
     for pod in cluster.items(f"/api/v1/namespaces/{namespace}/pods", query):
         statuses = pod.get("status", {}).get("containerStatuses") or []
@@ -142,7 +174,7 @@ def state(cluster: Cluster, namespace: str, name: str) -> dict[str, Any]:
                 "problem": problem_of(pod) or "",
             }
         )
-    return {"workloads": workloads, "unsettled": unsettled, "pods": pods}
+    return pods
 
 
 def _launch(found: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -4,13 +4,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from .client import Cluster
 
+KNATIVE_GROUP = "serving.knative.dev"
+KNATIVE = f"{KNATIVE_GROUP}/v1"
+# What we call a Service of Knative: its own kind is that of a Service of Kubernetes.
+KNATIVE_SERVICE = "KnativeService"
+# What Knative makes of one, below it: these own what else there is of it.
+OF_KNATIVE_SERVICES = ("Configuration", "Revision", "Route", "ServerlessService", "PodAutoscaler")
 # What deployments are made of, and what others keep in a namespace, in the order of removal: data comes last.
 KINDS = (
     ("batch/v1", "CronJob", "cronjobs"),
     ("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
     ("batch/v1", "Job", "jobs"),
+    (KNATIVE, "Service", "services"),
     ("apps/v1", "Deployment", "deployments"),
     ("apps/v1", "DaemonSet", "daemonsets"),
     ("apps/v1", "StatefulSet", "statefulsets"),
@@ -41,12 +51,30 @@ def base(api_version: str) -> str:
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
 
 
-def plural_of(cluster: Cluster, api_version: str, kind: str) -> str:
-    """What the collection of a kind is called; empty where the cluster serves none. Asks for unknown ones only."""
+def collection(cluster: Cluster, api_version: str, kind: str, namespace: str) -> str:
+    """The path of the objects of a kind, in a namespace or, where the kind has none, in the cluster; empty where the
+    cluster serves no such kind. Asks for unknown ones only."""
     for known in KINDS:
         if known[:2] == (api_version, kind):
-            return known[2]
+            return path(api_version, namespace, known[2])
     for resource in (cluster.get(base(api_version)) or {}).get("resources") or []:
-        if resource["kind"] == kind and resource["namespaced"] and "/" not in resource["name"]:
-            return str(resource["name"])
+        if resource["kind"] == kind and "/" not in resource["name"]:
+            plural = str(resource["name"])
+            return path(api_version, namespace, plural) if resource["namespaced"] else f"{base(api_version)}/{plural}"
     return ""
+
+
+def name_of(item: Mapping[str, Any]) -> str:
+    """What the kind of an object is called here."""
+    return KNATIVE_SERVICE if (item["apiVersion"], item["kind"]) == (KNATIVE, "Service") else str(item["kind"])
+
+
+def key(item: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """What tells an object from all others of a cluster."""
+    metadata = item["metadata"]
+    return str(item["apiVersion"]), str(item["kind"]), str(metadata.get("namespace") or ""), str(metadata["name"])
+
+
+def listed(names: Sequence[str], limit: int = 10) -> str:
+    """Names for a sentence, of which there may be many."""
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")

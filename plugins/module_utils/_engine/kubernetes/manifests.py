@@ -17,9 +17,10 @@ from typing import Any
 
 from ..errors import BadInput
 from ..quantities import quantity
+from . import kinds
 
 PREFIX = "app.kubernetes.io/"
-COMPONENT = PREFIX + "component"
+COMPONENT, MANAGED_BY = PREFIX + "component", PREFIX + "managed-by"
 MANAGER = "mlops.mlflow"
 # Label of the objects of a component that has several kinds of pods: which of them an object is for.
 PART = "mlops.mlflow/part"
@@ -29,6 +30,7 @@ CHECKSUM = "mlops.mlflow/checksum"
 # its volumes go. They are removed only where that is asked for.
 DATA_KINDS = ("PersistentVolumeClaim", "Secret", "Cluster", "Database")
 _CLUSTER_KINDS = ("Namespace",)
+_KINDS_OF_PODS = ("Deployment", "StatefulSet", "Job", "CronJob", kinds.KNATIVE_SERVICE)
 _NAME_LIMIT = 63
 
 _POD_DEFAULTS: dict[str, Any] = {
@@ -149,7 +151,7 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
     metadata = item.setdefault("metadata", {})
     own = metadata.get("labels") or {}
     chosen = selector(common, own.get(COMPONENT)) | {key: str(own[key]) for key in (PART,) if key in own}
-    labels = {**(common.get("labels") or {}), **own, **chosen, PREFIX + "managed-by": MANAGER}
+    labels = {**(common.get("labels") or {}), **own, **chosen, MANAGED_BY: MANAGER}
     annotations = {**(common.get("annotations") or {}), **(metadata.get("annotations") or {})}
     metadata["labels"] = labels = _texts(labels)
     if annotations:
@@ -158,11 +160,12 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
         metadata["namespace"] = common["namespace"]
     if len(metadata["name"]) > _NAME_LIMIT:
         raise BadInput(f"The name {metadata['name']} is longer than {_NAME_LIMIT} characters: shorten mlflow_name.")
-    if item["kind"] in ("Deployment", "StatefulSet", "PodDisruptionBudget"):
+    kind = kinds.name_of(item)
+    if kind in ("Deployment", "StatefulSet", "PodDisruptionBudget"):
         item.setdefault("spec", {})["selector"] = {"matchLabels": chosen}
-    elif item["kind"] == "NetworkPolicy":
+    elif kind == "NetworkPolicy":
         item["spec"] = _policy(item.get("spec") or {}, chosen)
-    elif item["kind"] == "Service":
+    elif kind == "Service":
         item.setdefault("spec", {})["selector"] = chosen
     if template := _pod_template(item):
         meta = template.setdefault("metadata", {})
@@ -170,7 +173,10 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
         if common.get("annotations") or meta.get("annotations"):
             meta["annotations"] = _texts({**(common.get("annotations") or {}), **(meta.get("annotations") or {})})
         requested = common.get("pod_spec") or {}
-        template["spec"] = _pod(template["spec"], chosen, requested, identity(common.get("run_as")))
+        runs_as = identity(common.get("run_as"))
+        if kind == kinds.KNATIVE_SERVICE:
+            runs_as.pop("fsGroupChangePolicy", None)  # which Knative refuses
+        template["spec"] = _pod(template["spec"], chosen, requested, runs_as)
         for container in (*template["spec"].get("initContainers", ()), *template["spec"]["containers"]):
             container.setdefault("imagePullPolicy", _pull_policy(common))
     item = _without_empty(item)
@@ -203,7 +209,7 @@ def _pod_template(item: Mapping[str, Any]) -> dict[str, Any] | None:
     spec = item.get("spec") or {}
     if item["kind"] == "CronJob":
         spec = spec["jobTemplate"]["spec"]
-    template = spec.get("template") if item["kind"] in ("Deployment", "StatefulSet", "Job", "CronJob") else None
+    template = spec.get("template") if kinds.name_of(item) in _KINDS_OF_PODS else None
     return template if isinstance(template, dict) else None
 
 

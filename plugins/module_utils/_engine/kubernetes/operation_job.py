@@ -29,14 +29,14 @@ _GONE_SECONDS = 120.0
 
 
 def run(
-    cluster: Cluster, namespace: str, name: str, request: protocol.Request, say: Say, image: str = ""
+    cluster: Cluster, namespace: str, name: str, request: protocol.Request, say: Say, identity: str, image: str = ""
 ) -> dict[str, Any]:
     """Carry the request out in a Job.
 
+    :param identity: whose: the Job is made from the CronJob of that name.
     :param image: instead of that of the CronJob.
     :raises ClusterError: there is no such CronJob, the Job cannot start, or did not end in time. Nothing runs then.
     """
-    identity = protocol.OPERATIONS[request.operation].identity
     batch = f"/apis/batch/v1/namespaces/{namespace}"
     cron_job = cluster.get(f"{batch}/cronjobs/{name}-{identity}")
     if cron_job is None:

@@ -23,7 +23,7 @@ CREATED_FOR = "mlops.mlflow/created-for"
 # Names and values of objects are not needed: their metadata alone is asked for, so that no Secret is read.
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 # Whoever is owned by one of these goes with it, and is listed by it.
-_LISTED_OWNERS = {kind for _api_version, kind, _plural in kinds.KINDS} | {"ReplicaSet"}
+_LISTED_OWNERS = {kind for _api_version, kind, _plural in kinds.KINDS} | {"ReplicaSet", *kinds.OF_KNATIVE_SERVICES}
 # What clusters put into every namespace.
 _OF_EVERY_NAMESPACE = {
     ("ConfigMap", "kube-root-ca.crt"),
@@ -206,14 +206,15 @@ def _check_contents(inside: Sequence[Item], namespace: str, name: str, objects: 
     if others := sorted({item.deployment for item in inside if item.deployment not in ("", name)}):
         theirs = [str(item) for item in inside if item.deployment in others]
         raise BadInput(
-            f"The namespace {namespace} holds the deployment {' and '.join(others)} already ({_some(theirs)}). Each "
-            f"deployment needs a namespace of its own: set mlflow_namespace to another one."
+            f"The namespace {namespace} holds the deployment {' and '.join(others)} already "
+            f"({kinds.listed(theirs)}). Each deployment needs a namespace of its own: set mlflow_namespace to another "
+            f"one."
         )
     wanted = {(one["kind"], one["metadata"]["name"]) for one in objects}
     if foreign := [str(item) for item in inside if not item.deployment and (item.kind, item.name) in wanted]:
         raise BadInput(
             f"The namespace {namespace} holds objects of the same name that this deployment did not make: "
-            f"{_some(foreign)}. Set mlflow_name or mlflow_namespace to another one, or remove them."
+            f"{kinds.listed(foreign)}. Set mlflow_name or mlflow_namespace to another one, or remove them."
         )
 
 
@@ -234,19 +235,16 @@ def _check_removal(found: Mapping[str, Any], inside: Sequence[Item], goes: Seque
             mlflow_remove_namespace=True,
         )
         raise BadInput(
-            f"mlflow_remove_namespace would remove what is to be kept: {_some(own)}. Nothing was changed. Without the "
-            f"namespace: {advice.command('destroy', mlflow_destroy=True)} - with all data and all backups: {everything}"
+            f"mlflow_remove_namespace would remove what is to be kept: {kinds.listed(own)}. Nothing was changed. "
+            f"Without the namespace: {advice.command('destroy', mlflow_destroy=True)} - "
+            f"with all data and all backups: {everything}"
         )
     if left:
         raise BadInput(
             f"mlflow_remove_namespace would remove what the deployment {name} did not make in the namespace "
-            f"{namespace}: {_some([str(item) for item in left])}. Remove these first, or leave "
+            f"{namespace}: {kinds.listed([str(item) for item in left])}. Remove these first, or leave "
             f"mlflow_remove_namespace out. Nothing was changed."
         )
-
-
-def _some(names: Sequence[str], limit: int = 10) -> str:
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
 def _is_served(api_version: str, groups: set[str]) -> bool:
@@ -259,7 +257,7 @@ def _item(folder: str, kind: str, metadata: Mapping[str, Any]) -> Item | None:
     if any(owner["kind"] in _LISTED_OWNERS for owner in metadata.get("ownerReferences") or []):
         return None
     labels = metadata.get("labels") or {}
-    ours = labels.get(manifests.PREFIX + "managed-by") == manifests.MANAGER
+    ours = labels.get(manifests.MANAGED_BY) == manifests.MANAGER
     derived = _DERIVED & set(metadata.get("annotations") or {})
     return Item(
         path=f"{folder}/{metadata['name']}",
@@ -275,9 +273,10 @@ def _item(folder: str, kind: str, metadata: Mapping[str, Any]) -> Item | None:
 def _named(cluster: Cluster, namespace: str, reference: Mapping[str, Any]) -> Item | None:
     """The object of that name, whatever its kind is."""
     api_version, kind, name = reference["apiVersion"], reference["kind"], reference["metadata"]["name"]
-    plural = kinds.plural_of(cluster, api_version, kind)
-    found = cluster.get(kinds.path(api_version, namespace, plural, name)) if plural else None
-    return _item(kinds.path(api_version, namespace, plural), kind, found["metadata"]) if found else None
+    namespace = str(reference["metadata"].get("namespace") or namespace)
+    folder = kinds.collection(cluster, api_version, kind, namespace)
+    found = cluster.get(f"{folder}/{name}") if folder else None
+    return _item(folder, kind, found["metadata"]) if found else None
 
 
 def _retained_volume(cluster: Cluster, item: Item) -> str | None:

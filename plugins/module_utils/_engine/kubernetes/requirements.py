@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..quantities import quantity
+from . import kinds
 
 # In the order in which people think of them.
 KEYS = (
@@ -87,6 +88,9 @@ def _pods(item: Mapping[str, Any], maxima: Mapping[str, int]) -> int:
         return 0 if spec.get("suspend") else 1
     if item["kind"] == "StatefulSet":
         return int(spec.get("replicas", 1))
+    if kinds.name_of(item) == kinds.KNATIVE_SERVICE:
+        # A new revision comes beside the old one, which ends when its last request has.
+        return 2 * int(spec["template"]["metadata"]["annotations"]["autoscaling.knative.dev/max-scale"])
     if item["kind"] != "Deployment":
         return 0
     replicas = max(int(spec.get("replicas", 1)), maxima.get(item["metadata"]["name"], 1))

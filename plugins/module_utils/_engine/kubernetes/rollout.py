@@ -8,12 +8,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from . import jobs, manifests
+from . import jobs, kinds, manifests
 from .client import KIND_PATHS, Cluster, ClusterError
 from .pods import problem_of, warnings
 from .watch import Selection, Watch
 
 _REVISION = "deployment.kubernetes.io/revision"
+_REVISION_OF_KNATIVE = "serving.knative.dev/revision"
+# Kinds that are as they shall be when a condition says so.
+_CONDITIONS = {"CustomResourceDefinition": "Established", kinds.KNATIVE_SERVICE: "Ready"}
 # Keys of what is watched besides the workloads, which have Kind/name.
 _PODS, _REPLICA_SETS = "pods", "replicasets"
 
@@ -28,7 +31,7 @@ def wait(
 ) -> dict[str, Any]:
     """Wait until every workload is rolled out, and end at once when one cannot be.
 
-    :param workloads: C(kind) (Deployment, StatefulSet, Job) and C(name).
+    :param workloads: C(kind) (Deployment, StatefulSet, Job, KnativeService, CustomResourceDefinition) and C(name).
     :returns: C(seconds) waited, and C(jobs) (what each container of each Job returned).
     :raises ClusterError: a pod cannot start, a Job failed, or the time is over; pods, reasons and logs are named.
     """
@@ -44,7 +47,7 @@ def wait(
     with Watch(cluster, selections) as seen:
         while True:
             listed = {_key(item): next(iter(seen.objects(_key(item))), None) for item in workloads}
-            now = [f"{key}: {reason}" for key, item in listed.items() if (reason := unready(item))]
+            now = [f"{key}: {reason}" for key, item in listed.items() if (reason := unready(item, _kind(key)))]
             if not now:
                 break
             if now != pending:
@@ -73,6 +76,10 @@ def wait(
     }
 
 
+def _kind(key: str) -> str:
+    return key.partition("/")[0]
+
+
 def _key(workload: Mapping[str, str]) -> str:
     return f"{workload['kind']}/{workload['name']}"
 
@@ -87,9 +94,12 @@ def _pods_of_the_roll_out(
     for key, item in workloads.items():
         if item is None or _is_unseen(item):
             continue
-        kind, status, uid = key.partition("/")[0], item.get("status") or {}, item["metadata"]["uid"]
+        kind, status, uid = _kind(key), item.get("status") or {}, item["metadata"]["uid"]
         if kind == "Deployment":
             owners |= {one: {} for one in _rolled_out(item, replica_sets)}
+        elif kind == kinds.KNATIVE_SERVICE:
+            revision = {_REVISION_OF_KNATIVE: status.get("latestCreatedRevisionName", "")}
+            owners |= {one["metadata"]["uid"]: revision for one in replica_sets}
         elif kind == "StatefulSet":
             owners[uid] = {"controller-revision-hash": status.get("updateRevision", "")}
         else:
@@ -122,15 +132,21 @@ def _is_unseen(item: Mapping[str, Any]) -> bool:
     return not is_job and seen < item["metadata"].get("generation", 0)
 
 
-def unready(item: Mapping[str, Any] | None) -> str | None:
-    """Why a workload is not rolled out yet; None when it is."""
+def unready(item: Mapping[str, Any] | None, kind: str = "") -> str | None:
+    """Why a workload is not rolled out yet; None when it is.
+
+    :param kind: as C(wait) has it, of kinds that a condition tells of; lists of the API server do not hold it.
+    """
     if item is None:
         return "does not exist"
     status, wanted = item.get("status") or {}, (item.get("spec") or {}).get("replicas", 1)
     if item.get("kind") == "Job" or "backoffLimit" in (item.get("spec") or {}):
         return None if jobs.state_of(item) == "complete" else "not finished"
-    if _is_unseen(item):
+    # The controller of definitions observes nothing that we could wait for.
+    if kind != "CustomResourceDefinition" and _is_unseen(item):
         return "not observed yet"
+    if condition := _CONDITIONS.get(kind):
+        return _untrue(status.get("conditions") or [], condition)
     for condition in status.get("conditions") or []:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             return f"pods are refused: {condition.get('message', '')}"
@@ -138,3 +154,10 @@ def unready(item: Mapping[str, Any] | None) -> str | None:
     if updated < wanted or ready < wanted or status.get("replicas", 0) > wanted:
         return f"{min(updated, ready)} of {wanted} ready"
     return None
+
+
+def _untrue(conditions: Sequence[Mapping[str, Any]], name: str) -> str | None:
+    found = next((one for one in conditions if one["type"] == name), {})
+    if found.get("status") == "True":
+        return None
+    return f"not {name.lower()}: {found.get('message') or found.get('reason') or 'nobody has said why yet'}"

@@ -11,9 +11,10 @@ from typing import Any
 from .. import protocol
 from ..errors import BadInput
 from ..progress import Say, silent
-from . import inspect, manifests, operation_job, secrets
-from .client import Cluster, ClusterError
+from . import inspect, kinds, manifests, operation_job, secrets
+from .client import KIND_PATHS, Cluster, ClusterError
 from .pods import problem_of, readiness
+from .rollout import unready
 
 # Beyond the deadline that the operation itself keeps.
 _GRACE_SECONDS = 30.0
@@ -26,6 +27,7 @@ class KubernetesRunner:
     :param login: C(username), and C(secret) and C(key) of the password, which the servers' pods do not hold.
     :param image: what Jobs run instead of the deployment's own image; empty for that one. An upgrade uses the new
         one before anything is changed.
+    :param workload_kind: what the servers' workload is.
     """
 
     cluster: Cluster
@@ -33,16 +35,17 @@ class KubernetesRunner:
     name: str
     login: Mapping[str, str] = field(default_factory=dict)
     image: str = ""
+    workload_kind: str = "Deployment"
 
     def run(self, request: protocol.Request, say: Say = silent) -> dict[str, Any]:
         operation = protocol.OPERATIONS[request.operation]
-        if operation.identity != "ops":
+        if identity := self._identity_of_jobs(operation):
             # A Job has its secrets from where its identity is; its request lies in a ConfigMap.
             options = dict(request.options)
             if self.login and "username" in operation.options:
                 options.setdefault("username", self.login["username"])
             request = replace(request, options=options, login={})
-            return operation_job.run(self.cluster, self.namespace, self.name, request, say, self.image)
+            return operation_job.run(self.cluster, self.namespace, self.name, request, say, identity, self.image)
         if self.image:
             raise BadInput(f"The operation {request.operation} runs in the servers' pods, which have their own image.")
         if self.login and not request.login:
@@ -54,14 +57,27 @@ class KubernetesRunner:
         said = self.cluster.converse(self.namespace, pod, container, argv, request.line(), seconds, say)
         return protocol.result_of(said, request.id)
 
+    def _identity_of_jobs(self, operation: protocol.Operation) -> str:
+        """Whose Job carries an operation out; empty where a server's pod does. Where there may be no such pod, a Job
+        with what servers have asks as a client would, which starts one if the operation asks a server at all."""
+        if operation.identity == "ops":
+            return "trial" if self.workload_kind == kinds.KNATIVE_SERVICE else ""
+        return operation.identity
+
+    def asleep(self) -> str:
+        if self.workload_kind != kinds.KNATIVE_SERVICE:
+            return ""
+        found = inspect.state(self.cluster, self.namespace, self.name, self.workload_kind)
+        return "no server runs, because nobody has asked for a while" if _sleeps(found) else ""
+
     def workload(self) -> str:
-        found = inspect.state(self.cluster, self.namespace, self.name)
+        found = inspect.state(self.cluster, self.namespace, self.name, self.workload_kind)
         if not found["workloads"]:
             raise ClusterError(f"there is no workload of {self.namespace}/{self.name}")
         if found["unsettled"]:
             problems = [f"pod {pod['name']}: {pod['problem']}" for pod in found["pods"] if pod["problem"]]
             raise ClusterError("; ".join([*found["unsettled"], *problems]))
-        return ", ".join(f"{one['kind']} {one['name']} {one['ready']} of {one['wanted']}" for one in found["workloads"])
+        return ", ".join(map(_told, found["workloads"]))
 
     def serving(self) -> str:
         found = self.cluster.get(self._servers)
@@ -76,9 +92,14 @@ class KubernetesRunner:
 
     @property
     def _servers(self) -> str:
-        return f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{self.name}"
+        return KIND_PATHS[self.workload_kind].format(namespace=self.namespace, name=self.name)
 
     def published(self) -> str:
+        if self.workload_kind == kinds.KNATIVE_SERVICE:
+            found = self.cluster.get(self._servers) or {}
+            if reason := unready(found or None, kinds.KNATIVE_SERVICE):
+                raise ClusterError(f"the Service {self.namespace}/{self.name} of Knative is {reason}")
+            return f"Knative leads {found['status'].get('url')} to it"
         slices = self.cluster.items(
             f"/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices",
             {"labelSelector": f"kubernetes.io/service-name={self.name}"},
@@ -88,6 +109,16 @@ class KubernetesRunner:
         if not ready:
             raise ClusterError(f"the Service {self.namespace}/{self.name} has no server that is ready")
         return f"the Service {self.namespace}/{self.name} leads to {len(ready)} ready servers"
+
+
+def _sleeps(found: Mapping[str, Any]) -> bool:
+    return any(one["kind"] == kinds.KNATIVE_SERVICE and not one["wanted"] for one in found["workloads"])
+
+
+def _told(one: Mapping[str, Any]) -> str:
+    if one["kind"] == kinds.KNATIVE_SERVICE and not one["wanted"]:
+        return f"{one['kind']} {one['name']} {'is stopped' if one['stopped'] else 'asleep'}"
+    return f"{one['kind']} {one['name']} {one['ready']} of {one['wanted']}"
 
 
 def running(cluster: Cluster, namespace: str, name: str, component: str = "server") -> tuple[str, str]:

@@ -13,28 +13,29 @@ from copy import deepcopy
 from typing import Any
 
 from .. import fingerprint
-from . import manifests, secrets
+from . import kinds, manifests, secrets
 from .client import Cluster
 
 ANNOTATION = "mlops.mlflow/secrets"
 # Whose pods stay; a Job's are made when it begins, and it cannot be changed.
-_KINDS = ("Deployment", "StatefulSet")
+_KINDS = ("Deployment", "StatefulSet", kinds.KNATIVE_SERVICE)
 Object = Mapping[str, Any]
-Found = Mapping[tuple[str, str], Object]
+Found = Mapping[tuple[str, str, str, str], Object]
 
 
 def marked(cluster: Cluster, objects: Sequence[Object], live: Found) -> list[Object]:
     """The objects, with the fingerprint in the pods of each that stays.
 
-    :param live: what the cluster has of them, by kind and name.
+    :param live: what the cluster has of them, by C(kinds.key).
     """
-    read = {(one["kind"], one["metadata"]["name"]): _read_by(one) for one in objects if one["kind"] in _KINDS}
-    metadata: Mapping[str, Any] = next((one["metadata"] for one in objects if one["kind"] in _KINDS), {})
+    keeping = [one for one in objects if kinds.name_of(one) in _KINDS]
+    read = {kinds.key(one): _read_by(one) for one in keeping}
+    metadata: Mapping[str, Any] = keeping[0]["metadata"] if keeping else {}
     deployment = str((metadata.get("labels") or {}).get(manifests.PREFIX + "instance", ""))
     held = secrets.of(cluster, str(metadata.get("namespace", "")), deployment, set().union(*read.values()))
     return [
         _marked(one, live.get(key), {name: held[name] for name in read[key]})
-        if (key := (one["kind"], one["metadata"]["name"])) in read
+        if (key := kinds.key(one)) in read
         else one
         for one in objects
     ]

@@ -37,6 +37,7 @@ CHECKS = {
     "workload": "ready",
     "published": "ready",
 }
+OF_THE_PLATFORM = ("workload", "published")
 _API = "/api/2.0/mlflow"
 _TAG = "mlops.mlflow.health"
 _FOREIGN_HOST = "rebinding.invalid"
@@ -179,6 +180,13 @@ class Wanted:
     def __post_init__(self) -> None:
         if self.level not in LEVELS:
             raise BadInput(f"level is '{self.level}'; offered are {', '.join(LEVELS)}.")
+
+
+def of_sleeping(level: str, reason: str) -> Report:
+    """The report of a server that nobody is to wake: nothing of it was tried, for that reason."""
+    levels = LEVELS[: LEVELS.index(level) + 1]
+    untried = [name for name, of in CHECKS.items() if of in levels and name not in OF_THE_PLATFORM]
+    return Report(level, not_tried=[NotTried(name, reason) for name in untried])
 
 
 def check(server: Server, wanted: Wanted) -> Report:
@@ -324,6 +332,8 @@ class _Checks:
         response = self.client.get(
             "/api/3.0/mlflow/server-info", headers={"Host": _FOREIGN_HOST}, anonymous=True, expect=None
         )
+        if response.status == 404 and self.report.capabilities:
+            return "nobody answers to that name"  # a gateway before the server
         if response.status == 404:
             raise CannotTry("this version has no server-info")
         if response.status != 403:

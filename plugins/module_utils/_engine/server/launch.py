@@ -169,6 +169,8 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         # password nor the right to change the schema.
         env |= {"MLFLOW_AUTH_CONFIG_PATH": str(auth["config"]), "_MLFLOW_AUTH_ADMIN_BOOTSTRAPPED": "true"}
         secrets["MLFLOW_FLASK_SERVER_SECRET_KEY"] = Secret.parse(auth.get("secret_key"), "secret_key of auth")
+    if folder := settings.text("temporary_dir"):
+        env["TMPDIR"] = folder  # where uploads pass through
     jobs = None
     if profile.server == "uvicorn" and workers > 1:
         # Its supervisor kills a worker that does not answer within 5 s, which healthy ones do on a busy host. Told by

@@ -363,6 +363,7 @@ def connection(
     runner: Mapping[str, Any],
     workload: Mapping[str, Any],
     scalable: bool = True,
+    port: int | None = None,
 ) -> dict[str, Any]:
     """How others reach the server: the same keys on every platform.
 
@@ -372,13 +373,14 @@ def connection(
     :param runner: where operations run, see C(connection.RunnerConnection).
     :param workload: what only one platform has.
     :param scalable: whether there can be another number of servers.
+    :param port: at which clients connect; None for the setting.
     """
     user = request.settings.text("auth_admin", "admin")
     return {
         "type": "mlflow",
         "uri": uri,
         "host": host,
-        "port": request.settings.number("port", CONTAINER_PORT),
+        "port": request.settings.number("port", CONTAINER_PORT) if port is None else port,
         "env": {"MLFLOW_TRACKING_URI": uri, **({"MLFLOW_TRACKING_USERNAME": user} if request.auth else {})},
         "secrets": {"MLFLOW_TRACKING_PASSWORD": dict(password)} if request.auth else {},
         "version": request.settings.text("version"),

@@ -1,6 +1,7 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The platform C(kubernetes): a Deployment behind a Service, set up by a Job, published as the settings say."""
+"""The platform C(kubernetes): a Deployment behind a Service, or a Service of Knative, set up by a Job, published as
+the settings say."""
 
 from __future__ import annotations
 
@@ -13,9 +14,15 @@ from ...quantities import quantity
 from ..settings import Errors
 from . import common
 
-_EXPOSED = ("none", "ingress", "httproute", "loadbalancer", "route")
+_KNATIVE = "KnativeService"
+# What publishes the servers, by the kind of their workload.
+_EXPOSED = {
+    "Deployment": ("none", "ingress", "httproute", "loadbalancer", "route"),
+    _KNATIVE: ("none", "knative"),
+}
 _GROUPS_OF_EXPOSED = {"httproute": "gateway.networking.k8s.io", "route": "route.openshift.io"}
 _GROUP_OF_CLOUDNATIVE_PG = "postgresql.cnpg.io"
+_GROUP_OF_KNATIVE = "serving.knative.dev"
 _CONFIGURATION = "/etc/mlflow"
 _LAUNCH_FILE = f"{_CONFIGURATION}/launch.json"
 _PASSWORD_KEY = "admin-password"  # noqa: S105
@@ -49,6 +56,15 @@ _PERMISSIONS = (
     "create pods/exec",
     "create pods/attach",
 )
+_PERMISSIONS_OF_KNATIVE = (
+    "patch services.serving.knative.dev",
+    "delete services.serving.knative.dev",
+)
+# The namespaces from which Knative reaches servers, and the ports at which it does: those of its proxy in each pod.
+_SPACES_OF_KNATIVE = ("knative-serving", "kourier-system")
+_PORTS_OF_KNATIVE = (8012, 8013, 8022, 8112, 9090, 9091)
+# Volumes of Knative's pods may not be mounted at /tmp.
+_SCRATCH = {"Deployment": "/tmp", _KNATIVE: "/scratch"}  # noqa: S108
 _NUMBERS: dict[str, tuple[int, int | None]] = {
     "replicas": (1, None),
     "max_replicas": (1, None),
@@ -57,9 +73,15 @@ _NUMBERS: dict[str, tuple[int, int | None]] = {
     "reserved_connections": (0, None),
     "rollout_timeout": (1, None),
     "run_as": (1, None),
+    "scale_target": (1, None),
+    "initial_replicas": (0, None),
+    "request_timeout": (1, None),
+    "pod_retention": (0, None),
 }
 _DICTS = ("labels", "annotations", "pod_spec", "env", "expose_annotations", "service_account_annotations")
 
+# The starter lets the server answer to it. Knative asks its pods by other names, and allows no such field.
+_POD_IP = {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}}
 # MLflow tells its maker of nothing that happens in an operation.
 _QUIET = ({"name": "MLFLOW_DISABLE_TELEMETRY", "value": "true"},)
 
@@ -69,15 +91,18 @@ def plan(request: common.Request) -> dict[str, Any]:
 
     C(namespace), C(setup) (name of the Job), C(auth_secret) (name of the Secret);
     C(autoscaled), C(exclusive) (the artifacts' volume can be mounted by one server only), C(replicas);
+    C(workload) (C(kind), C(api_version), C(api_kind) of the servers' workload, and its C(template));
     C(strategy), C(args), C(env), C(mounts), C(volumes), C(liveness) (parts of the servers' pods, as manifests have
-    them), C(metrics) (of the autoscaler), C(service) (C(type), C(annotations)), C(ingress) (who may connect, as a
+    them), C(scratch) (where they have room for files), C(knative) (C(annotations) of their pods, C(labels) of the
+    Service), C(metrics) (of the autoscaler), C(service) (C(type), C(annotations)), C(ingress) (who may connect, as a
     NetworkPolicy has it);
     C(schema) and C(bucket) (C(args) and C(env) of the containers that set up; C(bucket) is {} without one);
     C(operations) (C(env) of the pods of operations by identity: C(schema), C(trial));
     C(secret_env) (places by environment variable of the servers), C(permissions), C(groups) (of the API, which must be
     served), C(secret_names), C(external_places) (of Secrets that must be there), C(storage_classes);
     C(deployed) (whether servers were there), C(proven) (whether the client proved just those), C(stopped) (whether
-    somebody took them all away), C(settled) (whether everything runs).
+    somebody took them all away), C(other_workload) (kind of the workload that the servers are so far, if it is another;
+    else empty), C(settled) (whether everything runs).
     C(plan["secrets"]) has the keys of the Secret that the role generates; their values are made there.
     """
     settings = request.settings
@@ -98,16 +123,22 @@ def plan(request: common.Request) -> dict[str, Any]:
             "allowed_hosts": _names(request),
             "servers": _most_servers(request),
             "max_connections": offered,
-            "scratch_dir": "/tmp",  # noqa: S108
+            "scratch_dir": _SCRATCH[_kind(request)],
+            "temporary_dir": _SCRATCH[_KNATIVE] if _kind(request) == _KNATIVE else "",
             "auth": common.auth_place(request, common.CONTAINER_AUTH_FILE, stored.get(common.FLASK_KEY, {})),
             "keys": common.key_places(stored),
             "inherits": list(_INHERITED),
         },
     )
     secret_env = {name: place for name, place in _secrets(launch).items() if "secret" in place}
-    inside = common.url(f"{request.name}.{namespace}.svc", port, prefix)
+    # Knative's gateway listens on the port of the scheme, and knows the full name.
+    knative = _kind(request) == _KNATIVE
+    host = f"{request.name}.{namespace}.svc" + (".cluster.local" if knative else "")
+    port = 80 if knative else port
+    inside = common.url(host, None if knative else port, prefix)
     public = settings.text("url") or _published(request) or inside
-    local = common.url("127.0.0.1", common.CONTAINER_PORT, prefix)
+    # Where servers come with a request, operations ask as clients do.
+    local = inside if knative else common.url("127.0.0.1", common.CONTAINER_PORT, prefix)
     password = {"secret": secret, "key": _PASSWORD_KEY}
     admin = {"MLFLOW_TRACKING_PASSWORD": password} if request.auth else {}
     schema = _schema(request, password)
@@ -118,6 +149,9 @@ def plan(request: common.Request) -> dict[str, Any]:
         "autoscaled": _is_autoscaled(request),
         "exclusive": _is_exclusive(request),
         "replicas": settings.number("replicas", 1),
+        "workload": _workload(request),
+        "scratch": _SCRATCH[_kind(request)],
+        "knative": _of_knative(request),
         "secret_env": secret_env,
         **_of_pods(request, secret_env),
         **_of_network(request),
@@ -127,7 +161,7 @@ def plan(request: common.Request) -> dict[str, Any]:
             "trial": [*_QUIET, *_env_of_secrets(secret_env), *_env_of_secrets(admin)],
         },
         "bucket": _bucket(request),
-        "permissions": list(_PERMISSIONS),
+        "permissions": [*_PERMISSIONS, *(_PERMISSIONS_OF_KNATIVE if knative else ())],
         "groups": _groups(request),
         "secret_names": _secret_names(request, secret),
         "external_places": _external_places(request),
@@ -140,6 +174,7 @@ def plan(request: common.Request) -> dict[str, Any]:
         "type": "kubernetes",
         "name": request.name,
         "namespace": namespace,
+        "workload": _kind(request),
         # Whoever asks reads the password and sends it along: servers' pods do not hold the administrator's.
         "login": {"username": settings.text("auth_admin", "admin"), **password} if request.auth else {},
         "options": {
@@ -169,12 +204,13 @@ def plan(request: common.Request) -> dict[str, Any]:
         "connection": common.connection(
             request,
             uri=public,
-            host=f"{request.name}.{namespace}.svc",
+            host=host,
+            port=port,
             password=password,
             restored=stored,
             runner=runner,
             # Everything secret that must be in the cluster, wherever it comes from.
-            workload={"secret_places": common.unique(places)},
+            workload={"kind": _kind(request), "secret_places": common.unique(places)},
         ),
     }
 
@@ -217,9 +253,16 @@ def fits(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
         own["autoscaled"] and not observed.get("metrics"),
     )
     found.add(
-        f"The cluster does not serve {', '.join(groups)}: what mlflow_server_expose or mlflow_database_type needs is"
-        f" not installed there.",
+        f"The cluster does not serve {', '.join(groups)}: what mlflow_server_expose, mlflow_server_workload or"
+        f" mlflow_database_type needs is not installed there.",
         bool(groups),
+    )
+    other = own["other_workload"]
+    found.add(
+        f"The servers of {planned['name']} are a {other} so far, and mlflow_server_workload is"
+        f" {own['workload']['kind']}: remove the deployment first (the playbook destroy; it keeps the data), and deploy"
+        f" again.",
+        bool(other),
     )
     found.add(
         f"Secrets are missing in the namespace {namespace} (secret/key): {', '.join(missing)}. Create them first.",
@@ -232,13 +275,23 @@ def _check(request: common.Request) -> None:
     settings, errors = request.settings, request.errors
     expose, hostname = settings.text("expose", "none"), settings.text("hostname")
     for name, (least, most) in _NUMBERS.items():
-        common.check_range(request, name, least, most)
+        common.check_range(request, name, _least_replicas(request) if name == "replicas" else least, most)
     for name in _DICTS:
         settings.mapping(name)
     common.check_image(request)
+    kind = settings.text("workload", "Deployment")
+    if kind not in _EXPOSED:
+        settings.reject("workload", f"mlflow_server_workload is '{kind}'; offered are {' and '.join(_EXPOSED)}.")
+    offered = _EXPOSED[_kind(request)]
     errors.add(
-        f"mlflow_server_expose is '{expose}'; offered are {', '.join(_EXPOSED[:-1])} and {_EXPOSED[-1]}.",
-        expose not in _EXPOSED,
+        f"mlflow_server_expose is '{expose}'; offered of a {_kind(request)} are {', '.join(offered[:-1])} and"
+        f" {offered[-1]}.",
+        expose not in offered,
+    )
+    metric = settings.text("scale_metric", "concurrency")
+    errors.add(
+        f"mlflow_server_scale_metric is '{metric}'; offered are concurrency and rps.",
+        metric not in ("concurrency", "rps"),
     )
     errors.add(
         f"mlflow_server_hostname is empty, but mlflow_server_expose is {expose}: the server answers only to names that"
@@ -261,18 +314,19 @@ def _check(request: common.Request) -> None:
         _is_exclusive(request) and most > 1,
     )
     common.check_volume(request)
+    least = _least_replicas(request)
     errors.add(
-        f"mlflow_server_replicas is {settings.text('replicas')}; it must be at least 1 and at most"
+        f"mlflow_server_replicas is {settings.text('replicas')}; it must be at least {least} and at most"
         f" mlflow_server_max_replicas, which is {settings.text('max_replicas')}.",
-        not 1 <= replicas <= most,
+        not least <= replicas <= most,
     )
     common.check_resources(request, "resources")
     common.check_profile_fits(request)
-    metrics_dir = settings.text("metrics_dir")
+    metrics_dir, scratch = settings.text("metrics_dir"), _SCRATCH[_kind(request)]
     errors.add(
-        f"mlflow_server_metrics_dir is {metrics_dir}, but the container can write below /tmp only: set it to"
-        f" /tmp/metrics.",
-        metrics_dir.startswith("/") and re.match("/tmp/.", metrics_dir) is None,  # noqa: S108
+        f"mlflow_server_metrics_dir is {metrics_dir}, but the container can write below {scratch} only: set it to"
+        f" {scratch}/metrics.",
+        metrics_dir.startswith("/") and re.match(f"{scratch}/.", metrics_dir) is None,
     )
     try:
         quantity(settings.text("scratch_size"))
@@ -282,8 +336,28 @@ def _check(request: common.Request) -> None:
     common.check_database_is_postgresql(request, "Kubernetes")
 
 
+def _kind(request: common.Request) -> str:
+    """What the servers' workload is; the default where the settings name none that there is."""
+    kind = request.settings.text("workload", "Deployment")
+    return kind if kind in _EXPOSED else "Deployment"
+
+
+def _workload(request: common.Request) -> dict[str, str]:
+    kind = _kind(request)
+    api = (f"{_GROUP_OF_KNATIVE}/v1", "Service") if kind == _KNATIVE else ("apps/v1", kind)
+    template = f"kubernetes/{'knative_service' if kind == _KNATIVE else 'deployment'}.yaml.j2"
+    return {"kind": kind, "api_version": api[0], "api_kind": api[1], "template": template}
+
+
+def _least_replicas(request: common.Request) -> int:
+    return 0 if _kind(request) == _KNATIVE else 1
+
+
 def _is_autoscaled(request: common.Request) -> bool:
-    return request.settings.number("max_replicas", 1) > request.settings.number("replicas", 1)
+    # Knative does it by itself.
+    return _kind(request) != _KNATIVE and request.settings.number("max_replicas", 1) > request.settings.number(
+        "replicas", 1
+    )
 
 
 def _is_exclusive(request: common.Request) -> bool:
@@ -310,6 +384,7 @@ def _published(request: common.Request) -> str:
     expose, hostname = settings.text("expose", "none"), settings.text("hostname")
     if expose == "none" or not hostname:
         return ""
+    # That of the scheme, but where the servers' own Service is published.
     port = settings.number("port", common.CONTAINER_PORT) if expose == "loadbalancer" else None
     return common.url(hostname, port, settings.text("static_prefix"), tls=bool(settings.text("tls_secret")))
 
@@ -325,7 +400,7 @@ def _of_pods(request: common.Request, secret_env: Mapping[str, Mapping[str, Any]
         args.append(f"--auth-uri={database.get('auth_uri')}")
     mounts = [
         {"name": "configuration", "mountPath": _CONFIGURATION, "readOnly": True},
-        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+        {"name": "tmp", "mountPath": _SCRATCH[_kind(request)]},
     ]
     volumes: list[dict[str, Any]] = [
         {"name": "configuration", "configMap": {"name": request.name}},
@@ -345,8 +420,7 @@ def _of_pods(request: common.Request, secret_env: Mapping[str, Mapping[str, Any]
         "env": [
             {"name": "READY_DATABASE", "value": re.sub("[+]psycopg2?:", ":", uri)},
             {"name": "READY_PREFIX", "value": prefix},
-            # The starter lets the server answer to it.
-            {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}},
+            *([] if _kind(request) == _KNATIVE else [_POD_IP]),
             *_env_of_secrets(secret_env),
         ],
         "mounts": mounts,
@@ -373,6 +447,41 @@ def _of_pods(request: common.Request, secret_env: Mapping[str, Mapping[str, Any]
     }
 
 
+def _of_knative(request: common.Request) -> dict[str, Any]:
+    """What only pods of Knative have. C(concurrency) counts requests that are under way: by C(rps) a long upload looks
+    idle. The timeout is also how long pods have to end."""
+    settings = request.settings
+    scaling = {
+        "metric": settings.text("scale_metric", "concurrency"),
+        "target": settings.number("scale_target", 10),
+        "min-scale": settings.number("replicas"),
+        "max-scale": settings.number("max_replicas", 1),
+        "initial-scale": max(settings.number("initial_replicas"), settings.number("replicas")),
+        "scale-to-zero-pod-retention-period": f"{settings.number('pod_retention')}s",
+    }
+    return {
+        "annotations": {f"autoscaling.knative.dev/{name}": str(value) for name, value in scaling.items()},
+        "timeout": settings.number("request_timeout", 600),
+        # Reached from inside of the cluster alone.
+        "labels": (
+            {} if settings.text("expose") == "knative" else {"networking.knative.dev/visibility": "cluster-local"}
+        ),
+    }
+
+
+def _from_knative() -> list[dict[str, Any]]:
+    """Who may connect to pods of Knative: clients never do, but its gateway and what stands in for sleeping pods."""
+    return [
+        {
+            "ports": [{"port": port, "protocol": "TCP"} for port in _PORTS_OF_KNATIVE],
+            "from": [
+                {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": space}}}
+                for space in _SPACES_OF_KNATIVE
+            ],
+        }
+    ]
+
+
 def _of_network(request: common.Request) -> dict[str, Any]:
     settings = request.settings
     balanced = settings.text("expose") == "loadbalancer"
@@ -391,7 +500,7 @@ def _of_network(request: common.Request) -> dict[str, Any]:
             "type": "LoadBalancer" if balanced else "ClusterIP",
             "annotations": dict(settings.mapping("expose_annotations")) if balanced else {},
         },
-        "ingress": [rule],
+        "ingress": _from_knative() if _kind(request) == _KNATIVE else [rule],
     }
 
 
@@ -446,7 +555,12 @@ def _flag(one: Mapping[str, Any], name: str) -> bool:
 def _groups(request: common.Request) -> list[str]:
     exposed = _GROUPS_OF_EXPOSED.get(request.settings.text("expose"))
     operator = request.database.get("type") == "cloudnative_pg"
-    return [*([exposed] if exposed else []), *([_GROUP_OF_CLOUDNATIVE_PG] if operator else [])]
+    knative = _kind(request) == _KNATIVE
+    return [
+        *([exposed] if exposed else []),
+        *([_GROUP_OF_CLOUDNATIVE_PG] if operator else []),
+        *([_GROUP_OF_KNATIVE] if knative else []),
+    ]
 
 
 def _secrets(one: Mapping[str, Any]) -> dict[str, Any]:
@@ -487,12 +601,18 @@ def _missing_keys(places: Iterable[Mapping[str, Any]], found: Mapping[str, Any])
 
 
 def _servers(request: common.Request) -> list[Mapping[str, Any]]:
-    """The Deployment of the servers as it was seen; none before."""
+    """The workload of the servers as it was seen; none before."""
     return [
         one
         for one in request.found.get("workloads") or []
-        if one.get("kind") == "Deployment" and one.get("name") == request.name
+        if one.get("kind") == _kind(request) and one.get("name") == request.name
     ]
+
+
+def _other_workload(request: common.Request) -> str:
+    """The kind of workload that the servers are so far, if it is another."""
+    found = [one for one in request.found.get("workloads") or [] if one.get("name") == request.name]
+    return next((str(one["kind"]) for one in found if one["kind"] != _kind(request)), "")
 
 
 def _deployed_version(request: common.Request) -> str:
@@ -503,7 +623,8 @@ def _seen(request: common.Request) -> dict[str, Any]:
     servers, setup = _servers(request), (request.found.get("jobs") or {}).get(f"{request.name}-setup") or {}
     return {
         "deployed": bool(servers),
-        "stopped": any(one.get("wanted") == 0 for one in servers),
+        "stopped": any(one.get("stopped") for one in servers),
+        "other_workload": _other_workload(request),
         "proven": any(one.get("proven") for one in servers),
         "settled": bool(servers) and not request.found.get("unsettled") and setup.get("state") == "complete",
     }

@@ -1,0 +1,110 @@
+"""A server on a real Knative: it comes with a request, goes without, and keeps what it was given."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from support.kubernetes.client import RealClient
+from support.kubernetes.knative import SERVICE, KnativeDeployment, variables_of_the_cluster
+from support.kubernetes.kubectl import Kubectl
+
+pytestmark = pytest.mark.cluster
+
+LOG = """
+run = client.create_run("0").info.run_id
+for step in range(int(os.environ["STEPS"])):
+    client.log_metric(run, "loss", float(step), step=step)
+print(json.dumps(run))
+"""
+READ = """
+print(json.dumps([len(client.get_metric_history(run.info.run_id, "loss")) for run in client.search_runs(["0"])]))
+"""
+
+
+@pytest.fixture(scope="module")
+def instance(cluster: Kubectl) -> Iterator[KnativeDeployment]:
+    variables = variables_of_the_cluster()
+    deployment = KnativeDeployment(
+        cluster, "t-knative", variables, mlflow_backup_enabled=True, mlflow_backup_storage_size="1Gi"
+    )
+    deployment.remove(wait=True)
+    try:
+        deployment.deploy().succeeded()
+        yield deployment
+    finally:
+        deployment.remove(wait=True)
+
+
+def test_a_second_run_changes_nothing(instance: KnativeDeployment) -> None:
+    assert instance.deploy().succeeded().stats["changed"] == 0
+
+
+def test_what_was_acknowledged_is_there_after_each_sleep(instance: KnativeDeployment, real_client: RealClient) -> None:
+    before = real_client.run(instance, READ, port=instance.port)
+    for _round in range(3):
+        real_client.run(instance, LOG, port=instance.port, STEPS="20")
+        instance.wait_until_asleep()
+    begin = time.monotonic()
+    found = real_client.run(instance, READ, port=instance.port)
+    print(f"\nread from nothing in {time.monotonic() - begin:.1f} s, with the start of the client")
+    assert sorted(found) == sorted([*before, 20, 20, 20])
+
+
+def test_neither_a_status_nor_a_backup_nor_a_drill_wakes_it(instance: KnativeDeployment) -> None:
+    instance.wait_until_asleep()
+    before = instance.pods_made()
+    status = instance.play("status").succeeded().of("Show the status")["msg"]
+    assert "KnativeService mlflow asleep" in status and "nobody has asked" in status
+    instance.play("backup").succeeded()
+    instance.play("drill").succeeded()
+    assert instance.pods_made() == before
+
+
+def test_health_goes_by_the_gateway_and_wakes_it(instance: KnativeDeployment) -> None:
+    instance.wait_until_asleep()
+    said = instance.play("health", mlflow_health_level="full").succeeded()
+    assert said.of("Report the verdict")["msg"].startswith("healthy at level full")
+
+
+def test_a_stopped_one_is_not_woken_by_a_request_and_comes_back_as_it_was(
+    instance: KnativeDeployment, real_client: RealClient
+) -> None:
+    runs = real_client.run(instance, READ, port=instance.port)
+    deleted = instance.play("backup").succeeded()
+    assert deleted.of("Write a snapshot")["changed"]
+    real_client.run(instance, LOG, port=instance.port, STEPS="1")
+    instance.play("restore", mlflow_restore=True).succeeded()
+    assert real_client.run(instance, READ, port=instance.port) == runs
+
+
+def test_a_restart_is_another_revision(instance: KnativeDeployment) -> None:
+    before = instance.service()["status"]["latestReadyRevisionName"]
+    instance.play("restart").succeeded()
+    assert instance.service()["status"]["latestReadyRevisionName"] != before
+
+
+def test_a_changed_setting_is_a_roll_out(instance: KnativeDeployment, real_client: RealClient) -> None:
+    before = instance.service()["status"]["latestReadyRevisionName"]
+    instance.deploy(mlflow_server_access_log=True).succeeded()
+    assert instance.service()["status"]["latestReadyRevisionName"] != before
+    assert real_client.run(instance, READ, port=instance.port)
+
+
+def test_knative_stays_while_something_needs_it(instance: KnativeDeployment) -> None:
+    refused = instance.play("knative", knative_remove=True)
+    assert refused.code and "With Knative its services would go: t-knative/mlflow" in refused.message
+
+
+def test_it_goes_with_what_it_was(instance: KnativeDeployment) -> None:
+    instance.destroy(mlflow_remove_data=True, mlflow_backup_remove_data=True, mlflow_remove_namespace=True).succeeded()
+    assert not instance.kubectl.has_namespace("t-knative")
+    assert instance.kubectl.items(SERVICE, "--all-namespaces") == []
+
+
+def test_knative_goes_with_all_that_the_role_made(instance: KnativeDeployment) -> None:
+    instance.play("knative", knative_remove=True).succeeded()
+    assert not instance.kubectl.has_namespace("knative-serving")
+    assert not instance.kubectl.has_namespace("kourier-system")
+    assert "knative.dev" not in instance.kubectl("get", "customresourcedefinitions,clusterroles", "--output=name")
