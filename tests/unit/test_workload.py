@@ -101,6 +101,15 @@ def test_a_service_of_knative_is_saved_before_it_is_removed() -> None:
     assert api.changes[1][2]["preconditions"] == {"uid": "uid-of-the-service"}
 
 
+def test_a_service_is_stopped_when_it_is_gone_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen on a real cluster: it outlives its last pod, and a start in between would be lost with it."""
+    monkeypatch.setattr(workload, "_END_SECONDS", 0.2)
+    api = Api({SERVICE: service(), CONFIGURATION: configuration()})
+    api.stubborn = True
+    with pytest.raises(ClusterError, match=r"have not ended after .*KnativeService mlflow"):
+        bring(api, "KnativeService", "stopped")
+
+
 def test_without_a_place_to_save_it_nothing_is_removed() -> None:
     api = Api({SERVICE: service()})
     api.refusals[CONFIGURATION] = ApiException(404, "not found")

@@ -98,7 +98,7 @@ class KubernetesRunner:
         if self.workload_kind == kinds.KNATIVE_SERVICE:
             found = self.cluster.get(self._servers) or {}
             if reason := unready(found or None, kinds.KNATIVE_SERVICE):
-                raise ClusterError(f"the Service {self.namespace}/{self.name} of Knative is {reason}")
+                raise ClusterError(f"the Service {self.namespace}/{self.name} of Knative: {reason}")
             return f"Knative leads {found['status'].get('url')} to it"
         slices = self.cluster.items(
             f"/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices",

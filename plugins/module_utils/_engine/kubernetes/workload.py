@@ -89,16 +89,18 @@ class Deployment:
     def _patch(self, path: str, body: Mapping[str, Any]) -> None:
         self._cluster.call("PATCH", path, dict(body), content_type=_MERGE)
 
-    def _wait_until_ended(self) -> None:
-        """Pods on their way out may still answer, and write."""
+    def _ending(self) -> dict[str, Selection]:
+        """What must be gone of servers that were stopped. Pods on their way out may still answer, and write."""
         labels = manifests.selector({"name": self._name, "component": "server"})
         selected = {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())}
-        end = time.monotonic() + _END_SECONDS
-        with Watch(self._cluster, {"pods": Selection(f"/api/v1/namespaces/{self._namespace}/pods", selected)}) as seen:
-            while pods := seen.objects("pods"):
+        return {"pod": Selection(f"/api/v1/namespaces/{self._namespace}/pods", selected)}
+
+    def _wait_until_ended(self) -> None:
+        end, ending = time.monotonic() + _END_SECONDS, self._ending()
+        with Watch(self._cluster, ending) as seen:
+            while left := [f"{kind} {one['metadata']['name']}" for kind in ending for one in seen.objects(kind)]:
                 if not seen.change(end - time.monotonic()):
-                    names = ", ".join(pod["metadata"]["name"] for pod in pods)
-                    raise ClusterError(f"Servers have not ended after {_END_SECONDS:.0f} s: {names}.")
+                    raise ClusterError(f"Servers have not ended after {_END_SECONDS:.0f} s: {', '.join(left)}.")
 
 
 class KnativeService(Deployment):
@@ -110,6 +112,10 @@ class KnativeService(Deployment):
     def __init__(self, cluster: Cluster, namespace: str, name: str) -> None:
         super().__init__(cluster, namespace, name)
         self._note = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+
+    def _ending(self) -> dict[str, Selection]:
+        # It is there until all that it owns has gone, and could not be made anew before.
+        return {**super()._ending(), self.kind: Selection.named(self._path)}
 
     def _started(self, _replicas: int, dry_run: bool) -> bool:
         found = self._cluster.get(self._path)
