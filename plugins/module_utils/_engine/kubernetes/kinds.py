@@ -66,7 +66,7 @@ def collection(cluster: Cluster, api_version: str, kind: str, namespace: str) ->
 
 def name_of(item: Mapping[str, Any]) -> str:
     """What the kind of an object is called here."""
-    return KNATIVE_SERVICE if (item["apiVersion"], item["kind"]) == (KNATIVE, "Service") else str(item["kind"])
+    return KNATIVE_SERVICE if (item.get("apiVersion"), item["kind"]) == (KNATIVE, "Service") else str(item["kind"])
 
 
 def key(item: Mapping[str, Any]) -> tuple[str, str, str, str]:
