@@ -34,7 +34,7 @@ def what_was_deleted_after_a_backup_is_there_again_after_the_restore(
     experiment = json.loads(said)["experiment_id"]
     assert ask(kept, "PUT", _ARTIFACT, WEIGHTS, headers)[0] == 200
     snapshot = str(kept.play("backup").succeeded().of("Report what was written")["msg"])
-    assert "1, 1.00 MB" in snapshot, snapshot
+    assert "1, 1.0 MiB" in snapshot, snapshot
 
     drilled = str(kept.play("drill").succeeded().of("Report what was proven")["msg"])
     assert "can be restored. Nothing was changed." in drilled
