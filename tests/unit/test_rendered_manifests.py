@@ -575,8 +575,18 @@ def test_a_changed_configuration_restarts_who_reads_it(deployments: dict[str, De
             if pod.long_running and any("configMap" in volume for volume in pod.spec["volumes"]):
                 annotations = pod.owner["spec"]["template"]["metadata"]["annotations"]
                 sums.add((deployment.name, pod.component, annotations["mlops.mlflow/configuration"]))
-    servers = [found for _name, component, found in sums if component == "server"]
-    assert len(servers) == len(set(servers)) == len(deployments)
+    servers = {name: found for name, component, found in sums if component == "server"}
+    read = {
+        name: json.dumps(one.one("ConfigMap", one.pod("server").owner["metadata"]["name"])["data"], sort_keys=True)
+        for name, one in deployments.items()
+    }
+    assert servers.keys() == read.keys()
+    assert (
+        len(set(servers.values()))
+        == len(set(read.values()))
+        == len(set(zip(servers.values(), map(read.get, servers), strict=True)))
+        > 5
+    )
 
 
 # Secrets
