@@ -114,7 +114,9 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[st
     compose = f"{{{{ {template} | mlops.mlflow.compose(_locust_compose_common) }}}}"
     show = {
         "name": "Show",
-        "ansible.builtin.debug": {"msg": ["{{ inventory_hostname }}", compose, "{{ _locust_plan.plan }}"]},
+        "ansible.builtin.debug": {
+            "msg": {"host": "{{ inventory_hostname }}", "project": compose, "plan": "{{ _locust_plan.plan }}"}
+        },
     }
     deployed = {
         "ansible_connection": "local",
@@ -135,7 +137,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[st
     (folder / "hosts.json").write_text(json.dumps({"mlflow": {"hosts": hosts}}))
     run = run_playbook(folder / "play.yml", folder / "hosts.json", program=WITHOUT_FORKS).succeeded()
     found = {}
-    for host, project, plan in (result["msg"] for name, result in run.results if name == "Show"):
+    for host, project, plan in (result["msg"].values() for name, result in run.results if name == "Show"):
         (target,) = (json.loads(plan) if isinstance(plan, str) else plan)["targets"]
         found[host] = yaml.safe_load(project), target
     return found

@@ -61,10 +61,10 @@ def test_roles_that_are_used_alone_refuse_it_as_well(tmp_path: Path) -> None:
     tasks: list[dict[str, Any]] = [
         {"name": "Begin", "ansible.builtin.set_fact": {"said": []}},
         *(attempt(role) for role in ROLES),
-        {"name": "Say", "ansible.builtin.debug": {"msg": "{{ said }}"}},
+        {"name": "Say", "ansible.builtin.debug": {"msg": {"said": "{{ said }}"}}},
     ]
     told = {"cluster_prerequisites_create_namespace": True, "mlflow_data_dir": str(tmp_path)}
     shown = run_play(tasks, variables=told)
     sentence = renamed.REMOVED["cluster_prerequisites_create_namespace"]
     assert len(ROLES) == 6
-    assert shown.succeeded().of("Say")["msg"] == [sentence] * len(ROLES)
+    assert shown.succeeded().of("Say")["msg"]["said"] == [sentence] * len(ROLES)
