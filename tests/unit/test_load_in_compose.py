@@ -137,9 +137,10 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[st
     (folder / "hosts.json").write_text(json.dumps({"mlflow": {"hosts": hosts}}))
     run = run_playbook(folder / "play.yml", folder / "hosts.json", program=WITHOUT_FORKS).succeeded()
     found = {}
-    for host, project, plan in (result["msg"].values() for name, result in run.results if name == "Show"):
+    for one in (result["msg"] for name, result in run.results if name == "Show"):
+        plan = one["plan"]
         (target,) = (json.loads(plan) if isinstance(plan, str) else plan)["targets"]
-        found[host] = yaml.safe_load(project), target
+        found[one["host"]] = yaml.safe_load(one["project"]), target
     return found
 
 
