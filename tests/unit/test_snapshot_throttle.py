@@ -81,7 +81,13 @@ def test_a_program_is_not_held_any_more_when_patience_is_over(
 
 def test_who_is_held_ends_with_the_backup_that_is_killed() -> None:
     command = [sys.executable, "-c", BACKUP]
-    backup = subprocess.Popen(command, stdout=subprocess.PIPE, env={"PYTHONPATH": ":".join(sys.path)})
+    # The kernel hangs up on a held process whose parent is gone; nohup would have that ignored.
+    backup = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": ":".join(sys.path)},
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL) and None,
+    )
     assert backup.stdout
     child = int(backup.stdout.readline())
     until(lambda: state(child) == "T", "it was never held", seconds=10)
