@@ -21,6 +21,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell that starts tests in the background has interrupts ignored, and what tests interrupt would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Tests run ansible-playbook as people do who have not typed make, also where make runs the tests.
+    os.environ.pop("MLOPS_MLFLOW_RUN_BY", None)
     if config.getoption("resume"):
         config.pluginmanager.register(Resumed(), "resumed")
 
