@@ -165,7 +165,7 @@ pods:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import inspect
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import inspect, workload
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CLUSTER_ARGS, cluster_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
@@ -190,7 +190,7 @@ def main() -> None:
         argument_spec={
             **CLUSTER_ARGS,
             "name": {"type": "str", "default": "mlflow"},
-            "workload": {"type": "str", "choices": ["Deployment", "KnativeService"], "default": "Deployment"},
+            "workload": {"type": "str", "choices": list(workload.KINDS), "default": "Deployment"},
             "permissions": {"type": "list", "elements": "str", "default": []},
             "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "groups": {"type": "list", "elements": "str", "default": []},

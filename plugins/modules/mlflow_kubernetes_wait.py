@@ -79,6 +79,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import rollout
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import KIND_PATHS
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CLUSTER_ARGS, cluster_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
@@ -94,9 +95,8 @@ def wait(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    kinds = ["Deployment", "StatefulSet", "Job", "KnativeService", "CustomResourceDefinition"]
     workload = {
-        "kind": {"type": "str", "choices": kinds, "required": True},
+        "kind": {"type": "str", "choices": list(KIND_PATHS), "required": True},
         "name": {"type": "str", "required": True},
     }
     module = AnsibleModule(

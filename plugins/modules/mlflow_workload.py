@@ -100,8 +100,8 @@ def main() -> None:
         argument_spec={
             **CLUSTER_ARGS,
             "name": {"type": "str", "default": "mlflow"},
-            "kind": {"type": "str", "choices": ["Deployment", "KnativeService"], "default": "Deployment"},
-            "state": {"type": "str", "choices": ["started", "stopped", "restarted"], "default": "started"},
+            "kind": {"type": "str", "choices": list(workload.KINDS), "default": "Deployment"},
+            "state": {"type": "str", "choices": list(workload.STATES), "default": "started"},
             "replicas": {"type": "int", "default": 1},
             "wait_timeout": {"type": "float", "default": 300.0},
         },

@@ -4,19 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import postgresql
-
-
-class Clock:
-    """Time that passes by sleeping."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
+from support.clock import Clock
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
     DatabaseUnavailable,
     SchemaError,
 )
+from support.clock import Clock
 
 URI = "postgresql+psycopg2://mlflow@db/mlflow"
 CURRENT = schema.Schema("current", "head", "head")
@@ -23,19 +24,6 @@ AWAY = DatabaseUnavailable("Connection refused.")
 REFUSED = DatabaseMissing("password authentication failed")
 
 Answer: TypeAlias = "schema.Schema | Exception"
-
-
-class Clock:
-    """Time that passes only while somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class Database:

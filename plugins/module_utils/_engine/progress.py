@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 Say = Callable[[str], None]
 _EVERY_SECONDS = 10.0
@@ -47,6 +47,11 @@ class Now:
         if now - self._last >= self._every:
             self._last = now
             self._say("\r" + text())
+
+
+def listed(names: Sequence[str], limit: int = 10) -> str:
+    """Names for a sentence, of which there may be many."""
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
 def size(count: float) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import BadInput
+from ..progress import listed
 from . import immutable, kinds, manifests, secret_marks
 from .client import Cluster, ClusterError
 
@@ -47,7 +48,7 @@ def apply(
     }
     foreign = [one for one in objects if only_own and _is_foreign(live.get(kinds.key(one)), one)]
     if foreign:
-        names = kinds.listed([f"{one['kind']} {one['metadata']['name']}" for one in foreign])
+        names = listed([f"{one['kind']} {one['metadata']['name']}" for one in foreign])
         raise BadInput(f"The cluster holds what somebody else has made: {names}. Nothing was applied.")
     fixed = [
         error

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from .client import Cluster
@@ -73,8 +73,3 @@ def key(item: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """What tells an object from all others of a cluster."""
     metadata = item["metadata"]
     return str(item["apiVersion"]), str(item["kind"]), str(metadata.get("namespace") or ""), str(metadata["name"])
-
-
-def listed(names: Sequence[str], limit: int = 10) -> str:
-    """Names for a sentence, of which there may be many."""
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")

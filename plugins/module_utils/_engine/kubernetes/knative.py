@@ -84,10 +84,10 @@ def misfits(namespace: Mapping[str, Any] | None, version: str, existing: bool) -
     """
     if namespace is None:
         return ["Knative Serving is not installed, and knative_existing says that it is."] if existing else []
-    labels = namespace["metadata"].get("labels") or {}
-    there, ours = str(labels.get(_VERSION) or ""), labels.get(_INSTANCE) == OWNER
     if existing:
         return []
+    labels = namespace["metadata"].get("labels") or {}
+    there, ours = str(labels.get(_VERSION) or ""), labels.get(_INSTANCE) == OWNER
     if not ours:
         return [
             f"Knative Serving {there or '(of an unknown version)'} is installed, and not by this role: set"

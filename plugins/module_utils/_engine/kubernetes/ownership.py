@@ -15,6 +15,7 @@ from typing import Any
 
 from .. import advice
 from ..errors import BadInput
+from ..progress import listed
 from . import kinds, manifests
 from .client import Cluster, ClusterError, Conflict
 
@@ -207,14 +208,14 @@ def _check_contents(inside: Sequence[Item], namespace: str, name: str, objects: 
         theirs = [str(item) for item in inside if item.deployment in others]
         raise BadInput(
             f"The namespace {namespace} holds the deployment {' and '.join(others)} already "
-            f"({kinds.listed(theirs)}). Each deployment needs a namespace of its own: set mlflow_namespace to another "
+            f"({listed(theirs)}). Each deployment needs a namespace of its own: set mlflow_namespace to another "
             f"one."
         )
     wanted = {(one["kind"], one["metadata"]["name"]) for one in objects}
     if foreign := [str(item) for item in inside if not item.deployment and (item.kind, item.name) in wanted]:
         raise BadInput(
             f"The namespace {namespace} holds objects of the same name that this deployment did not make: "
-            f"{kinds.listed(foreign)}. Set mlflow_name or mlflow_namespace to another one, or remove them."
+            f"{listed(foreign)}. Set mlflow_name or mlflow_namespace to another one, or remove them."
         )
 
 
@@ -235,14 +236,14 @@ def _check_removal(found: Mapping[str, Any], inside: Sequence[Item], goes: Seque
             mlflow_remove_namespace=True,
         )
         raise BadInput(
-            f"mlflow_remove_namespace would remove what is to be kept: {kinds.listed(own)}. Nothing was changed. "
+            f"mlflow_remove_namespace would remove what is to be kept: {listed(own)}. Nothing was changed. "
             f"Without the namespace: {advice.command('destroy', mlflow_destroy=True)} - "
             f"with all data and all backups: {everything}"
         )
     if left:
         raise BadInput(
             f"mlflow_remove_namespace would remove what the deployment {name} did not make in the namespace "
-            f"{namespace}: {kinds.listed([str(item) for item in left])}. Remove these first, or leave "
+            f"{namespace}: {listed([str(item) for item in left])}. Remove these first, or leave "
             f"mlflow_remove_namespace out. Nothing was changed."
         )
 

@@ -254,12 +254,8 @@ def _summary(before: Candidates, after: Candidates) -> str:
         if before.rows[kind]
     )
     return f"removed were {counts}" + (
-        f"; still there: {_some([thing.id for thing in after.things])}" if after.things else ""
+        f"; still there: {progress.listed([thing.id for thing in after.things], _NAMED)}" if after.things else ""
     )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _mlflow_gc(
@@ -376,10 +372,10 @@ def _check_files(server: Server, gone: list[Thing], report: Report, say: progres
     if report.left:
         report.problems.append(
             f"{len(report.left)} of {len(gone)} were removed from the database, but their files are still there: "
-            f"{_some(report.left)}. The artifact store did not delete them, and no later gc looks for them: see "
-            f"why (rights, locks, retention), and remove them there by hand"
+            f"{progress.listed(report.left, _NAMED)}. The artifact store did not delete them, and no later gc looks "
+            f"for them: see why (rights, locks, retention), and remove them there by hand"
         )
     if unknown:
         report.problems.append(
-            f"Whether the files of {len(unknown)} removed ones are gone could not be seen: {_some(unknown[:1])}"
+            f"Whether the files of {len(unknown)} removed ones are gone could not be seen: {unknown[0]}"
         )
