@@ -27,10 +27,10 @@ health: $(VENV)/run ## check the server in depth
 status: $(VENV)/run ## what runs, where, and what it holds
 	@$(RUN) ansible-playbook -i $(INVENTORY) playbooks/status.yml $(EXTRA)
 
-check: $(VENV)/dev ## while you work (2 min): ruff, mypy, lint of the YAML that changed, unit tests
+check: $(VENV)/dev ## while you work (2 to 3 min): ruff, mypy, lint of the YAML that changed, unit tests
 	@$(RUN) tests/run lint_changed unit
 
-test: $(VENV)/dev ## every check that needs neither root nor Docker nor Kubernetes, of the integration tests the heart (10 min)
+test: $(VENV)/dev ## every check that needs neither root nor Docker nor Kubernetes, of the integration tests the heart (12 min)
 	@$(RUN) tests/run
 
 test-all: $(VENV)/dev ## the same with all of the integration tests; ended and started again, it goes on (half an hour)
