@@ -141,7 +141,7 @@ def test_an_upgrade_without_migrations_is_a_restart() -> None:
     ]
     assert planned(schema(state="current"), deployed="3.17.2")["needed"] is False
     told = report(plan, "upgrade", {"away": 2.34, "snapshot": "S", "uri": "/b"})
-    assert "Away for     2.3 s" in told and "set mlflow_version to 3.16.0" in told[-1]
+    assert "Away for     2.3 s, until the new version was proven" in told and "set mlflow_version to 3.16.0" in told[-1]
 
 
 def test_an_upgrade_that_migrates_says_what_and_how_one_goes_back() -> None:

@@ -141,14 +141,14 @@ def _way_back(planned: Mapping[str, Any]) -> dict[str, Any]:
 def done(planned: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
     """What is said after an upgrade.
 
-    :param details: C(away), seconds without a server; the C(snapshot) that holds what was before, its C(uri), and
+    :param details: C(away), seconds until the new version was proven; the C(snapshot) that holds what was before, its C(uri), and
         the command that is the C(way_back).
     """
     before, snapshot = planned["from"], str(details["snapshot"])
     old = f"MLflow {before}" if before else "a database"
     lines = [
         line("Upgraded", f"{planned['name']}: {old} to MLflow {planned['to']}"),
-        line("Away for", f"{float(details['away']):.1f} s"),
+        line("Away for", f"{float(details['away']):.1f} s, until the new version was proven"),
         line("Snapshot", f"{snapshot} in {details['uri']}"),
     ]
     if planned["migrates"]:
