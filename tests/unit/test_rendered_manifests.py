@@ -393,9 +393,9 @@ def test_no_disruption_budget_forbids_that_a_node_is_drained(deployment: Deploym
         # Nor where no server is ready, because the database is away.
         assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
         for pod in deployment.matched(budget["spec"]["selector"]["matchLabels"]):
-            assert deployment.least_replicas(pod.owner) > 1
+            assert deployment.most_replicas(pod.owner) > 1
     guarded = bool(deployment.of("PodDisruptionBudget"))
-    assert guarded is (deployment.least_replicas(deployment.pod("server").owner) > 1)
+    assert guarded is (deployment.most_replicas(deployment.pod("server").owner) > 1)
 
 
 def test_a_roll_out_never_has_fewer_servers_than_before(deployment: Deployment) -> None:

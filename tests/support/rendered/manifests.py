@@ -249,10 +249,10 @@ class Deployment:
         launch: Object = json.loads(self.one("ConfigMap", name)["data"]["launch.json"])
         return launch
 
-    def least_replicas(self, workload: Object) -> int:
+    def most_replicas(self, workload: Object) -> int:
         for scaler in self.of("HorizontalPodAutoscaler"):
             if scaler["spec"]["scaleTargetRef"]["name"] == workload["metadata"]["name"]:
-                return int(scaler["spec"]["minReplicas"])
+                return int(scaler["spec"]["maxReplicas"])
         return int(workload["spec"]["replicas"])
 
 

@@ -79,7 +79,10 @@ def linker_flags(module: Path) -> str:
 
 
 def kubernetes_version(module: Path) -> Iterator[tuple[str, str]]:
-    version = go(module, "list", "-m", "-f", "{{.Version}}", "k8s.io/client-go").strip()
+    # Of a module that has nothing to do with a running Kubernetes, nothing is said.
+    version = go(module, "list", "-m", "-e", "-f", "{{.Version}}", "k8s.io/client-go").strip()
+    if not version:
+        return
     _, minor, patch = version.split(".")  # client-go v0.34.4 is of Kubernetes v1.34.4
     for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"):
         yield f"{package}.gitVersion", f"v1.{minor}.{patch}"

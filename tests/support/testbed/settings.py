@@ -37,6 +37,7 @@ BED = os.environ.get("MLOPS_TEST_BED", "cluster")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlops-mlflow-tests" / BED
 PROGRAMS = CACHE / "bin"
 KNATIVE = CACHE / "knative"
+KUBE_SCORE = CACHE / "kube-score"
 LOGS = CACHE / "logs"
 DOCKER_ROOT = CACHE / "docker"
 CONTAINERD_ROOT = CACHE / "containerd"

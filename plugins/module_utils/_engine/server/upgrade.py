@@ -141,8 +141,8 @@ def _way_back(planned: Mapping[str, Any]) -> dict[str, Any]:
 def done(planned: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
     """What is said after an upgrade.
 
-    :param details: C(away), seconds until the new version was proven; the C(snapshot) that holds what was before, its C(uri), and
-        the command that is the C(way_back).
+    :param details: C(away), seconds until the new version was proven; the C(snapshot) that holds what was before, its
+        C(uri), and the command that is the C(way_back).
     """
     before, snapshot = planned["from"], str(details["snapshot"])
     old = f"MLflow {before}" if before else "a database"
