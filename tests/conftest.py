@@ -60,6 +60,9 @@ class Resumed:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with self.file.open("a") as file:
                 file.write(report.nodeid + "\n")
+        # Who runs them for an hour wants to know at once, and not at their end.
+        if report.failed:
+            print(f"\n{report.longreprtext}", flush=True)
 
 
 @pytest.fixture(scope="session")

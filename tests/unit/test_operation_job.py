@@ -52,7 +52,6 @@ class Batch(client.Cluster):
 
     def call(self, method: str, path: str, body: Any = None, query: Any = None) -> dict[str, Any] | None:
         if method == "POST":
-            body["metadata"]["uid"] = "1-2-3"
             self.objects[f"{path}/{body['metadata']['name']}"] = body
             return dict(body)
         if method == "DELETE":
@@ -137,7 +136,16 @@ def run(cluster: Batch, request: protocol.Request) -> tuple[dict[str, Any], list
     return KubernetesRunner(cluster, "team-a", "mlflow").run(request, said.append), said
 
 
-def test_a_backup_is_a_job_of_the_schedules_pod_with_its_request_in_a_map_that_goes_with_it() -> None:
+def requested(cluster: Batch) -> dict[str, Any]:
+    """What the Job's pod reads as a file."""
+    template = cluster.job["spec"]["template"]
+    volume = next(one for one in template["spec"]["volumes"] if one["name"] == "request")
+    (item,) = volume["downwardAPI"]["items"]
+    name = item["fieldRef"]["fieldPath"].removeprefix("metadata.annotations['").removesuffix("']")
+    return dict(json.loads(template["metadata"]["annotations"][name]))
+
+
+def test_a_backup_is_a_job_of_the_schedules_pod_with_its_request() -> None:
     request = protocol.Request("backup", {"prune": True}, deadline=60)
     log = "dumping\n" + protocol.result_line({"changed": True, "snapshot": {"id": "s"}}, request.id)
     cluster = Batch("Complete", log)
@@ -149,9 +157,8 @@ def test_a_backup_is_a_job_of_the_schedules_pod_with_its_request_in_a_map_that_g
     assert container["args"] == ["run", "--request=/etc/mlflow-request/request", "--while-connected=60"]
     assert container["stdin"] and not container.get("stdinOnce"), "a connection may be cut and made again"
     assert {"name": "artifacts", "mountPath": "/mnt/artifacts", "readOnly": True} in container["volumeMounts"]
-    held = next(body for path, body in cluster.objects.items() if "/configmaps/" in path)
-    assert json.loads(held["data"]["request"])["id"] == request.id
-    assert held["metadata"]["ownerReferences"][0]["uid"] == "1-2-3"
+    assert {"name": "request", "mountPath": "/etc/mlflow-request", "readOnly": True} in container["volumeMounts"]
+    assert requested(cluster)["id"] == request.id
     assert not cluster.removed
 
 
@@ -230,6 +237,20 @@ def test_a_job_is_removed_when_who_follows_it_is_interrupted(monkeypatch: pytest
     assert len(cluster.removed) == 1
 
 
+def test_a_job_is_removed_when_an_interrupt_comes_before_it_is_known_to_be_there() -> None:
+    class Interrupted(Batch):
+        def call(self, method: str, path: str, body: Any = None, query: Any = None) -> dict[str, Any] | None:
+            answer = super().call(method, path, body, query)
+            if method == "POST":
+                raise KeyboardInterrupt
+            return answer
+
+    cluster = Interrupted(None)
+    with pytest.raises(KeyboardInterrupt):
+        run(cluster, protocol.Request("backup"))
+    assert len(cluster.removed) == 1
+
+
 def test_a_job_that_failed_without_a_result_says_why() -> None:
     cluster = Batch("Failed", "starting\nKilled\n")
     cluster.objects[f"{NAMESPACE}/events"] = {"items": []}
@@ -245,15 +266,14 @@ def test_a_job_runs_the_image_that_the_runner_names() -> None:
         KubernetesRunner(Batch("Complete"), "team-a", "mlflow", image="new:2").run(protocol.Request("info"))
 
 
-def test_a_password_is_not_written_into_the_map_of_a_request() -> None:
+def test_a_password_is_not_written_into_a_request() -> None:
     request = protocol.Request("trial", {"launch": {}}, login={"username": "admin", "password": "kept-to-itself"})
     cluster = Batch("Complete", protocol.result_line({"steps": []}, request.id))
     cluster.objects[f"{BATCH}/cronjobs/mlflow-trial"] = cron_job()
     login = {"username": "admin", "secret": "mlflow-auth", "key": "admin-password"}
     KubernetesRunner(cluster, "team-a", "mlflow", login).run(request)
-    held = next(body for path, body in cluster.objects.items() if "/configmaps/" in path)
-    assert "kept-to-itself" not in str(held)
-    assert json.loads(held["data"]["request"])["options"] == {"launch": {}, "username": "admin"}
+    assert "kept-to-itself" not in str(cluster.objects)
+    assert requested(cluster)["options"] == {"launch": {}, "username": "admin"}
 
 
 def test_a_deployment_without_the_cron_job_is_told_so() -> None:
@@ -270,5 +290,4 @@ def test_where_servers_may_sleep_what_would_run_in_a_pod_of_theirs_is_a_job_with
     login = {"username": "admin", "secret": "mlflow-auth", "key": "admin-password"}
     runner = KubernetesRunner(cluster, "team-a", "mlflow", login, workload_kind="KnativeService")
     assert runner.run(request) == {"version": "3.17.2"}
-    held = next(body for path, body in cluster.objects.items() if "/configmaps/" in path)
-    assert json.loads(held["data"]["request"])["options"] == {"username": "admin"}
+    assert requested(cluster)["options"] == {"username": "admin"}

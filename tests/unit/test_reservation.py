@@ -69,6 +69,10 @@ def test_who_carries_no_id_of_it_is_told_who_works_since_when_and_changes_nothin
     # A deployment, which would start servers.
     with pytest.raises(LockHeld):
         operations.run(protocol.Request("schema", {"database_uri": uri}))
+    # The Job of a manifest, which carries no id: who applies it has asked.
+    with pytest.raises(EngineError) as unread:
+        operations.run(protocol.Request("schema", {"database_uri": uri, "while_reserved": True}))
+    assert not isinstance(unread.value, LockHeld)
     assert small.state() == before
 
     restored = operations.run(protocol.Request("restore", second["restore"], reservation="ours"))

@@ -170,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--migrate", action="store_true", help="bring an older schema to what this MLflow needs")
     create.add_argument("--check", action="store_true", help="inspect only")
     create.add_argument("--being-created", action="store_true", help=_BEING_CREATED)
+    create.add_argument("--while-reserved", action="store_true", help="create it also as part of an upgrade")
     create.add_argument("--connections", type=int, default=0, help="how many connections the database must offer")
     create.add_argument("--wait-timeout", type=float, default=0.0, help="seconds for the database to come up")
     inspected = add("schema-info", _operation, "say which schema there is, and what migrations would do")

@@ -164,7 +164,7 @@ def schema(call: Call) -> dict[str, Any]:
     migrate = bool(call.options.get("migrate"))
     if migrate and not call.check:
         call.say("migrating the databases")
-    if not migrate and not call.check:
+    if not migrate and not call.check and not call.options.get("while_reserved"):
         # Servers are about to be started: not in the midst of an upgrade. The lock would also exclude backups.
         reservation.require(kinds.database(uri, password), call.reservation)
     with _alone(call, "migration", uri, password, wanted=migrate):

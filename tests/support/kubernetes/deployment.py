@@ -99,5 +99,5 @@ def changed_objects(result: PlayResult) -> set[str]:
         line
         for title, task in result.results
         if "Report what changed" in title and not task.get("skipped")
-        for line in task.get("msg", [])
+        for line in task.get("msg", "").splitlines()
     }

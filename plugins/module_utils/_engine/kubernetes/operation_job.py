@@ -19,6 +19,9 @@ from .pods import problem_of, warnings, why_no_pod
 from .watch import Selection, Watch
 
 REQUEST_FOLDER = "/etc/mlflow-request"
+# Of its pod, which reads it there as a file: one call makes all of a Job, so that nothing can be cut off in between.
+_REQUEST = "mlops.mlflow/request"
+_REQUEST_FILE = {"path": "request", "fieldRef": {"fieldPath": f"metadata.annotations['{_REQUEST}']"}}
 _POLL_SECONDS = 1.0
 # Beyond the deadline that the operation itself keeps: for being scheduled, pulled and started.
 _START_SECONDS = 600.0
@@ -44,12 +47,12 @@ def run(
             f"There is no CronJob {namespace}/{name}-{identity}, which says how to run this: deploy first."
         )
     at_rest = not _serves(cluster, namespace, name)
-    made = cluster.call("POST", f"{batch}/jobs", manifest(cron_job, request, at_rest=at_rest, image=image))
-    if made is None:
-        raise ClusterError(f"The namespace {namespace} is not there.")
-    with _removed_unless_ended(cluster, namespace, made["metadata"]["name"]):
-        cluster.call("POST", f"/api/v1/namespaces/{namespace}/configmaps", _request_map(made, request))
-        return _follow(cluster, namespace, made["metadata"]["name"], request, say)
+    job = manifest(cron_job, request, at_rest=at_rest, image=image)
+    # Before it is made: an interrupt may come when the API server has it, and we have not heard so.
+    with _removed_unless_ended(cluster, namespace, job["metadata"]["name"]):
+        if cluster.call("POST", f"{batch}/jobs", job) is None:
+            raise ClusterError(f"The namespace {namespace} is not there.")
+        return _follow(cluster, namespace, job["metadata"]["name"], request, say)
 
 
 def manifest(cron_job: dict[str, Any], request: protocol.Request, *, at_rest: bool, image: str = "") -> dict[str, Any]:
@@ -70,7 +73,9 @@ def manifest(cron_job: dict[str, Any], request: protocol.Request, *, at_rest: bo
     container["stdin"] = True
     mounts = container.setdefault("volumeMounts", [])
     mounts.append({"name": "request", "mountPath": REQUEST_FOLDER, "readOnly": True})
-    pod.setdefault("volumes", []).append({"name": "request", "configMap": {"name": name}})
+    pod.setdefault("volumes", []).append({"name": "request", "downwardAPI": {"items": [_REQUEST_FILE]}})
+    metadata = spec["template"].setdefault("metadata", {})
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), _REQUEST: request.line()}
     if protocol.OPERATIONS[request.operation].replaces and not request.check:
         for mount in mounts:
             if mount["name"] == "artifacts":
@@ -94,23 +99,6 @@ def _serves(cluster: Cluster, namespace: str, name: str) -> bool:
     query = {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())}
     pods = cluster.items(f"/api/v1/namespaces/{namespace}/pods", query)
     return any(pod["status"]["phase"] == "Running" for pod in pods)
-
-
-def _request_map(job: dict[str, Any], request: protocol.Request) -> dict[str, Any]:
-    """The request as the Job's pod reads it; goes with the Job."""
-    metadata = job["metadata"]
-    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"]}
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {
-            "name": metadata["name"],
-            "namespace": metadata["namespace"],
-            "labels": metadata.get("labels") or {},
-            "ownerReferences": [owner],
-        },
-        "data": {"request": request.line()},
-    }
 
 
 def _follow(cluster: Cluster, namespace: str, job: str, request: protocol.Request, say: Say) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class KubernetesRunner:
     def run(self, request: protocol.Request, say: Say = silent) -> dict[str, Any]:
         operation = protocol.OPERATIONS[request.operation]
         if identity := self._identity_of_jobs(operation):
-            # A Job has its secrets from where its identity is; its request lies in a ConfigMap.
+            # A Job has its secrets from where its identity is; its request is an annotation.
             options = dict(request.options)
             if self.login and "username" in operation.options:
                 options.setdefault("username", self.login["username"])

@@ -512,6 +512,9 @@ def _schema(request: common.Request, password: Mapping[str, str]) -> dict[str, A
         f"--uri={owner.get('uri')}",
         f"--wait-timeout={common.SCHEMA_SECONDS}",
         f"--connections={request.offered_connections}",
+        # A manifest is the same whoever applies it, so it cannot say as part of which upgrade. Who starts servers that
+        # are stopped has asked before.
+        "--while-reserved",
     ]
     if _flag(request.database, "being_created"):
         args.append("--being-created")
