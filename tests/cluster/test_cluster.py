@@ -79,6 +79,7 @@ def host() -> dict[str, set[str]]:
         "routes": set(lines("ip", "route")),
         "iptables": rules("iptables"),
         "ip6tables": rules("ip6tables"),
+        "ipsets": set(lines("ipset", "list", "-name")),
         "network namespaces": set(lines("ip", "netns", "list")),
         "processes": {f"{path} {words!r}" for path, words in commands.items() if any(part in words for part in ours)},
         "cgroups": {str(path) for top in settings.CGROUPS for path in Path("/sys/fs/cgroup").glob(f"**/{top}")},
@@ -131,6 +132,21 @@ def test_service_is_reached_by_name() -> None:
 
 def gateway_answers() -> bool:
     return "200 OK" in kubectl("exec", "deployment/client", "--", "bash", "-c", ASK_GATEWAY, check=False)
+
+
+def test_a_network_policy_is_enforced() -> None:
+    nobody = {"podSelector": {"matchLabels": {"app": "gateway"}}, "policyTypes": ["Ingress"]}
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "nobody"}}
+    eventually(gateway_answers)
+    created = subprocess.run(
+        kubectl_argv("create", "--filename=-"), input=json.dumps({**policy, "spec": nobody}), text=True, check=False
+    )
+    assert created.returncode == 0
+    try:
+        eventually(lambda: not gateway_answers(), seconds=30)
+    finally:
+        kubectl("delete", "networkpolicy", "nobody")
+    eventually(gateway_answers, seconds=30)
 
 
 def test_service_is_reached_from_the_host() -> None:

@@ -12,8 +12,8 @@ from . import settings
 from .shell import Argv, run, run_long
 
 Modules = tuple[Path, ...]
-# Two modules, because the addons' releases follow a later Kubernetes than the node's.
-MODULES: Modules = (settings.GO_SOURCES / "node", settings.GO_SOURCES / "addons")
+# Three modules, because each follows another version of Kubernetes.
+MODULES: Modules = tuple(settings.GO_SOURCES / name for name in ("node", "addons", "policies"))
 ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false -trimpath"}
 
 

@@ -16,6 +16,8 @@ from .shell import run, say
 
 IPTABLES = ("iptables", "ip6tables")
 OUR_CHAINS = ("KUBE-", "CNI-")
+# Of addresses, to which rules of kube-router refer.
+OUR_IPSETS = re.compile(r"(inet6:)?(KUBE-|kube-router-)")
 # What a kubelet sets for itself and does not set back.
 KUBELET_SYSCTLS = (
     "vm/overcommit_memory",
@@ -49,7 +51,8 @@ def remember_host() -> None:
         return
     sysctls = {name: Path("/proc/sys", name).read_text() for name in KUBELET_SYSCTLS}
     chains = {tool: {table: sorted(found) for table, found in read_chains(tool).items()} for tool in IPTABLES}
-    settings.HOST_BEFORE.write_text(json.dumps({"sysctls": sysctls, "chains": chains}))
+    before = {"sysctls": sysctls, "chains": chains, "ipsets": sorted(read_ipsets())}
+    settings.HOST_BEFORE.write_text(json.dumps(before))
 
 
 def remove_all() -> None:
@@ -60,6 +63,7 @@ def remove_all() -> None:
         before = json.loads(settings.HOST_BEFORE.read_text())
         for tool in IPTABLES:
             remove_chains(tool, before["chains"][tool])
+        remove_ipsets(set(before["ipsets"]))
         for name, value in before["sysctls"].items():
             Path("/proc/sys", name).write_text(value)
     remove_cgroups()
@@ -148,6 +152,17 @@ def remove_chains(tool: str, before: dict[str, list[str]]) -> None:
 def leads_to(rule: str) -> str | None:
     found = re.search(r" -[jg] (\S+)", rule)
     return found[1] if found else None
+
+
+def read_ipsets() -> set[str]:
+    return set(run(["ipset", "list", "-name"], check=False).stdout.split())
+
+
+def remove_ipsets(before: set[str]) -> None:
+    """After the rules that refer to them."""
+    for name in sorted(read_ipsets() - before):
+        if OUR_IPSETS.match(name) and (result := run(["ipset", "destroy", name], check=False)).returncode:
+            say(f"the ipset {name} could not be removed: {result.stderr.strip()}")
 
 
 def remove_cgroups() -> None:

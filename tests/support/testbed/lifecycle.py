@@ -23,6 +23,7 @@ NAMES = (
     "kube-scheduler",
     "kubelet",
     "kube-proxy",
+    "kube-router",
 )
 # What would start pods again while they are taken away.
 STARTS_PODS = ("kube-proxy", "kubelet", "kube-scheduler", "kube-controller-manager")
@@ -80,6 +81,8 @@ def start_all(programs: Path) -> None:
     images.ensure()
     start(node.kube_proxy())
     start_and_wait(node.kubelet(), node.node_ready)
+    # It reads its node, so that must be there.
+    start(node.policies())
     say("the node is ready; waiting for names, metrics and volumes")
     wait_until_usable()
 

@@ -1,4 +1,4 @@
-"""The node: containerd, the network of pods, kubelet and kube-proxy."""
+"""The node: containerd, the network of pods, kubelet, kube-proxy, and what enforces NetworkPolicies."""
 
 from __future__ import annotations
 
@@ -48,6 +48,22 @@ def kube_proxy() -> Process:
         "--conntrack-tcp-timeout-established=0",
         "--conntrack-tcp-timeout-close-wait=0",
     )
+
+
+def policies() -> Process:
+    """The network plugin's point-to-point pairs enforce no NetworkPolicy. Of kube-router, the firewall does."""
+    flags = (
+        "--run-firewall=true",
+        "--run-router=false",
+        "--run-service-proxy=false",
+        "--run-loadbalancer=false",
+        f"--kubeconfig={pki.kubeconfig('policies')}",
+        f"--hostname-override={settings.NODE}",
+        f"--service-cluster-ip-range={settings.SERVICE_CIDR}",
+        f"--health-port={settings.POLICIES_HEALTH_PORT}",
+        "--enable-ipv6=false",
+    )
+    return Process("kube-router", [settings.PROGRAMS_IN_USE / "kube-router", *flags])
 
 
 # Without these routes a packet for a Service or pod that is not there (yet, or any more) would take the default route

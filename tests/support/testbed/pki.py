@@ -24,9 +24,10 @@ CERTIFICATES = {
     "controller-manager": ("/CN=system:kube-controller-manager", ""),
     "scheduler": ("/CN=system:kube-scheduler", ""),
     "proxy": ("/CN=system:kube-proxy", ""),
+    "policies": ("/O=system:masters/CN=kube-router", ""),
     "front-proxy": ("/CN=front-proxy", ""),
 }
-WITH_KUBECONFIG = ("kubelet", "controller-manager", "scheduler", "proxy")
+WITH_KUBECONFIG = ("kubelet", "controller-manager", "scheduler", "proxy", "policies")
 
 
 def certificate(name: str) -> Path:

@@ -23,6 +23,7 @@ PACKAGES = {
     "debootstrap": "debootstrap",
     "iptables": "iptables",
     "ip": "iproute2",
+    "ipset": "ipset",
     "openssl": "openssl",
 }
 CNI_PLUGINS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))

@@ -18,8 +18,9 @@ SERVICE_CIDR = "10.204.0.0/16"
 API_SERVICE_IP = "10.204.0.1"
 DNS_SERVICE_IP = "10.204.0.10"
 API_PORT = 6443
+POLICIES_HEALTH_PORT = 20244
 # API server, etcd (client, peer), kubelet (API, health), kube-proxy (metrics, health), controller manager, scheduler.
-PORTS = (API_PORT, 2379, 2380, 10250, 10248, 10249, 10256, 10257, 10259)
+PORTS = (API_PORT, 2379, 2380, 10250, 10248, 10249, 10256, 10257, 10259, POLICIES_HEALTH_PORT)
 
 # Where the processes of pods (the kubelet's word) and of image builds are accounted.
 BUILD_CGROUP = "mlops-mlflow-test-builds"
