@@ -96,6 +96,9 @@ class Deployed:
         with self.connect(name) as connection:
             connection.execute("CREATE TABLE runs (id int PRIMARY KEY)")
             connection.execute("INSERT INTO runs SELECT generate_series(1, 500)")
+            # By which a database is known as MLflow's.
+            connection.execute("CREATE TABLE alembic_version AS SELECT 'abc123' AS version_num")
+            connection.execute("CREATE TABLE latest_metrics (key text)")
         self.artifacts = home / "artifacts"
         for number in range(3):
             self.write(f"{number}/file", b"%d" % number)

@@ -30,6 +30,7 @@ def azure() -> Iterator[Azurite]:
 def source(azure: Azurite, tmp_path: Path) -> backup.Source:
     with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection, connection:
         connection.execute("CREATE TABLE runs (id INTEGER PRIMARY KEY, name TEXT)")
+        connection.execute("CREATE TABLE alembic_version AS SELECT 'abc123' AS version_num")
         connection.executemany("INSERT INTO runs (name) VALUES (?)", ((str(number),) for number in range(500)))
     artifacts = Place(f"az://artifacts/{tmp_path.name}", azure.endpoint, account=ACCOUNT, account_key=KEY)
     for name, content in CONTENT.items():

@@ -85,3 +85,14 @@ def test_everything_that_is_installed_is_installed_from_a_list() -> None:
 
 def _texts(files: object) -> str:
     return "\n".join(path.read_text() for path in files)  # type: ignore[attr-defined]
+
+
+def test_the_images_that_a_cluster_without_a_registry_needs_are_in_the_guide() -> None:
+    guide = (ROOT / "docs" / "target_kubernetes.md").read_text()
+    defaults = yaml.safe_load((ROOT / "roles" / "locust" / "defaults" / "main.yml").read_text())
+    locust = defaults["locust_image"].replace("{{ locust_version }}", defaults["locust_version"])
+    golden = ROOT / "tests" / "unit" / "golden" / "kubernetes"
+    rendered = set(re.findall(r"\bimage(?:Name)?: (\S+)", "".join(path.read_text() for path in golden.glob("*.yaml"))))
+    mirrored = {image for image in rendered if image.startswith("docker.io/")} | {locust}
+    assert len(mirrored) == 4
+    assert {image for image in mirrored if f"`{image}`" not in guide} == set()

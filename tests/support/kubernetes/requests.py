@@ -45,13 +45,18 @@ def account(cluster: Kubectl, folder: Path) -> Kubectl:
             "subjects": [subject],
         },
     )
-    token = cluster.within(namespace)("create", "token", _ACCOUNT, "--duration=2h").strip()
-    config: dict[str, Any] = json.loads(cluster("config", "view", "--raw", "--output=json"))
+    return as_account(cluster.within(namespace), _ACCOUNT, folder)
+
+
+def as_account(namespace: Kubectl, name: str, folder: Path) -> Kubectl:
+    """The cluster as a service account of a namespace sees it."""
+    token = namespace("create", "token", name, "--duration=2h").strip()
+    config: dict[str, Any] = json.loads(namespace("config", "view", "--raw", "--output=json"))
     config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
     file = folder / "kubeconfig"
     file.touch(mode=0o600)
     file.write_text(json.dumps(config))
-    return Kubectl(file, cluster.context)
+    return Kubectl(file, namespace.context)
 
 
 def remove_account(cluster: Kubectl) -> None:

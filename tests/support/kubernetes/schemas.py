@@ -1,4 +1,4 @@
-"""The definitions of objects that operators and gateways bring, from their Go modules (../schemas/go.mod)."""
+"""The definitions of objects that operators and gateways bring, from their Go modules, in the versions of go.mod."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ from pathlib import Path
 
 from .kubectl import Kubectl
 
-_SOURCES = Path(__file__).resolve().parents[2] / "cluster" / "schemas"
-# Where each module keeps the definitions that roles use.
+_SOURCES = Path(__file__).resolve().parents[2] / "cluster"
+# Where each module keeps the definitions that roles use; by the folder of the go.mod with its version.
 _DEFINITIONS = {
-    "github.com/cloudnative-pg/cloudnative-pg": (
+    ("go/cloudnative-pg", "github.com/cloudnative-pg/cloudnative-pg"): (
         "config/crd/bases/postgresql.cnpg.io_clusters.yaml",
         "config/crd/bases/postgresql.cnpg.io_databases.yaml",
     ),
-    "github.com/openshift/api": ("route/v1/zz_generated.crd-manifests/routes.crd.yaml",),
-    "sigs.k8s.io/gateway-api": ("config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",),
+    ("schemas", "github.com/openshift/api"): ("route/v1/zz_generated.crd-manifests/routes.crd.yaml",),
+    ("schemas", "sigs.k8s.io/gateway-api"): ("config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",),
 }
 
 
 def files() -> Iterator[Path]:
-    for module, names in _DEFINITIONS.items():
+    for (folder, module), names in _DEFINITIONS.items():
         done = subprocess.run(
-            ["go", "mod", "download", "-json", module], cwd=_SOURCES, capture_output=True, text=True, check=False
+            ["go", "mod", "download", "-json", module],
+            cwd=_SOURCES / folder,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, f"go mod download {module}: {done.stdout}{done.stderr}"
         for name in names:

@@ -38,6 +38,7 @@ BED = os.environ.get("MLOPS_TEST_BED", "cluster")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlops-mlflow-tests" / BED
 PROGRAMS = CACHE / "bin"
 KNATIVE = CACHE / "knative"
+CLOUDNATIVE_PG = CACHE / "cloudnative-pg"
 KUBE_SCORE = CACHE / "kube-score"
 LOGS = CACHE / "logs"
 DOCKER_ROOT = CACHE / "docker"

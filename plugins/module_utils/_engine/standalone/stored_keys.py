@@ -95,7 +95,7 @@ def _decrypts(key: str, text: str) -> bool:
 def _reader(uri: str) -> _Rows:
     """Reads a database of MLflow; any failure but that of a missing table is the driver's own error."""
     parts = urlsplit(uri)
-    if parts.scheme == "sqlite":
+    if parts.scheme.partition("+")[0] == "sqlite":
         return _SqliteRows(unquote(parts.path)[1:])
     return _PostgresqlRows(re.sub(r"^postgres(ql)?([+]\w+)?:", "postgresql:", uri))
 
