@@ -30,6 +30,10 @@ KIND_PATHS = {
 
 
 _JSON = "application/json"
+# Of a list, what is asked for where names and marks are enough: no Secret is read then, and little is sent.
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+# Carries out a request: at once, or again and again.
+Attempt = Callable[[Callable[[], dict[str, Any] | None]], dict[str, Any] | None]
 # Is called with what ends a response.
 Opened = Callable[[Callable[[], None]], None]
 
@@ -47,10 +51,21 @@ class Forbidden(ClusterError):
 
 
 class Gone(ClusterError):
-    """What a watch was to go on from is too old: it has to begin anew."""
+    """What a watch or a list was to go on from is too old: it has to begin anew."""
 
 
-_KINDS_OF_ERROR = {403: Forbidden, 409: Conflict, 410: Gone}
+class Unavailable(ClusterError):
+    """The API server does not answer, cannot now, or asks for patience: the same request may succeed later.
+
+    C(seconds) is for how long it asks to be left alone; None where it says nothing, as one that does not answer.
+    """
+
+    seconds: float | None = None
+
+
+_KINDS_OF_ERROR = {403: Forbidden, 409: Conflict, 410: Gone, **dict.fromkeys((429, 500, 502, 503, 504), Unavailable)}
+# Of a list that is read in parts.
+_PAGE = 500
 # Seconds until the API server answers, and for a watch: without a word, after which the connection counts as cut.
 _ANSWER_SECONDS = 20.0
 _SILENCE_SECONDS = 90.0
@@ -75,6 +90,30 @@ class Cluster:
 
     def items(self, path: str, query: Mapping[str, str] | None = None, accept: str = _JSON) -> list[dict[str, Any]]:
         return list((self.call("GET", path, query=query, accept=accept) or {}).get("items") or [])
+
+    def pages(
+        self,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        accept: str = _JSON,
+        attempt: Attempt = lambda request: request(),
+    ) -> Iterator[dict[str, Any]]:
+        """A list in parts, so that one of many objects is nowhere held as a whole; nothing where there is no such kind.
+
+        :param attempt: carries out the request of each part.
+        :raises Gone: it took too long to read, and has to begin anew.
+        :raises ClusterError: no answer, or a refusal.
+        """
+        more = ""
+        while True:
+            asked = {**(query or {}), "limit": str(_PAGE), **({"continue": more} if more else {})}
+            page = attempt(lambda asked=asked: self.call("GET", path, query=asked, accept=accept))  # type: ignore[misc]
+            if page is None:
+                return
+            yield page
+            more = str((page.get("metadata") or {}).get("continue") or "")
+            if not more:
+                return
 
     def may(self, namespace: str, verb: str, group: str, resource: str) -> bool:
         """Whether whoever asks may do that in the namespace, or, with none, in the whole cluster."""
@@ -149,9 +188,12 @@ class Cluster:
         if status := getattr(error, "status", None):
             message = _message_of(getattr(error, "body", ""))
             kind = _KINDS_OF_ERROR.get(status, ClusterError)
-            return kind(f"The cluster at {self.address} refused {method} {path}: {message}")
+            refused = kind(f"The cluster at {self.address} refused {method} {path}: {message}")
+            if isinstance(refused, Unavailable):
+                refused.seconds = _retry_after(error)
+            return refused
         cause = str(error).rsplit("(Caused by ", maxsplit=1)[-1].rstrip(")")
-        return ClusterError(
+        return Unavailable(
             f"The cluster at {self.address} cannot be reached: {cause}. Is it running, and do kubeconfig and "
             f"context name the right one?"
         )
@@ -307,6 +349,11 @@ class Cluster:
         if not finished:
             raise ClusterError(f"{' '.join(argv[:2])} in pod {namespace}/{pod} did not end within {timeout:.0f} s.")
         return said
+
+
+def _retry_after(error: Exception) -> float | None:
+    text = str((getattr(error, "headers", None) or {}).get("Retry-After") or "")
+    return float(text) if text.isdigit() else None
 
 
 def _message_of(body: str) -> str:

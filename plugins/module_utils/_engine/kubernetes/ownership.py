@@ -17,12 +17,10 @@ from .. import advice
 from ..errors import BadInput
 from ..progress import listed
 from . import kinds, manifests
-from .client import Cluster, ClusterError, Conflict
+from .client import METADATA_ONLY, Cluster, ClusterError, Conflict
 
 # Annotation of a namespace, written by the call that creates it: the name of the deployment.
 CREATED_FOR = "mlops.mlflow/created-for"
-# Names and values of objects are not needed: their metadata alone is asked for, so that no Secret is read.
-_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 # Whoever is owned by one of these goes with it, and is listed by it.
 _LISTED_OWNERS = {kind for _api_version, kind, _plural in kinds.KINDS} | {"ReplicaSet", *kinds.OF_KNATIVE_SERVICES}
 # What clusters put into every namespace.
@@ -70,7 +68,7 @@ def contents(cluster: Cluster, namespace: str, wanted: Collection[str] = ()) -> 
         item
         for api_version, kind, plural in kinds.KINDS
         if _is_served(api_version, served) and (not wanted or kind in wanted)
-        for found in cluster.items(kinds.path(api_version, namespace, plural), accept=_METADATA_ONLY)
+        for found in cluster.items(kinds.path(api_version, namespace, plural), accept=METADATA_ONLY)
         if (item := _item(kinds.path(api_version, namespace, plural), kind, found["metadata"]))
     ]
 

@@ -1,0 +1,139 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A real API server of Kubernetes with its etcd, and nothing else of a cluster: nobody carries out what is declared.
+
+The programs are those of tests/cluster, which builds them.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from .process import Tree, free_port
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
+from support.testbed import build, knative
+
+_START_SECONDS = 90
+
+
+class ApiServer:
+    """Listens on the loopback device while the C(with) lasts.
+
+    :param folder: for its data, logs and login; it is not removed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._programs = build.ensure()
+        self._port, self._etcd_ports = free_port(), (free_port(), free_port())
+        self._processes: dict[str, Tree] = {}
+
+    def __enter__(self) -> ApiServer:
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for process in reversed(list(self._processes.values())):
+            process.stop()
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self._folder / "kubeconfig"
+
+    def cpu(self, name: str) -> float:
+        """Seconds that C(etcd) or C(kube-apiserver) has taken so far."""
+        return self._processes[name].cpu()
+
+    def memory(self, name: str) -> float:
+        """Bytes that it holds now, resident."""
+        status = Path(f"/proc/{self._processes[name].pid}/status").read_text()
+        return 1024.0 * int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+
+    def kubectl(self, *arguments: str, text: str = "") -> str:
+        command = [str(self._programs / "kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"kubectl {' '.join(arguments)[:200]} failed: {done.stderr[-2000:]}")
+        return done.stdout
+
+    def _start(self) -> None:
+        token, key = secrets.token_hex(16), self._folder / "service-account.key"
+        subprocess.run(["openssl", "genrsa", "-out", key, "2048"], capture_output=True, check=True)
+        tokens = self._folder / "tokens.csv"
+        tokens.touch(mode=0o600)
+        tokens.write_text(f"{token},bench,bench,system:masters\n")
+        client, peer = (f"http://127.0.0.1:{port}" for port in self._etcd_ports)
+        self._run(
+            "etcd",
+            f"--data-dir={self._folder / 'etcd'}",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=default={peer}",
+            "--unsafe-no-fsync",
+            "--log-level=warn",
+        )
+        self._run(
+            "kube-apiserver",
+            f"--etcd-servers={client}",
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            f"--secure-port={self._port}",
+            f"--cert-dir={self._folder / 'certificates'}",
+            f"--token-auth-file={tokens}",
+            "--service-cluster-ip-range=10.99.0.0/24",
+            "--disable-admission-plugins=ServiceAccount",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={key}",
+            f"--service-account-signing-key-file={key}",
+        )
+        self._write_kubeconfig(token)
+        end = time.monotonic() + _START_SECONDS
+        while not self._is_ready():
+            ended = [name for name, process in self._processes.items() if process.ended]
+            if ended or time.monotonic() > end:
+                raise RuntimeError(f"{ended or 'the API server'} did not start: see {self._folder}")
+            time.sleep(0.5)
+
+    def _run(self, name: str, *flags: str) -> None:
+        log = self._folder / f"{name}.log"
+        self._processes[name] = Tree([str(self._programs / "kube"), name, *flags], {}, log, self._folder)
+
+    def _write_kubeconfig(self, token: str) -> None:
+        # The API server makes its own certificate, for this address.
+        cluster = {"server": f"https://127.0.0.1:{self._port}", "insecure-skip-tls-verify": True}
+        config: Mapping[str, object] = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "bench", "cluster": cluster}],
+            "users": [{"name": "bench", "user": {"token": token}}],
+            "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}],
+            "current-context": "bench",
+        }
+        self.kubeconfig.touch(mode=0o600)
+        self.kubeconfig.write_text(json.dumps(config))
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.kubectl("get", "--raw=/readyz") == "ok"
+        except RuntimeError:
+            return False
+
+    def define_knative(self) -> None:
+        """Have it serve Knative's own kinds."""
+        for file in knative.definitions():
+            self.kubectl("apply", "--server-side", f"--filename={file}")
+        self.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/services.serving.knative.dev")
