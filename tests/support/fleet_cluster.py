@@ -17,6 +17,7 @@ SPACE = "/namespaces/tenants"
 SERVICES = f"/apis/serving.knative.dev/v1{SPACE}/services"
 CONFIGURATIONS = f"/api/v1{SPACE}/configmaps"
 VOLUMES = f"/api/v1{SPACE}/persistentvolumeclaims"
+SECRETS = f"/api/v1{SPACE}/secrets"
 SAMPLE = "fleet-sample"
 
 

@@ -13,7 +13,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet.declara
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import client
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import ClusterError
 from support.fake_cluster import ApiException
-from support.fleet_cluster import CONFIGURATIONS, SAMPLE, SERVICES, VOLUMES, Api, Busy, cut, objects
+from support.fleet_cluster import CONFIGURATIONS, SAMPLE, SECRETS, SERVICES, VOLUMES, Api, Busy, cut, objects
 
 COLLECTIONS = (CONFIGURATIONS, SERVICES, VOLUMES)
 
@@ -101,6 +101,19 @@ def test_what_somebody_removed_comes_back() -> None:
     done = run(api, "a", "b")
     assert (done["created"], done["updated"]) == ([], ["a"])
     assert api.names(CONFIGURATIONS) == ["a", "b"]
+
+
+def test_a_secret_is_generated_once_for_each_instance() -> None:
+    api = Api()
+    secret = {**objects()[0], "kind": "Secret", "stringData": {"given": "a value", "webhook-key": ""}}
+    run(api, "a", "b", objects=[secret, *objects()])
+    made = {path: json.dumps(api.objects[path]["stringData"]) for path in (f"{SECRETS}/a", f"{SECRETS}/b")}
+    first, second = map(json.loads, made.values())
+    assert first["given"] == second["given"] == "a value"
+    assert len(first["webhook-key"]) > 20 and first["webhook-key"] != second["webhook-key"]
+    changed = {**secret, "stringData": {"given": "another", "webhook-key": ""}}
+    assert run(api, "a", "b", objects=[changed, *objects()])["changed"] is False, "data is encrypted with it"
+    assert made == {path: json.dumps(api.objects[path]["stringData"]) for path in made}
 
 
 def test_servers_that_were_stopped_stay_so() -> None:

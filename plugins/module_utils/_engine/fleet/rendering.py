@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from .. import secrets
 from ..errors import BadInput
 from ..kubernetes import kinds, manifests
 from . import overrides
@@ -42,6 +43,8 @@ class Template:
     pattern: str
     parts: tuple[str, ...]
     digest: str
+    # A Secret some values of which are empty: they are generated when it is created, and never changed.
+    generated: bool
 
     @cached_property
     def key(self) -> tuple[str, str]:
@@ -58,6 +61,8 @@ class Template:
         """The object as it is applied."""
         found: Object = json.loads(instance.name.join(self.parts))
         found["metadata"].setdefault("annotations", {})[CHECKSUM] = self.checksum(instance)
+        if self.generated:
+            found["stringData"] = {key: value or secrets.generate(key) for key, value in found["stringData"].items()}
         return found
 
 
@@ -119,7 +124,12 @@ def _template(item: Object, own: Mapping[str, Any]) -> Template:
     overrides.apply(item, own)
     text = json.dumps(item, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return Template(
-        item["apiVersion"], item["kind"], item["metadata"]["name"], tuple(text.split(_NAME)), _checksum(text)
+        api_version=item["apiVersion"],
+        kind=item["kind"],
+        pattern=item["metadata"]["name"],
+        parts=tuple(text.split(_NAME)),
+        digest=_checksum(text),
+        generated=item["kind"] == "Secret" and not all(item.get("stringData", {}).values()),
     )
 
 

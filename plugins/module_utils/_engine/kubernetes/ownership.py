@@ -82,12 +82,14 @@ def prepare_namespace(
     objects: Iterable[Mapping[str, Any]] = (),
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
+    check_contents: bool = True,
     dry_run: bool = False,
 ) -> dict[str, Any]:
     """Check that a deployment may use a namespace, and create it where that is the deployment's business.
 
     :param existing: whether somebody else made the namespace: it is used as it is, and never changed.
     :param objects: what will be applied: C(kind) and C(metadata.name) of each.
+    :param check_contents: whether what is in the namespace is checked here; a fleet does so by itself.
     :returns: C(created) and C(changed_labels) (names of the labels that were, or would be, set).
     :raises BadInput: the namespace is somebody else's, holds another deployment, or an object of the same name.
     """
@@ -116,7 +118,8 @@ def prepare_namespace(
     # Another deployment has objects of the same kinds, or at least its data.
     listed = list(objects)
     kinds_of_ours = {*(one["kind"] for one in listed), *manifests.DATA_KINDS} if listed else set()
-    _check_contents(contents(cluster, namespace, kinds_of_ours), namespace, name, listed)
+    if check_contents:
+        _check_contents(contents(cluster, namespace, kinds_of_ours), namespace, name, listed)
     if existing:
         return {"created": False, "changed_labels": []}
     metadata = found["metadata"]
