@@ -101,12 +101,7 @@ class ApiServer:
             f"--service-account-signing-key-file={key}",
         )
         self._write_kubeconfig(token)
-        end = time.monotonic() + _START_SECONDS
-        while not self._is_ready():
-            ended = [name for name, process in self._processes.items() if process.ended]
-            if ended or time.monotonic() > end:
-                raise RuntimeError(f"{ended or 'the API server'} did not start: see {self._folder}")
-            time.sleep(0.5)
+        self._wait("/readyz")
 
     def _run(self, name: str, *flags: str) -> None:
         log = self._folder / f"{name}.log"
@@ -126,14 +121,30 @@ class ApiServer:
         self.kubeconfig.touch(mode=0o600)
         self.kubeconfig.write_text(json.dumps(config))
 
-    def _is_ready(self) -> bool:
-        try:
-            return self.kubectl("get", "--raw=/readyz") == "ok"
-        except RuntimeError:
-            return False
+    def _wait(self, path: str) -> None:
+        """Until it answers for this."""
+        end = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                self.kubectl("get", f"--raw={path}")
+                return
+            except RuntimeError as error:
+                ended = [name for name, process in self._processes.items() if process.ended]
+                if ended or time.monotonic() > end:
+                    raise RuntimeError(f"{ended or 'the API server'} did not start: see {self._folder}") from error
+            time.sleep(0.5)
+
+    def requests(self, group: str, resource: str) -> int:
+        """How many for these objects it has answered so far, whoever asked."""
+        marks = (f'group="{group}"', f'resource="{resource}"')
+        lines = self.kubectl("get", "--raw=/metrics").splitlines()
+        counted = [
+            line for line in lines if line.startswith("apiserver_request_total{") and all(one in line for one in marks)
+        ]
+        return int(sum(float(line.rpartition(" ")[2]) for line in counted))
 
     def define_knative(self) -> None:
         """Have it serve Knative's own kinds."""
         for file in knative.definitions():
             self.kubectl("apply", "--server-side", f"--filename={file}")
-        self.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/services.serving.knative.dev")
+        self._wait("/apis/serving.knative.dev/v1/services")

@@ -37,7 +37,7 @@ def apply(
 
 
 def remove(
-    cluster: Cluster, objects: Sequence[Found], patience: Patience, concurrency: int, say: Say
+    cluster: Cluster, objects: Sequence[Found], paths: Mapping[Key, str], patience: Patience, concurrency: int, say: Say
 ) -> dict[str, str]:
     """Remove objects, and nothing that came under their names since.
 
@@ -47,7 +47,7 @@ def remove(
     def one(found: Found) -> None:
         options = {"propagationPolicy": "Background", "preconditions": {"uid": found.uid}}
         body = {"apiVersion": "v1", "kind": "DeleteOptions", **options}
-        patience.run(lambda: cluster.call("DELETE", found.path, body))
+        patience.run(lambda: cluster.call("DELETE", f"{paths[found.key]}/{found.name}", body))
 
     return _each(objects, str, one, concurrency, "objects removed", say)
 

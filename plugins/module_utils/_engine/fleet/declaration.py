@@ -15,7 +15,7 @@ from ..kubernetes import manifests
 from . import overrides
 
 # Where the number of an instance stands in a pattern, with its digits: the next one must not rename the others.
-_DIGITS = re.compile("#+")
+_DIGITS = re.compile("(#+)")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def declare(
     errors += [f"{name}: {error}" for name, values in own.items() for error in overrides.errors(values)]
     if errors:
         raise BadInput(" ".join(errors))
-    made = [_numbered(pattern, number) for number in range(1, count + 1)]
+    made = _made(pattern, count)
     instances = [Instance(name, own.get(name, {})) for name in dict.fromkeys([*made, *names])]
     if len(instances) > limit and confirmed_count != len(instances):
         raise BadInput(
@@ -72,8 +72,11 @@ def _is_legal(name: str) -> bool:
     return True
 
 
-def _numbered(pattern: str, number: int) -> str:
-    return _DIGITS.sub(lambda digits: str(number).zfill(len(digits[0])), pattern)
+def _made(pattern: str, count: int, first: int = 1) -> list[str]:
+    if not count:
+        return []
+    before, digits, after = _DIGITS.split(pattern)
+    return [f"{before}{number:0{len(digits)}}{after}" for number in range(first, count + 1)]
 
 
 def _errors_of_pattern(count: int, pattern: str) -> list[str]:
@@ -86,5 +89,5 @@ def _errors_of_pattern(count: int, pattern: str) -> list[str]:
         return [f"mlflow_fleet_pattern is '{pattern}'; the place of the number is to be marked once: team-####."]
     if count >= 10 ** len(digits[0]):
         return [f"mlflow_fleet_pattern '{pattern}' has {len(digits[0])} digits, too few for {count} instances."]
-    last = _numbered(pattern, count)
+    (last,) = _made(pattern, count, first=count)
     return [] if _is_legal(last) else [f"mlflow_fleet_pattern gives names such as '{last}', which are none. {_LEGAL}"]

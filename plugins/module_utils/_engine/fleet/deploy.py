@@ -78,7 +78,7 @@ def deploy(cluster: Cluster, request: Request, say: Say = silent, *, dry_run: bo
     if not dry_run:
         works = [*outcome.difference.created, *outcome.difference.updated]
         outcome.failures = applying.apply(cluster, works, paths, patience, request.concurrency, say)
-        outcome.failures |= applying.remove(cluster, going, patience, request.concurrency, say)
+        outcome.failures |= applying.remove(cluster, going, paths, patience, request.concurrency, say)
         if request.wait_seconds:
             applied = [work.instance.name for work in works if work.instance.name not in outcome.failures]
             running = set(applied) - set(outcome.difference.stopped)

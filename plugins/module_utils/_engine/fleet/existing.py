@@ -12,6 +12,7 @@ annotation of a restart, which applying again would not take back.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -32,8 +33,7 @@ _KEPT_FIELDS = 16
 class Found(NamedTuple):
     """One object. C(fleet) and C(instance) are empty where it has not our marks; C(fields) are those that are ours."""
 
-    path: str
-    kind: str
+    key: Key
     name: str
     uid: str
     fleet: str
@@ -42,6 +42,10 @@ class Found(NamedTuple):
     fields: Mapping[str, Any] | None
     stopped: bool
     leaving: bool
+
+    @property
+    def kind(self) -> str:
+        return self.key[1]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
@@ -63,6 +67,8 @@ def read(cluster: Cluster, paths: Mapping[Key, str], patience: Patience) -> dict
 
     :raises ClusterError: no answer, or a refusal.
     """
+    # All that was imported stays: to go through it again and again takes longer than to read.
+    gc.freeze()
     return {key: _objects(cluster, key, path, patience) for key, path in paths.items()}
 
 
@@ -72,7 +78,7 @@ def _objects(cluster: Cluster, key: Key, path: str, patience: Patience) -> dict[
         try:
             pages = cluster.pages(path, accept=METADATA_ONLY, attempt=patience.run)
             return {
-                one["metadata"]["name"]: _found(key, path, one["metadata"], seen)
+                one["metadata"]["name"]: _found(key, one["metadata"], seen)
                 for page in pages
                 for one in page.get("items") or []
             }
@@ -82,12 +88,11 @@ def _objects(cluster: Cluster, key: Key, path: str, patience: Patience) -> dict[
     raise AssertionError("unreachable")
 
 
-def _found(key: Key, path: str, metadata: Mapping[str, Any], seen: list[dict[str, Any]]) -> Found:
+def _found(key: Key, metadata: Mapping[str, Any], seen: list[dict[str, Any]]) -> Found:
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     ours = labels.get(manifests.MANAGED_BY) == manifests.MANAGER
     return Found(
-        path=f"{path}/{metadata['name']}",
-        kind=key[1],
+        key=key,
         name=metadata["name"],
         uid=metadata["uid"],
         fleet=labels.get(FLEET, "") if ours else "",

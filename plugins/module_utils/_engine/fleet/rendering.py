@@ -97,7 +97,7 @@ class Rendering:
 
     def templates(self, instance: Instance) -> list[Template]:
         """In the order in which they are applied. Instances that differ by their name alone have the same ones."""
-        own = json.dumps(instance.own, sort_keys=True)
+        own = json.dumps(instance.own, sort_keys=True) if instance.own else ""
         if own not in self._templates:
             self._templates[own] = [_template(item, instance.own) for item in deepcopy(self._marked)]
         return self._templates[own]
