@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,10 +25,10 @@ from typing import Any
 
 import yaml
 from lib import environment, table
-from lib.api_server import ApiServer
 
 sys.path.insert(0, str(environment.ROOT / "tests"))
 
+from support.api_server import ApiServer
 from support.playbooks import run_play
 
 _SAMPLE = "mlflow-fleet-sample"
@@ -42,6 +43,8 @@ def main() -> int:
     asked.add_argument("--kubectl-sizes", type=int, nargs="*", default=[100, 1000], help="of these beside kubectl")
     asked.add_argument("--k8s-sizes", type=int, nargs="*", default=[100], help="of these beside kubernetes.core.k8s")
     options = asked.parse_args()
+    # What was started ends also when this is ended.
+    signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(143))
     load = os.getloadavg()[0]
     results: dict[str, Measured] = {}
     with tempfile.TemporaryDirectory() as folder:

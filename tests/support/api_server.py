@@ -1,25 +1,21 @@
-# Copyright (c) 2026, the mlops.mlflow authors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A real API server of Kubernetes with its etcd, and nothing else of a cluster: nobody carries out what is declared.
 
-The programs are those of tests/cluster, which builds them.
+For what needs many objects and no cluster. The programs are those of tests/cluster, which builds them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import signal
+import socket
 import subprocess
-import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from .process import Tree, free_port
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
-
-from support.testbed import build, knative
+from .testbed import build, knative
 
 _START_SECONDS = 90
 
@@ -33,8 +29,9 @@ class ApiServer:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._programs = build.ensure()
-        self._port, self._etcd_ports = free_port(), (free_port(), free_port())
-        self._processes: dict[str, Tree] = {}
+        self._port, self._etcd_ports = _free_port(), (_free_port(), _free_port())
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._commands: dict[str, list[str]] = {}
 
     def __enter__(self) -> ApiServer:
         try:
@@ -45,8 +42,8 @@ class ApiServer:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        for process in reversed(list(self._processes.values())):
-            process.stop()
+        for name in reversed(list(self._processes)):
+            self._end(name, signal.SIGTERM)
 
     @property
     def kubeconfig(self) -> Path:
@@ -54,7 +51,15 @@ class ApiServer:
 
     def cpu(self, name: str) -> float:
         """Seconds that C(etcd) or C(kube-apiserver) has taken so far."""
-        return self._processes[name].cpu()
+        fields = Path(f"/proc/{self._processes[name].pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def kill(self) -> None:
+        """End the API server as a crash would; its etcd goes on."""
+        self._end("kube-apiserver", signal.SIGKILL)
+
+    def start_again(self) -> None:
+        self._run("kube-apiserver")
 
     def memory(self, name: str) -> float:
         """Bytes that it holds now, resident."""
@@ -75,7 +80,7 @@ class ApiServer:
         tokens.touch(mode=0o600)
         tokens.write_text(f"{token},bench,bench,system:masters\n")
         client, peer = (f"http://127.0.0.1:{port}" for port in self._etcd_ports)
-        self._run(
+        self._command(
             "etcd",
             f"--data-dir={self._folder / 'etcd'}",
             f"--listen-client-urls={client}",
@@ -86,7 +91,7 @@ class ApiServer:
             "--unsafe-no-fsync",
             "--log-level=warn",
         )
-        self._run(
+        self._command(
             "kube-apiserver",
             f"--etcd-servers={client}",
             "--bind-address=127.0.0.1",
@@ -103,14 +108,29 @@ class ApiServer:
         self._write_kubeconfig(token)
         self._wait("/readyz")
 
-    def _run(self, name: str, *flags: str) -> None:
-        log = self._folder / f"{name}.log"
-        self._processes[name] = Tree([str(self._programs / "kube"), name, *flags], {}, log, self._folder)
+    def _command(self, name: str, *flags: str) -> None:
+        self._commands[name] = [str(self._programs / "kube"), name, *flags]
+        self._run(name)
+
+    def _run(self, name: str) -> None:
+        with (self._folder / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                self._commands[name], cwd=self._folder, env={}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def _end(self, name: str, number: signal.Signals) -> None:
+        process = self._processes[name]
+        process.send_signal(number)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     def _write_kubeconfig(self, token: str) -> None:
         # The API server makes its own certificate, for this address.
         cluster = {"server": f"https://127.0.0.1:{self._port}", "insecure-skip-tls-verify": True}
-        config: Mapping[str, object] = {
+        config: dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "bench", "cluster": cluster}],
@@ -129,7 +149,7 @@ class ApiServer:
                 self.kubectl("get", f"--raw={path}")
                 return
             except RuntimeError as error:
-                ended = [name for name, process in self._processes.items() if process.ended]
+                ended = [name for name, process in self._processes.items() if process.poll() is not None]
                 if ended or time.monotonic() > end:
                     raise RuntimeError(f"{ended or 'the API server'} did not start: see {self._folder}") from error
             time.sleep(0.5)
@@ -148,3 +168,9 @@ class ApiServer:
         for file in knative.definitions():
             self.kubectl("apply", "--server-side", f"--filename={file}")
         self._wait("/apis/serving.knative.dev/v1/services")
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
