@@ -263,6 +263,19 @@ def test_an_api_server_that_stays_away_is_given_up_once_and_not_for_each(monkeyp
     assert done["requests"] < 400, "each is tried once by then"
 
 
+def test_what_would_fail_for_all_is_tried_with_a_few() -> None:
+    """Such as a feature of Knative that is switched off, which its webhook says of each."""
+    api, names = Api(), [f"t-{number:03}" for number in range(300)]
+    refusal = ApiException(400, "admission webhook denied the request: must not set the field(s)")
+    api.fault = lambda _method, path, _number: refusal if path.startswith(f"{SERVICES}/") else None
+    done = run(api, *names)
+    assert done["counts"]["failures"] == 300 and len(api.names(SERVICES)) == 0
+    assert len(api.names(CONFIGURATIONS)) <= 28, "20, and those under way"
+    assert "must not set the field" in done["msg"] and "not tried" in done["failures"][-1]["reason"]
+    api.fault = lambda _method, path, number: refusal if path.startswith(f"{SERVICES}/t-29") else None
+    assert [one["name"] for one in run(api, *names)["failures"]] == names[290:]
+
+
 def test_what_was_not_tried_in_time_is_named() -> None:
     api = Api()
     api.fault = lambda method, _path, _number: time.sleep(0.1) if method == "PATCH" else None

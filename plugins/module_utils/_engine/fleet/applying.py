@@ -19,6 +19,8 @@ from .patience import Patience
 from .rendering import Template
 
 T = TypeVar("T")
+# Where so many failed and none succeeded, the others would fail for the same reason.
+_HOPELESS = 20
 
 
 def apply(
@@ -74,9 +76,12 @@ def _each(
 
     def run(thing: T) -> None:
         nonlocal done
-        error = ""
+        with lock:
+            hopeless = done == len(errors) >= _HOPELESS
+        error = f"it was not tried, because the first {_HOPELESS} failed" if hopeless else ""
         try:
-            act(thing)
+            if not hopeless:
+                act(thing)
         except EngineError as raised:
             error = str(raised)
         with lock:
