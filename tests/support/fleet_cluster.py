@@ -52,6 +52,8 @@ class Api:
         self.fault: Fault = lambda _method, _path, _number: None
         self.lost: Fault = self.fault
         self.ready = True
+        # Of objects by kind, instead of whether they are ready.
+        self.conditions: dict[str, list[Object]] = {}
         self.at_once = self.most_at_once = 0
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.configuration = type("Configuration", (), {"host": "https://cluster:6443"})()
@@ -142,8 +144,8 @@ class Api:
             "generation": 1,
             "managedFields": [ours, *others],
         }
-        condition = {"type": "Ready", "status": "True" if self.ready else "False", "message": "no image"}
-        item["status"] = {"observedGeneration": 1, "conditions": [condition]}
+        ready = {"type": "Ready", "status": "True" if self.ready else "False", "message": "no image"}
+        item["status"] = {"observedGeneration": 1, "conditions": self.conditions.get(item["kind"], [ready])}
         self.objects[path] = item
         return item
 

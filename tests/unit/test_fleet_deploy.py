@@ -322,6 +322,26 @@ def test_what_does_not_get_ready_is_named_with_its_reason() -> None:
     assert done["failures"] == [{"name": "b", "reason": "KnativeService b: not ready: no image"}]
 
 
+def test_a_job_that_failed_is_not_waited_for_any_longer() -> None:
+    api, begin = Api(), time.monotonic()
+    job = {**objects()[1], "apiVersion": "batch/v1", "kind": "Job", "spec": {"backoffLimit": 0}}
+    api.conditions["Job"] = [{"type": "Failed", "status": "True"}]
+    done = run(api, "a", objects=[job, *objects()], wait_seconds=30)
+    assert done["failures"] == [{"name": "a", "reason": "Job a: it failed"}]
+    assert time.monotonic() - begin < 20
+
+
+def test_an_object_of_earlier_settings_is_not_waited_for() -> None:
+    api = Api()
+    job = {**objects()[1], "apiVersion": "batch/v1", "kind": "Job", "spec": {"backoffLimit": 0}}
+    renamed = {**job, "metadata": {**job["metadata"], "name": f"{SAMPLE}-new"}}
+    api.conditions["Job"] = [{"type": "Failed", "status": "True"}]
+    run(api, "a", objects=[job, *objects()])
+    api.conditions["Job"] = [{"type": "Complete", "status": "True"}]
+    done = run(api, "a", objects=[renamed, *objects()], wait_seconds=5)
+    assert "failed" not in done and done["kept"] == ["Job a"]
+
+
 def test_a_kind_that_is_not_served_is_told_before_anything_is_changed() -> None:
     api = Api()
     items = [{**one, "apiVersion": "example.org/v1", "kind": "Thing"} for one in objects()[:1]]

@@ -80,9 +80,10 @@ def deploy(cluster: Cluster, request: Request, say: Say = silent, *, dry_run: bo
         outcome.failures = applying.apply(cluster, works, paths, patience, request.concurrency, say)
         outcome.failures |= applying.remove(cluster, going, paths, patience, request.concurrency, say)
         if request.wait_seconds:
-            applied = [work.instance.name for work in works if work.instance.name not in outcome.failures]
-            running = set(applied) - set(outcome.difference.stopped)
-            outcome.failures |= waiting.wait(cluster, request.fleet, paths, running, request.wait_seconds, say)
+            not_waited_for = {*outcome.failures, *outcome.difference.stopped}
+            applied = [work.instance for work in works if work.instance.name not in not_waited_for]
+            names = rendering.names(applied)
+            outcome.failures |= waiting.wait(cluster, request.fleet, paths, names, request.wait_seconds, say)
     outcome.requests = patience.requests
     return {**_told(outcome, len(request.instances)), "seconds": round(time.monotonic() - begin, 1)}
 

@@ -12,6 +12,7 @@ annotation of a restart, which applying again would not take back.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -73,19 +74,19 @@ def read(cluster: Cluster, paths: Mapping[Key, str], patience: Patience) -> dict
 
 
 def _objects(cluster: Cluster, key: Key, path: str, patience: Patience) -> dict[str, Found]:
-    for tried in range(1, _TRIES + 1):
-        seen: list[dict[str, Any]] = []
-        try:
-            pages = cluster.pages(path, accept=METADATA_ONLY, attempt=patience.run)
-            return {
-                one["metadata"]["name"]: _found(key, one["metadata"], seen)
-                for page in pages
-                for one in page.get("items") or []
-            }
-        except Gone:
-            if tried == _TRIES:
-                raise
-    raise AssertionError("unreachable")
+    for _anew in range(_TRIES - 1):
+        with contextlib.suppress(Gone):
+            return _listed(cluster, key, path, patience)
+    return _listed(cluster, key, path, patience)
+
+
+def _listed(cluster: Cluster, key: Key, path: str, patience: Patience) -> dict[str, Found]:
+    seen: list[dict[str, Any]] = []
+    return {
+        one["metadata"]["name"]: _found(key, one["metadata"], seen)
+        for page in cluster.pages(path, accept=METADATA_ONLY, attempt=patience.run)
+        for one in page.get("items") or []
+    }
 
 
 def _found(key: Key, metadata: Mapping[str, Any], seen: list[dict[str, Any]]) -> Found:

@@ -102,6 +102,14 @@ class Rendering:
             self._templates[own] = [_template(item, instance.own) for item in deepcopy(self._marked)]
         return self._templates[own]
 
+    def names(self, instances: Sequence[Instance]) -> dict[tuple[str, str], dict[str, str]]:
+        """The instance of each of their objects, by kind and name."""
+        found: dict[tuple[str, str], dict[str, str]] = {key: {} for key in self.keys}
+        for instance in instances:
+            for template in self.templates(instance):
+                found[template.key][template.name(instance)] = instance.name
+        return found
+
     def errors(self, instances: Sequence[Instance]) -> list[str]:
         """Why objects of these instances would be refused."""
         longest = max((len(instance.name) for instance in instances), default=0)

@@ -5,16 +5,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from ..kubernetes import kinds, rollout
+from ..kubernetes import jobs, kinds, rollout
 from ..kubernetes.client import Cluster
 from ..kubernetes.watch import Selection, Watch
 from ..progress import Now, Say
 from .existing import Key
-from .rendering import FLEET, INSTANCE
+from .rendering import FLEET
 
+# The instance of each object, by kind and name.
+Names = Mapping[Key, Mapping[str, str]]
 # Kinds that become ready, as the roll-out of a deployment calls them.
 _READY = {
     (kinds.KNATIVE, "Service"): kinds.KNATIVE_SERVICE,
@@ -27,56 +31,59 @@ _EVERY_SECONDS = 1.0
 
 
 def wait(
-    cluster: Cluster, fleet: str, paths: Mapping[Key, str], names: Iterable[str], seconds: float, say: Say
+    cluster: Cluster, fleet: str, paths: Mapping[Key, str], names: Names, seconds: float, say: Say
 ) -> dict[str, str]:
-    """Wait until these instances are ready.
+    """Wait until these objects are ready. Those of kinds that never say so are not waited for.
 
-    :returns: of the instances that are not, why; when the time is over.
+    :returns: of the instances that are not, why; when the time is over, or none can become ready any more.
     :raises ClusterError: the API server is away for too long, or refuses.
     """
     selected = {"labelSelector": f"{FLEET}={fleet}"}
-    selections = {kind: Selection(paths[key], selected, _keeping(kind)) for key, kind in _READY.items() if key in paths}
-    wanted = set(names)
-    if not selections or not wanted:
+    wanted = {kind: names[key] for key, kind in _READY.items() if names.get(key)}
+    selections = {
+        kind: Selection(paths[key], selected, partial(_kept, kind)) for key, kind in _READY.items() if kind in wanted
+    }
+    total = len({instance for objects in wanted.values() for instance in objects.values()})
+    end, now = time.monotonic() + seconds, Now(say)
+    if not total:
         return {}
-    end, now, total = time.monotonic() + seconds, Now(say), len(wanted)
     with Watch(cluster, selections) as seen:
         while True:
-            waiting = _unready(seen, selections, wanted)
-            ready = total - len(waiting)
-            now(lambda ready=ready: f"{ready} of {total} instances ready")  # type: ignore[misc]
+            waiting = _unready(seen, wanted)
             left = end - time.monotonic()
-            if not waiting or left <= 0:
-                return waiting
+            now(partial("{} of {} instances ready".format, total - len(waiting), total))
+            if all(one.is_final for one in waiting.values()) or left <= 0:
+                return {instance: one.reason for instance, one in waiting.items()}
             seen.change(left)
             pause = time.monotonic() + min(_EVERY_SECONDS, max(left, 0.0))
             while seen.change(pause - time.monotonic()):
                 pass
 
 
-def _keeping(kind: str) -> Any:
-    """What is kept of an object: its name, its instance and why it is not ready."""
-
-    def keep(item: dict[str, Any]) -> dict[str, Any]:
-        metadata = item["metadata"]
-        return {
-            "metadata": {"name": metadata["name"], "resourceVersion": metadata.get("resourceVersion", "")},
-            "instance": (metadata.get("labels") or {}).get(INSTANCE, ""),
-            "reason": rollout.unready(item, kind),
-        }
-
-    return keep
+@dataclass(frozen=True)
+class _Unready:
+    reason: str
+    is_final: bool = False
 
 
-def _unready(seen: Watch, selections: Mapping[str, Selection], wanted: set[str]) -> dict[str, str]:
-    waiting: dict[str, str] = {}
-    for kind in selections:
-        objects = seen.objects(kind)
-        there = {one["instance"] for one in objects}
-        waiting |= dict.fromkeys(wanted - there, f"its {kind} does not exist")
-        waiting |= {
-            one["instance"]: f"{kind} {one['metadata']['name']}: {one['reason']}"
-            for one in objects
-            if one["reason"] and one["instance"] in wanted
-        }
+def _kept(kind: str, item: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of an object: its name, and why it is not ready."""
+    metadata = item["metadata"]
+    final = kind == "Job" and jobs.state_of(item) == "failed"
+    return {
+        "metadata": {"name": metadata["name"], "resourceVersion": metadata.get("resourceVersion", "")},
+        "reason": "it failed" if final else rollout.unready(item, kind),
+        "final": final,
+    }
+
+
+def _unready(seen: Watch, wanted: Mapping[str, Mapping[str, str]]) -> dict[str, _Unready]:
+    """By instance."""
+    waiting: dict[str, _Unready] = {}
+    for kind, names in wanted.items():
+        there = {one["metadata"]["name"]: one for one in seen.objects(kind)}
+        for name, instance in names.items():
+            found = there.get(name, {"reason": "it does not exist", "final": False})
+            if found["reason"]:
+                waiting[instance] = _Unready(f"{kind} {name}: {found['reason']}", found["final"])
     return waiting
