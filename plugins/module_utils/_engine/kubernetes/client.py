@@ -33,7 +33,7 @@ _JSON = "application/json"
 # Of a list, what is asked for where names and marks are enough: no Secret is read then, and little is sent.
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 # Carries out a request: at once, or again and again.
-Attempt = Callable[[Callable[[], dict[str, Any] | None]], dict[str, Any] | None]
+Attempt = Callable[[Callable[[], Any]], Any]
 # Is called with what ends a response.
 Opened = Callable[[Callable[[], None]], None]
 
