@@ -173,7 +173,8 @@ class Api:
 
 
 def _answered(body: Object) -> Any:
-    return type("Answer", (), {"data": json.dumps(body), "status": 200})()
+    # As an API server writes it: bytes, without blanks.
+    return type("Answer", (), {"data": json.dumps(body, separators=(",", ":")).encode(), "status": 200})()
 
 
 def _fields(body: Object) -> Object:

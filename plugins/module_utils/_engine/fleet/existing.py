@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ Key = tuple[str, str]
 _TRIES = 3
 # Of 10,000 objects nearly all have the same fields: those are kept once.
 _KEPT_FIELDS = 16
+_FIELDS = b'"fieldsV1":%b'
 
 
 class Found(NamedTuple):
@@ -81,15 +83,39 @@ def _objects(cluster: Cluster, key: Key, path: str, patience: Patience) -> dict[
 
 
 def _listed(cluster: Cluster, key: Key, path: str, patience: Patience) -> dict[str, Found]:
-    seen: list[dict[str, Any]] = []
-    return {
-        one["metadata"]["name"]: _found(key, one["metadata"], seen)
-        for page in cluster.pages(path, accept=METADATA_ONLY, attempt=patience.run)
-        for one in page.get("items") or []
-    }
+    pages = cluster.pages(path, accept=METADATA_ONLY, attempt=patience.run, read=_Reader())
+    return {one["metadata"]["name"]: _found(key, one["metadata"]) for page in pages for one in page.get("items") or []}
 
 
-def _found(key: Key, metadata: Mapping[str, Any], seen: list[dict[str, Any]]) -> Found:
+class _Reader:
+    """Reads lists of metadata. Their C(fieldsV1) are most of the text, and nearly all objects of a fleet have the same:
+    those that were seen are taken out before the text is parsed, and are one object afterwards."""
+
+    def __init__(self) -> None:
+        self._seen: list[dict[str, Any]] = []
+        self._texts: list[bytes] = []
+
+    def __call__(self, data: bytes) -> dict[str, Any]:
+        for number, text in enumerate(self._texts):
+            # Nothing but a key looks like that: within a text its marks would be escaped.
+            data = data.replace(text, _FIELDS % str(number).encode())
+        page: dict[str, Any] = json.loads(data)
+        for item in page.get("items") or []:
+            for entry in item["metadata"].get("managedFields") or []:
+                entry["fieldsV1"] = self._shared(entry.get("fieldsV1"))
+        return page
+
+    def _shared(self, fields: Any) -> Any:
+        if isinstance(fields, int):
+            return self._seen[fields]
+        known = next((one for one in self._seen if one == fields), None)
+        if known is None and fields and len(self._seen) < _KEPT_FIELDS:
+            self._seen.append(fields)
+            self._texts.append(_FIELDS % json.dumps(fields, separators=(",", ":")).encode())
+        return known or fields
+
+
+def _found(key: Key, metadata: Mapping[str, Any]) -> Found:
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     ours = labels.get(manifests.MANAGED_BY) == manifests.MANAGER
     return Found(
@@ -99,14 +125,7 @@ def _found(key: Key, metadata: Mapping[str, Any], seen: list[dict[str, Any]]) ->
         fleet=labels.get(FLEET, "") if ours else "",
         instance=labels.get(INSTANCE, "") if ours else "",
         checksum=annotations.get(CHECKSUM, ""),
-        fields=_kept(owned_fields(metadata, key[0]), seen),
+        fields=owned_fields(metadata, key[0]),
         stopped=bool(annotations.get(STOPPED)),
         leaving="deletionTimestamp" in metadata,
     )
-
-
-def _kept(fields: dict[str, Any] | None, seen: list[dict[str, Any]]) -> dict[str, Any] | None:
-    known = next((one for one in seen if one == fields), None)
-    if known is None and fields is not None and len(seen) < _KEPT_FIELDS:
-        seen.append(fields)
-    return known or fields

@@ -116,12 +116,13 @@ def is_applied(live: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
     return fields is not None and _is_same(fields, _wanted(item), live)
 
 
-def owned_fields(metadata: Mapping[str, Any], api_version: str) -> dict[str, Any] | None:
+def owned_fields(metadata: Mapping[str, Any], api_version: str) -> Mapping[str, Any] | None:
     """The fields of an object (fieldsV1) that are ours by what we applied; None where that cannot be told."""
     entries = _applied_by_us({"metadata": metadata})
     if len(entries) != 1 or entries[0].get("apiVersion") != api_version or entries[0].get("subresource"):
         return None
-    return dict(entries[0].get("fieldsV1") or {})
+    fields: Mapping[str, Any] = entries[0].get("fieldsV1") or {}
+    return fields
 
 
 def owns_all(fields: Mapping[str, Any], item: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ..errors import EngineError
@@ -34,6 +35,8 @@ _JSON = "application/json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 # Carries out a request: at once, or again and again.
 Attempt = Callable[[Callable[[], Any]], Any]
+# Makes something of the text of an answer.
+Read = Callable[[bytes], dict[str, Any]]
 # Is called with what ends a response.
 Opened = Callable[[Callable[[], None]], None]
 
@@ -97,17 +100,19 @@ class Cluster:
         query: Mapping[str, str] | None = None,
         accept: str = _JSON,
         attempt: Attempt = lambda request: request(),
+        read: Read = json.loads,
     ) -> Iterator[dict[str, Any]]:
         """A list in parts, so that one of many objects is nowhere held as a whole; nothing where there is no such kind.
 
         :param attempt: carries out the request of each part.
+        :param read: makes something of what is answered.
         :raises Gone: it took too long to read, and has to begin anew.
         :raises ClusterError: no answer, or a refusal.
         """
         more = ""
         while True:
             asked = {**(query or {}), "limit": str(_PAGE), **({"continue": more} if more else {})}
-            page = attempt(lambda asked=asked: self.call("GET", path, query=asked, accept=accept))  # type: ignore[misc]
+            page = attempt(partial(self.call, "GET", path, query=asked, accept=accept, read=read))
             if page is None:
                 return
             yield page
@@ -134,9 +139,11 @@ class Cluster:
         query: Mapping[str, str] | None = None,
         accept: str = _JSON,
         content_type: str = _JSON,
+        read: Read = json.loads,
     ) -> dict[str, Any] | None:
         """One request; None where there is nothing.
 
+        :param read: makes something of what is answered.
         :raises Conflict: what was to be created exists.
         :raises Forbidden: whoever asks may not do that.
         :raises ClusterError: no answer, or another refusal.
@@ -147,7 +154,7 @@ class Cluster:
             if getattr(error, "status", None) == 404:
                 return None
             raise self._error(method, path, error) from error
-        return dict(json.loads(answer.data))
+        return dict(read(answer.data))
 
     def apply(self, path: str, item: Mapping[str, Any], manager: str, *, dry_run: bool = False) -> dict[str, Any]:
         """Apply one object server-side, with force, and return what became, or would become, of it.
