@@ -118,7 +118,7 @@ options:
     default: false
   concurrency:
     description:
-      - How many instances are worked on at once.
+      - How many instances are worked on at once, 32 at most.
     type: int
     default: 8
   timeout:

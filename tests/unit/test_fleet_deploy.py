@@ -197,9 +197,10 @@ def test_so_many_at_once_and_no_more() -> None:
     assert 1 < api.most_at_once <= 4
 
 
-def test_at_least_one_is_worked_on_at_once() -> None:
-    with pytest.raises(BadInput, match="concurrency is 0; it must be 1 or more"):
-        run(Api(), "a", concurrency=0)
+@pytest.mark.parametrize("concurrency", [0, 33])
+def test_no_more_are_worked_on_at_once_than_there_are_connections(concurrency: int) -> None:
+    with pytest.raises(BadInput, match=f"concurrency is {concurrency}; it must be 1 to 32"):
+        run(Api(), "a", concurrency=concurrency)
 
 
 def test_one_that_is_refused_leaves_the_others_alone_and_is_named() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import BadInput
-from ..kubernetes.client import Cluster
+from ..kubernetes.client import CONNECTIONS, Cluster
 from ..progress import Say, listed, silent
 from . import applying, waiting
 from .comparison import Difference, compare, pruned
@@ -64,8 +64,8 @@ def deploy(cluster: Cluster, request: Request, say: Say = silent, *, dry_run: bo
     begin = time.monotonic()
     rendering = Rendering(request.objects, request.sample, request.fleet, request.namespace)
     errors = rendering.errors(request.instances)
-    if request.concurrency < 1:
-        errors.append(f"concurrency is {request.concurrency}; it must be 1 or more.")
+    if not 1 <= request.concurrency <= CONNECTIONS:
+        errors.append(f"concurrency is {request.concurrency}; it must be 1 to {CONNECTIONS}.")
     if errors:
         raise BadInput(" ".join(errors))
     patience = Patience(request.seconds)

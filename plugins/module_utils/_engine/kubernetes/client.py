@@ -69,6 +69,8 @@ class Unavailable(ClusterError):
 _KINDS_OF_ERROR = {403: Forbidden, 409: Conflict, 410: Gone, **dict.fromkeys((429, 500, 502, 503, 504), Unavailable)}
 # Of a list that is read in parts.
 _PAGE = 500
+# That are kept: so many threads can ask at once.
+CONNECTIONS = 32
 # Seconds until the API server answers, and for a watch: without a word, after which the connection counts as cut.
 _ANSWER_SECONDS = 20.0
 _SILENCE_SECONDS = 90.0
