@@ -10,7 +10,7 @@ EXTRA := $(foreach var,$(VARS),-e '$(var)')
 # Advice of the playbooks is then about make as well.
 export MLOPS_MLFLOW_RUN_BY := make
 
-.PHONY: help deploy destroy health status check test test-all test-host test-browser test-cluster test-compose test-benchmark soak lint lock readmes bench bench-backup bench-cluster clean cluster-up cluster-down
+.PHONY: help deploy destroy health status check test test-all test-host test-browser test-cluster test-compose test-benchmark soak lint lock readmes bench bench-backup bench-cluster bench-fleet clean cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -68,6 +68,9 @@ bench: $(VENV)/dev ## measure the profiles beside plain `mlflow server`
 
 bench-cluster: $(VENV)/dev ## measure the playbook beside `kubectl apply` (on the cluster of TEST_KUBECONFIG)
 	@$(RUN) python benchmarks/kubernetes.py
+
+bench-fleet: $(VENV)/dev ## measure a fleet of 100, 1,000 and 10,000 beside `kubectl apply` (builds an API server from Go modules)
+	@$(RUN) python benchmarks/fleet.py --sizes 100 1000 10000
 
 bench-backup: $(VENV)/dev ## measure snapshots beside pg_dump, psql, cp and uploads, and a server while it is backed up
 	@$(RUN) python benchmarks/backup.py

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ._engine.kubernetes.client import Cluster, ClusterError
+from ._engine.kubernetes.client import CONNECTIONS, Cluster, ClusterError
 
 CLUSTER_ARGS: dict[str, Any] = {
     "kubeconfig": {"type": "raw", "no_log": True},
@@ -46,4 +46,6 @@ def cluster_of(module: AnsibleModule, login: Mapping[str, Any] | None = None) ->
             f"The cluster ({where}) cannot be used: {' '.join(str(error).split())[:300]}. Is it running, and do "
             f"kubeconfig and context name the right one?"
         ) from error
+    # By default it is five for each core, and a thread without one opens another for each request.
+    configuration.connection_pool_maxsize = max(configuration.connection_pool_maxsize, CONNECTIONS)
     return Cluster(kubernetes.client.ApiClient(configuration=configuration))

@@ -51,6 +51,12 @@ options:
       - Its annotations.
     type: dict
     default: {}
+  check_contents:
+    description:
+      - Whether a namespace that holds another deployment is refused. V(false) is for a fleet, whose module checks that
+        itself.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -99,6 +105,7 @@ def prepare(module: AnsibleModule) -> dict[str, Any]:
         objects=params["objects"],
         labels={str(key): str(value) for key, value in params["labels"].items()},
         annotations={str(key): str(value) for key, value in params["annotations"].items()},
+        check_contents=params["check_contents"],
         dry_run=module.check_mode,
     )
     after = "".join(f"{key}\n" for key in found["changed_labels"])
@@ -116,6 +123,7 @@ def main() -> None:
             "objects": {"type": "list", "elements": "dict", "default": []},
             "labels": {"type": "dict", "default": {}},
             "annotations": {"type": "dict", "default": {}},
+            "check_contents": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )

@@ -22,7 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"database", "storage"}),
     frozenset({"host", "compose", "kubernetes"}),
     frozenset({"server"}),
-    frozenset({"snapshot", "load"}),
+    frozenset({"snapshot", "load", "fleet"}),
     frozenset({"operations"}),
     frozenset({"cli"}),
 )

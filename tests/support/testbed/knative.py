@@ -61,6 +61,11 @@ def _build_envoy() -> None:
         images.build_image(context, context / "Containerfile", _ENVOY, {"BASE": images.DEBIAN_IMAGE})
 
 
+def definitions() -> list[Path]:
+    """The files that define the kinds of Knative Serving."""
+    return _files(_sources("serving") / "core" / "300-resources")
+
+
 def _write_release() -> None:
     serving, networking, caching, kourier = map(_sources, ("serving", "networking", "caching", "net-kourier"))
     core = serving / "core"

@@ -112,12 +112,32 @@ def is_applied(live: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
 
     :param live: as the API server has it, with C(metadata.managedFields).
     """
-    entries = _applied_by_us(live)
-    if len(entries) != 1 or entries[0].get("apiVersion") != item["apiVersion"] or entries[0].get("subresource"):
-        return False
+    fields = owned_fields(live["metadata"], item["apiVersion"])
+    return fields is not None and _is_same(fields, _wanted(item), live)
+
+
+def owned_fields(metadata: Mapping[str, Any], api_version: str) -> Mapping[str, Any] | None:
+    """The fields of an object (fieldsV1) that are ours by what we applied; None where that cannot be told."""
+    entries = _applied_by_us({"metadata": metadata})
+    if len(entries) != 1 or entries[0].get("apiVersion") != api_version or entries[0].get("subresource"):
+        return None
+    fields: Mapping[str, Any] = entries[0].get("fieldsV1") or {}
+    return fields
+
+
+def owns_all(fields: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
+    """Whether all that an object was applied with is ours still: whoever changes a field takes it over.
+
+    :param fields: as C(owned_fields) returns them.
+    """
+    wanted = _wanted(item)
+    return _is_same(fields, wanted, wanted)
+
+
+def _wanted(item: Mapping[str, Any]) -> dict[str, Any]:
     wanted = {key: value for key, value in item.items() if key not in ("apiVersion", "kind")}
     wanted["metadata"] = {key: value for key, value in item["metadata"].items() if key not in ("name", "namespace")}
-    return _is_same(entries[0].get("fieldsV1") or {}, wanted, live)
+    return wanted
 
 
 def _is_same(owned: Mapping[str, Any], wanted: Any, live: Any) -> bool:

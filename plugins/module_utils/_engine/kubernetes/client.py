@@ -12,6 +12,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ..errors import EngineError
@@ -30,6 +31,12 @@ KIND_PATHS = {
 
 
 _JSON = "application/json"
+# Of a list, what is asked for where names and marks are enough: no Secret is read then, and little is sent.
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+# Carries out a request: at once, or again and again.
+Attempt = Callable[[Callable[[], Any]], Any]
+# Makes something of the text of an answer.
+Read = Callable[[bytes], dict[str, Any]]
 # Is called with what ends a response.
 Opened = Callable[[Callable[[], None]], None]
 
@@ -47,10 +54,23 @@ class Forbidden(ClusterError):
 
 
 class Gone(ClusterError):
-    """What a watch was to go on from is too old: it has to begin anew."""
+    """What a watch or a list was to go on from is too old: it has to begin anew."""
 
 
-_KINDS_OF_ERROR = {403: Forbidden, 409: Conflict, 410: Gone}
+class Unavailable(ClusterError):
+    """The API server does not answer, cannot now, or asks for patience: the same request may succeed later.
+
+    C(seconds) is for how long it asks to be left alone; None where it says nothing, as one that does not answer.
+    """
+
+    seconds: float | None = None
+
+
+_KINDS_OF_ERROR = {403: Forbidden, 409: Conflict, 410: Gone, **dict.fromkeys((429, 500, 502, 503, 504), Unavailable)}
+# Of a list that is read in parts.
+_PAGE = 500
+# That are kept: so many threads can ask at once.
+CONNECTIONS = 32
 # Seconds until the API server answers, and for a watch: without a word, after which the connection counts as cut.
 _ANSWER_SECONDS = 20.0
 _SILENCE_SECONDS = 90.0
@@ -76,6 +96,32 @@ class Cluster:
     def items(self, path: str, query: Mapping[str, str] | None = None, accept: str = _JSON) -> list[dict[str, Any]]:
         return list((self.call("GET", path, query=query, accept=accept) or {}).get("items") or [])
 
+    def pages(
+        self,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        accept: str = _JSON,
+        attempt: Attempt = lambda request: request(),
+        read: Read = json.loads,
+    ) -> Iterator[dict[str, Any]]:
+        """A list in parts, so that one of many objects is nowhere held as a whole; nothing where there is no such kind.
+
+        :param attempt: carries out the request of each part.
+        :param read: makes something of what is answered.
+        :raises Gone: it took too long to read, and has to begin anew.
+        :raises ClusterError: no answer, or a refusal.
+        """
+        more = ""
+        while True:
+            asked = {**(query or {}), "limit": str(_PAGE), **({"continue": more} if more else {})}
+            page = attempt(partial(self.call, "GET", path, query=asked, accept=accept, read=read))
+            if page is None:
+                return
+            yield page
+            more = str((page.get("metadata") or {}).get("continue") or "")
+            if not more:
+                return
+
     def may(self, namespace: str, verb: str, group: str, resource: str) -> bool:
         """Whether whoever asks may do that in the namespace, or, with none, in the whole cluster."""
         attributes = {"namespace": namespace, "verb": verb, "group": group, "resource": resource}
@@ -95,9 +141,11 @@ class Cluster:
         query: Mapping[str, str] | None = None,
         accept: str = _JSON,
         content_type: str = _JSON,
+        read: Read = json.loads,
     ) -> dict[str, Any] | None:
         """One request; None where there is nothing.
 
+        :param read: makes something of what is answered.
         :raises Conflict: what was to be created exists.
         :raises Forbidden: whoever asks may not do that.
         :raises ClusterError: no answer, or another refusal.
@@ -108,7 +156,7 @@ class Cluster:
             if getattr(error, "status", None) == 404:
                 return None
             raise self._error(method, path, error) from error
-        return dict(json.loads(answer.data))
+        return dict(read(answer.data))
 
     def apply(self, path: str, item: Mapping[str, Any], manager: str, *, dry_run: bool = False) -> dict[str, Any]:
         """Apply one object server-side, with force, and return what became, or would become, of it.
@@ -149,9 +197,12 @@ class Cluster:
         if status := getattr(error, "status", None):
             message = _message_of(getattr(error, "body", ""))
             kind = _KINDS_OF_ERROR.get(status, ClusterError)
-            return kind(f"The cluster at {self.address} refused {method} {path}: {message}")
+            refused = kind(f"The cluster at {self.address} refused {method} {path}: {message}")
+            if isinstance(refused, Unavailable):
+                refused.seconds = _retry_after(error)
+            return refused
         cause = str(error).rsplit("(Caused by ", maxsplit=1)[-1].rstrip(")")
-        return ClusterError(
+        return Unavailable(
             f"The cluster at {self.address} cannot be reached: {cause}. Is it running, and do kubeconfig and "
             f"context name the right one?"
         )
@@ -307,6 +358,11 @@ class Cluster:
         if not finished:
             raise ClusterError(f"{' '.join(argv[:2])} in pod {namespace}/{pod} did not end within {timeout:.0f} s.")
         return said
+
+
+def _retry_after(error: Exception) -> float | None:
+    text = str((getattr(error, "headers", None) or {}).get("Retry-After") or "")
+    return float(text) if text.isdigit() else None
 
 
 def _message_of(body: str) -> str:

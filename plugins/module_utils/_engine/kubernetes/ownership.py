@@ -17,12 +17,10 @@ from .. import advice
 from ..errors import BadInput
 from ..progress import listed
 from . import kinds, manifests
-from .client import Cluster, ClusterError, Conflict
+from .client import METADATA_ONLY, Cluster, ClusterError, Conflict
 
 # Annotation of a namespace, written by the call that creates it: the name of the deployment.
 CREATED_FOR = "mlops.mlflow/created-for"
-# Names and values of objects are not needed: their metadata alone is asked for, so that no Secret is read.
-_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 # Whoever is owned by one of these goes with it, and is listed by it.
 _LISTED_OWNERS = {kind for _api_version, kind, _plural in kinds.KINDS} | {"ReplicaSet", *kinds.OF_KNATIVE_SERVICES}
 # What clusters put into every namespace.
@@ -70,7 +68,7 @@ def contents(cluster: Cluster, namespace: str, wanted: Collection[str] = ()) -> 
         item
         for api_version, kind, plural in kinds.KINDS
         if _is_served(api_version, served) and (not wanted or kind in wanted)
-        for found in cluster.items(kinds.path(api_version, namespace, plural), accept=_METADATA_ONLY)
+        for found in cluster.items(kinds.path(api_version, namespace, plural), accept=METADATA_ONLY)
         if (item := _item(kinds.path(api_version, namespace, plural), kind, found["metadata"]))
     ]
 
@@ -84,12 +82,14 @@ def prepare_namespace(
     objects: Iterable[Mapping[str, Any]] = (),
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
+    check_contents: bool = True,
     dry_run: bool = False,
 ) -> dict[str, Any]:
     """Check that a deployment may use a namespace, and create it where that is the deployment's business.
 
     :param existing: whether somebody else made the namespace: it is used as it is, and never changed.
     :param objects: what will be applied: C(kind) and C(metadata.name) of each.
+    :param check_contents: whether what is in the namespace is checked here; a fleet does so by itself.
     :returns: C(created) and C(changed_labels) (names of the labels that were, or would be, set).
     :raises BadInput: the namespace is somebody else's, holds another deployment, or an object of the same name.
     """
@@ -118,7 +118,8 @@ def prepare_namespace(
     # Another deployment has objects of the same kinds, or at least its data.
     listed = list(objects)
     kinds_of_ours = {*(one["kind"] for one in listed), *manifests.DATA_KINDS} if listed else set()
-    _check_contents(contents(cluster, namespace, kinds_of_ours), namespace, name, listed)
+    if check_contents:
+        _check_contents(contents(cluster, namespace, kinds_of_ours), namespace, name, listed)
     if existing:
         return {"created": False, "changed_labels": []}
     metadata = found["metadata"]

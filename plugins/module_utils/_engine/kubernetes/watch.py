@@ -29,10 +29,12 @@ _PATIENCE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Selection:
-    """Objects that are watched: C(path) of their collection, and what is asked for of it."""
+    """Objects that are watched: C(path) of their collection, what is asked for of it, and what is kept of each object:
+    at least its C(metadata.name) and C(metadata.resourceVersion)."""
 
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
+    keep: Callable[[Object], Object] = field(default=lambda item: item)
 
     @classmethod
     def named(cls, path: str) -> Selection:
@@ -109,9 +111,12 @@ class Watch:
         threading.Thread(target=run, args=arguments, daemon=True).start()
 
     def _list(self, selection: Selection) -> tuple[dict[str, Object], str]:
-        found = self._cluster.call("GET", selection.path, query=selection.query) or {}
-        items = {item["metadata"]["name"]: item for item in found.get("items") or []}
-        return items, str((found.get("metadata") or {}).get("resourceVersion", ""))
+        items: dict[str, Object] = {}
+        version = ""
+        for page in self._cluster.pages(selection.path, selection.query):
+            items |= {item["metadata"]["name"]: selection.keep(item) for item in page.get("items") or []}
+            version = str((page.get("metadata") or {}).get("resourceVersion", ""))
+        return items, version
 
     def _follow(self, key: str, version: str) -> None:
         """Tell every change of a selection; runs in a thread of its own."""
@@ -153,7 +158,8 @@ class Watch:
             "timeoutSeconds": str(_WATCH_SECONDS),
         }
         for event in self._cluster.watch(selection.path, query, lambda close: self._opened(key, close)):
-            yield event["type"], event["object"]
+            is_object = event["type"] != "BOOKMARK"
+            yield event["type"], selection.keep(event["object"]) if is_object else event["object"]
 
     def _opened(self, key: str, close: Callable[[], None]) -> None:
         self._reached.add(key)

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What instances of a fleet there are, and how they are, by one list: each a line of a table, as people are shown it.
+
+The API server makes it: metadata, and the columns that Knative defines of its services. Neither specs nor pods are
+read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import BadInput
+from ..kubernetes import kinds, manifests
+from ..kubernetes.client import Cluster
+from .rendering import FLEET, INSTANCE
+
+_TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
+READY, NOT_READY, LEAVING = "ready", "not_ready", "leaving"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One instance. C(reason) says why it is not ready; C(url) is where clients find it."""
+
+    name: str
+    state: str
+    reason: str
+    url: str
+    labels: Mapping[str, str]
+
+
+def read(cluster: Cluster, namespace: str, fleet: str) -> list[Line]:
+    """
+    :raises BadInput: the cluster does not serve what fleets are made of.
+    :raises ClusterError: no answer, or a refusal.
+    """
+    marks = {FLEET: fleet, manifests.MANAGED_BY: manifests.MANAGER}
+    query = {"labelSelector": ",".join(f"{key}={value}" for key, value in marks.items()), "includeObject": "Metadata"}
+    pages = list(cluster.pages(kinds.path(kinds.KNATIVE, namespace, "services"), query, _TABLE))
+    if not pages:
+        raise BadInput(f"The cluster at {cluster.address} does not serve {kinds.KNATIVE}: Knative is not installed.")
+    # The columns stand in the first part only.
+    columns = [str(one["name"]).lower() for one in pages[0].get("columnDefinitions") or []]
+    return [
+        _line(dict(zip(columns, row["cells"], strict=False)), row) for page in pages for row in page.get("rows") or []
+    ]
+
+
+def _line(cells: Mapping[str, Any], row: Mapping[str, Any]) -> Line:
+    metadata = row["object"]["metadata"]
+    labels = metadata.get("labels") or {}
+    ready = str(cells.get("ready") or "") == "True"
+    state = LEAVING if metadata.get("deletionTimestamp") else READY if ready else NOT_READY
+    return Line(
+        name=str(labels.get(INSTANCE) or metadata["name"]),
+        state=state,
+        reason="" if state == READY else str(cells.get("reason") or ""),
+        url=str(cells.get("url") or ""),
+        labels=labels,
+    )

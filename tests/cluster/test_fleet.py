@@ -1,0 +1,161 @@
+"""A fleet on a real API server, which nobody else uses and nothing carries out: what it notes of changes, and its end.
+
+pytest tests/cluster/test_fleet.py -m cluster
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet import deploy, table
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet.declaration import declare
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import Cluster
+from support.api_server import ApiServer
+from support.fleet_cluster import SAMPLE, objects
+from support.playbooks import REPOSITORY
+
+pytestmark = [
+    pytest.mark.cluster,
+    # Its certificate is one that nobody signed.
+    pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning"),
+]
+MERGE = "application/merge-patch+json"
+SERVICES = "/apis/serving.knative.dev/v1/namespaces/{}/services/"
+CONFIGURATIONS = "/api/v1/namespaces/{}/configmaps/"
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    with ApiServer(tmp_path_factory.mktemp("api-server")) as found:
+        found.define_knative()
+        yield found
+
+
+@pytest.fixture(scope="module")
+def cluster(api: ApiServer) -> Cluster:
+    import kubernetes
+
+    login = kubernetes.client.Configuration()
+    kubernetes.config.load_kube_config(str(api.kubeconfig), client_configuration=login)
+    return Cluster(kubernetes.client.ApiClient(configuration=login))
+
+
+@pytest.fixture
+def namespace(api: ApiServer, request: pytest.FixtureRequest) -> str:
+    name = request.node.name.replace("_", "-")[:40].strip("-")
+    api.kubectl("create", "namespace", name)
+    return name
+
+
+def sample() -> list[dict[str, Any]]:
+    volume, configuration, servers = objects()
+    volume["spec"]["accessModes"] = ["ReadWriteMany"]
+    return [volume, configuration, servers]
+
+
+def run(cluster: Cluster, namespace: str, count: int, *, fleet: str = "one", **more: Any) -> dict[str, Any]:
+    instances = declare(more.pop("own", []), count=count, pattern=more.pop("pattern", "t-####"), limit=10_000)
+    return deploy.deploy(cluster, deploy.Request(fleet, namespace, SAMPLE, sample(), instances, **more))
+
+
+def test_a_second_run_is_one_list_a_kind(cluster: Cluster, namespace: str) -> None:
+    first = run(cluster, namespace, 20)
+    assert (first["counts"]["created"], first["counts"]["failures"]) == (20, 0)
+    second = run(cluster, namespace, 20)
+    assert (second["changed"], second["counts"]["unchanged"], second["requests"]) == (False, 20, 3)
+
+
+def test_every_edit_of_what_was_applied_is_seen_and_no_other(cluster: Cluster, namespace: str) -> None:
+    run(cluster, namespace, 8)
+    services, configurations = SERVICES.format(namespace), CONFIGURATIONS.format(namespace)
+
+    def edit(path: str, body: dict[str, Any]) -> None:
+        cluster.call("PATCH", path, body, content_type=MERGE)
+
+    edit(f"{services}t-0001", {"spec": {"template": {"spec": {"timeoutSeconds": 77}}}})
+    edit(f"{services}t-0002", {"metadata": {"labels": {"app.kubernetes.io/instance": "t-0002", "team": "a"}}})
+    edit(f"{configurations}t-0003", {"data": {"launch.json": "{}"}})
+    edit(f"{configurations}t-0004", {"data": {"launch.json": None}})
+    edit(f"{configurations}t-0005", {"data": {"more": "x"}})
+    edit(f"{configurations}t-0006", {"metadata": {"annotations": {"mlops.mlflow/fleet-checksum": None}}})
+    cluster.call("DELETE", f"{services}t-0007")
+    # What others own besides is theirs: a label, another key.
+    assert run(cluster, namespace, 8)["updated"] == ["t-0001", "t-0003", "t-0004", "t-0006", "t-0007"]
+    assert run(cluster, namespace, 8)["changed"] is False
+    restored = cluster.get(f"{services}t-0001")
+    assert restored is not None and restored["spec"]["template"]["spec"]["timeoutSeconds"] == 600
+
+
+def test_two_fleets_and_what_somebody_else_made_are_left_alone(
+    api: ApiServer, cluster: Cluster, namespace: str
+) -> None:
+    everything = {"prune": True, "prune_data": True}
+    run(cluster, namespace, 3, fleet="one", pattern="a-#", **everything)
+    run(cluster, namespace, 3, fleet="two", pattern="b-#", **everything)
+    for fleet, pattern in (("one", "a-#"), ("two", "b-#")):
+        assert run(cluster, namespace, 3, fleet=fleet, pattern=pattern, **everything)["changed"] is False
+    with pytest.raises(BadInput, match="did not make"):
+        run(cluster, namespace, 3, fleet="one", pattern="b-#", **everything)
+    api.kubectl("create", "configmap", "c-1", f"--namespace={namespace}", "--from-literal=whose=mine")
+    with pytest.raises(BadInput, match="ConfigMap c-1"):
+        run(cluster, namespace, 1, fleet="three", pattern="c-#")
+    assert {line.name for line in table.read(cluster, namespace, "one")} == {"a-1", "a-2", "a-3"}
+
+
+def test_what_the_api_server_refuses_is_named_and_the_rest_stands(cluster: Cluster, namespace: str) -> None:
+    wrong = [{"name": "t-0002", "labels": {"team": "no label!"}}, {"name": "t-0003", "storage_size": "9Gi"}]
+    run(cluster, namespace, 2)
+    done = run(cluster, namespace, 4, own=wrong)
+    assert [one["name"] for one in done["failures"]] == ["t-0002"]
+    assert "a valid label must" in done["msg"]
+    assert done["created"] == ["t-0003", "t-0004"]
+
+
+def test_an_api_server_that_crashes_and_comes_back_is_survived(
+    api: ApiServer, cluster: Cluster, namespace: str
+) -> None:
+    def crash() -> None:
+        time.sleep(1.0)
+        api.kill()
+        time.sleep(3.0)
+        api.start_again()
+
+    crashing = threading.Thread(target=crash)
+    crashing.start()
+    try:
+        done = run(cluster, namespace, 600)
+    finally:
+        crashing.join()
+    assert (done["counts"]["created"], done["counts"]["failures"]) == (600, 0), done.get("msg")
+    assert done["requests"] > 1803, "it was away meanwhile"
+    assert run(cluster, namespace, 600)["counts"]["unchanged"] == 600
+
+
+def test_a_run_that_was_killed_is_gone_on_with(api: ApiServer, cluster: Cluster, namespace: str) -> None:
+    request = {
+        "kubeconfig": str(api.kubeconfig), "fleet": "one", "namespace": namespace, "sample": SAMPLE,
+        "objects": sample(), "pattern": "t-####", "count": 600, "own": [],
+    }  # fmt: skip
+    program = [sys.executable, "-P", str(REPOSITORY / "benchmarks/lib/fleet_run.py")]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL) as running:
+        assert running.stdin
+        running.stdin.write(json.dumps(request))
+        running.stdin.close()
+        while len(table.read(cluster, namespace, "one")) < 50:
+            time.sleep(0.1)
+        os.kill(running.pid, signal.SIGKILL)
+    there = len(table.read(cluster, namespace, "one"))
+    assert 50 <= there < 600
+    done = run(cluster, namespace, 600)
+    assert there - 8 <= done["counts"]["unchanged"] <= there, "at most what was under way is applied again"
+    assert (done["counts"]["failures"], run(cluster, namespace, 600)["changed"]) == (0, False)

@@ -1,0 +1,50 @@
+"""Reading what there is of a fleet: what nearly all objects have in common is parsed once, nothing is read wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet.existing import _Reader
+
+FIELDS: list[dict[str, Any]] = [
+    {"f:metadata": {"f:labels": {"f:a": {}}}},
+    {"f:metadata": {"f:labels": {"f:a": {}, "f:b": {}}}},
+    {"f:spec": {'k:{"name":"mlflow"}': {".": {}}}},
+    {},
+]
+
+
+def page(*items: tuple[str, list[Any]]) -> bytes:
+    """As an API server writes it: without blanks."""
+    listed = [
+        {"metadata": {"name": name, "managedFields": [{"manager": "m", "fieldsV1": one} for one in fields]}}
+        for name, fields in items
+    ]
+    return json.dumps({"items": listed}, separators=(",", ":")).encode()
+
+
+def test_it_reads_what_stands_there() -> None:
+    read = _Reader()
+    pages = [
+        page(("a", FIELDS), ("b", FIELDS[:1]), ("c", [])),
+        page(("d", list(reversed(FIELDS))), ("e", [{"f:new": {}}])),
+        page(("f", [{"f:new": {}}, FIELDS[2]]), ('"fieldsV1":{"f:new":{}}', FIELDS[1:3])),
+        b'{"items":[{"metadata":{"name":"g"}}]}',
+        b'{"metadata":{}}',
+    ]
+    for text in pages:
+        assert read(text) == json.loads(text)
+
+
+def test_what_all_have_is_one_object() -> None:
+    read = _Reader()
+    pages = [read(page((name, FIELDS[:1]))) for name in "abc"]
+    fields = [one["items"][0]["metadata"]["managedFields"][0]["fieldsV1"] for one in pages]
+    assert fields[0] is fields[1] is fields[2]
+
+
+def test_many_different_ones_are_read_as_well() -> None:
+    read, text = _Reader(), page(*((str(number), [{f"f:{number}": {}}]) for number in range(100)))
+    for _again in range(2):
+        assert read(text) == json.loads(text)
