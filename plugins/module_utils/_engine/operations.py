@@ -141,6 +141,7 @@ def gc(call: Call) -> dict[str, Any]:
     from .server import uploads
 
     uri = _database_uri(call)
+    removal.require_offered(uri)
     older_than = call.text("older_than") or "30d"
     server = call.server(timeout=120)
     password = call.database_password()
