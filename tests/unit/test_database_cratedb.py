@@ -50,6 +50,10 @@ def test_what_a_server_finds(play: Play) -> None:
     assert (reserved, freed, has_size) == ("for a test", None, True)
 
 
+def test_a_server_that_starts_while_its_tables_are_made_waits(play: Play) -> None:
+    assert "GRANT DQL ON SCHEMA sys" in play("not_yet")
+
+
 def test_a_dump_is_one_file_and_says_its_rows(play: Play) -> None:
     rows, revision, version, files, stored = play("dump")
     assert (rows, revision, version) == (ROWS, None, "6.4.1")

@@ -4,6 +4,7 @@ against what that said. Each begins with a schema in which are three small table
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,11 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database impo
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.base import Dumping, Loading, Tools
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.cratedb import CrateDB
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.cratedb_session import Session, session
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError, LockHeld
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import (
+    DatabaseUnavailable,
+    EngineError,
+    LockHeld,
+)
 
 SCHEMA, OWNER, SERVER = "mlflow", "mlflow_owner", "mlflow"
 PASSWORDS = {OWNER: "owner-4711", SERVER: "server-4711"}
@@ -37,6 +42,15 @@ def look(database: CrateDB, _folder: Path) -> Any:
     seen = database.reserved()
     database.reserve(None)
     return [before.tables, before.revisions, database.rows(), seen, database.reserved(), database.space().size > 0]
+
+
+def not_yet(database: CrateDB, _folder: Path) -> Any:
+    """What a server finds that starts while its tables are made: it waits."""
+    server = CrateDB(dataclasses.replace(database.uri, user=SERVER), PASSWORDS[SERVER])
+    try:
+        return server.contents("alembic_version").tables
+    except DatabaseUnavailable as error:
+        return str(error)
 
 
 def dump(database: CrateDB, folder: Path) -> Any:
@@ -129,5 +143,5 @@ def lock(database: CrateDB, _folder: Path) -> Any:
 
 
 ALL: dict[str, Callable[[CrateDB, Path], Any]] = {
-    one.__name__: one for one in (look, dump, busy, restore, cut_off, lock)
+    one.__name__: one for one in (look, not_yet, dump, busy, restore, cut_off, lock)
 }

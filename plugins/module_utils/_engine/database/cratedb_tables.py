@@ -11,7 +11,7 @@ import re
 import time
 
 from ..errors import DatabaseUnavailable
-from .cratedb_session import Session, quoted
+from .cratedb_session import Session, Unknown, quoted
 from .cratedb_uri import CrateDBUri
 
 _ALONGSIDE = re.compile(r"([a-z]+_\d{17})_.+")
@@ -65,11 +65,17 @@ class Tables:
 
     def require_shards(self) -> None:
         """
-        :raises DatabaseUnavailable: a table cannot be read or written whole, as after a restart.
+        :raises DatabaseUnavailable: a table cannot be read or written whole, as after a restart; or nobody has let this
+            user ask, which is the last thing that is done when tables are made.
         """
-        red = self.session.run(
-            "SELECT table_name FROM sys.health WHERE table_schema = ? AND health = 'RED' ORDER BY 1", self.schema
-        )
+        try:
+            red = self.session.run(
+                "SELECT table_name FROM sys.health WHERE table_schema = ? AND health = 'RED' ORDER BY 1", self.schema
+            )
+        except Unknown as error:
+            raise DatabaseUnavailable(
+                f"{error} It may not see sys.health yet: GRANT DQL ON SCHEMA sys TO it."
+            ) from error
         if own := [table for (table,) in red if name_of(table) == self.prefix.removesuffix("_")]:
             raise DatabaseUnavailable(
                 f"{len(own)} tables of the schema {self.schema} of CrateDB have shards without a copy ({own[0]}, …): "
