@@ -65,7 +65,7 @@ def registered(kinds: str) -> str:
     """The registry with one kind more."""
     for old, new in (
         ("from .sqlite import SQLite\n", "from .sqlite import SQLite\nfrom .toy_sqlite import ToySQLite\n"),
-        ("(SQLite, PostgreSQL)", "(SQLite, PostgreSQL, ToySQLite)"),
+        ("(SQLite, PostgreSQL, CrateDB)", "(SQLite, PostgreSQL, CrateDB, ToySQLite)"),
     ):
         assert kinds.count(old) == 1
         kinds = kinds.replace(old, new)
@@ -74,7 +74,7 @@ def registered(kinds: str) -> str:
 
 def listed() -> set[str]:
     """The files that the architecture page lists for a kind of database, with the toy's name, on a host."""
-    return {file.replace("cratedb", "toy_sqlite").replace("<platform>", "host") for file in files_for(ROW)}
+    return {file.replace("mariadb", "toy_sqlite").replace("<platform>", "host") for file in files_for(ROW)}
 
 
 @pytest.fixture(scope="module")

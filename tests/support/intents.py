@@ -14,6 +14,11 @@ POSTGRESQL = {
     "port": 5432,
     "secrets": {"PGPASSWORD": {"file": "/etc/mlflow/password"}},
 }
+CRATEDB = {
+    "type": "cratedb",
+    "uri": "crate://mlflow@db.example.com:4200/?schema=mlflow",
+    "secrets": {"PGPASSWORD": {"secret": "mlflow-database", "key": "password"}},
+}
 FOLDER = {"type": "local", "uri": "/srv/mlflow/artifacts"}
 BUCKET = {
     "type": "external_s3",

@@ -100,3 +100,19 @@ def test_artifacts_in_azure_blob_are_read_with_the_key_of_their_account() -> Non
     }
     settings = told(store=store).settings
     assert (settings["artifacts_account"], settings["artifacts_account_key_file"]) == ("team", "/s/azure")
+
+
+def test_a_backup_shares_a_node_with_whose_volume_only_one_can_mount() -> None:
+    alone = {"access_mode": "ReadWriteOnce"}
+    database = {**DATABASE, "repository": {"claim": "db-repository", **alone}}
+
+    def pinned(database: dict[str, Any], store: dict[str, Any], **server: Any) -> list[str]:
+        found = backup_settings.compute(OPTIONS, database, store, {**SERVER, **server}, "kubernetes").pinned
+        assert all(term["topologyKey"] == "kubernetes.io/hostname" for term in found)
+        return [term["labelSelector"]["matchLabels"]["app.kubernetes.io/component"] for term in found]
+
+    assert pinned(DATABASE, {}) == []
+    assert pinned(database, {}) == ["database"]
+    assert pinned(database, alone) == ["server", "database"]
+    assert pinned(DATABASE, alone, workload={"kind": "KnativeService"}) == [], "it may be on none"
+    assert pinned({**database, "repository": {"access_mode": "ReadWriteMany"}}, {}) == []

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import kinds
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.base import Database
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.cratedb import CrateDB
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.postgresql import PostgreSQL
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.sqlite import SQLite
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
@@ -19,23 +20,26 @@ ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / "plugins" / "module_utils" / "_engine"
 SQLITE = "sqlite:////srv/mlflow/mlflow.db"
 POSTGRESQL = "postgresql+psycopg://mlflow@db.example.com/mlflow"
+CRATEDB = "crate://mlflow@db.example.com:4200/?schema=mlflow"
 STAMP = "20261125210000123"
 
 
-@pytest.mark.parametrize(("uri", "kind"), [(SQLITE, SQLite), (POSTGRESQL, PostgreSQL)])
+@pytest.mark.parametrize(("uri", "kind"), [(SQLITE, SQLite), (POSTGRESQL, PostgreSQL), (CRATEDB, CrateDB)])
 def test_the_dialect_of_a_uri_names_the_kind(uri: str, kind: type[Database]) -> None:
     found = kinds.database(uri)
     assert type(found) is kind
     assert found.kind == uri.partition(":")[0].partition("+")[0], "snapshots are named by it"
 
 
-@pytest.mark.parametrize("uri", ["mysql+pymysql://mlflow@db/mlflow", "crate://mlflow@db/mlflow", "oracle://me@db/x"])
+@pytest.mark.parametrize(
+    "uri", ["mysql+pymysql://mlflow@db/mlflow", "cockroachdb://mlflow@db/mlflow", "oracle://me@db/x"]
+)
 def test_an_unknown_dialect_is_refused_with_those_that_are_offered(uri: str) -> None:
     with pytest.raises(BadInput) as refused:
         kinds.database(uri, name="mlflow_database_uri")
     assert str(refused.value) == (
         f"mlflow_database_uri starts with '{uri.partition(':')[0]}', which is not offered. "
-        f"Offered: sqlite, postgresql+psycopg, postgresql+psycopg2."
+        f"Offered: sqlite, postgresql+psycopg, postgresql+psycopg2, crate."
     )
 
 

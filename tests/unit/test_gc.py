@@ -16,6 +16,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cli, p
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import gc, uploads
+from support.ports import free_port
 
 MOMENT = 1_000
 # Of MLflow's tables, what gc reads.
@@ -183,8 +184,9 @@ def test_the_command_asks_what_the_module_asks_and_fails_when_something_is_left(
 
     monkeypatch.setattr(gc, "run", run)
     monkeypatch.setenv("PGPASSWORD", "kept")
-    assert cli.main(["gc", "--url=http://s:5000", "--database-uri=x", "--older-than=7d", "--check"]) == status
-    assert asked == [("http://s:5000", 120.0, "x", "kept", "7d", True)]
+    uri = "sqlite:////srv/x.db"
+    assert cli.main(["gc", "--url=http://s:5000", f"--database-uri={uri}", "--older-than=7d", "--check"]) == status
+    assert asked == [("http://s:5000", 120.0, uri, "kept", "7d", True)]
     said = protocol.result_of(capsys.readouterr().out)
     assert (said.get("msg"), said["problems"]) == (problems[0] if problems else None, problems)
 
@@ -212,3 +214,11 @@ def test_what_a_cut_off_upload_left_is_removed_and_nothing_else(tmp_path: Path) 
     ]
     assert old[2].exists()
     assert uploads.remove(str(tmp_path / "none"), check=False) == 0
+
+
+def test_on_a_database_that_mlflows_gc_does_not_know_nothing_is_removed_or_asked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    uri = f"crate://mlflow@127.0.0.1:{free_port()}/?schema=mlflow"
+    assert cli.main(["gc", "--url=http://s:5000", f"--database-uri={uri}"]) == 1
+    assert "MLflow's gc does not know CrateDB" in protocol.result_of(capsys.readouterr().out)["msg"]

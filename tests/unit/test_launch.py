@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import launch
-from support.intents import AUTH, BUCKET, POSTGRESQL, SQLITE, computed, option, pool
+from support.intents import AUTH, BUCKET, CRATEDB, POSTGRESQL, SQLITE, computed, option, pool
 
 
 def test_light_is_one_uvicorn_process_without_jobs() -> None:
@@ -17,6 +17,15 @@ def test_light_is_one_uvicorn_process_without_jobs() -> None:
     assert "--workers" not in started.argv, "with one worker uvicorn runs the application itself"
     assert started.jobs is None
     assert started.env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+
+
+def test_on_cratedb_its_adapters_application_is_served_and_the_password_stays_a_place() -> None:
+    keys = {"MLFLOW_CRYPTO_KEK_PASSPHRASE": {"secret": "auth", "key": "gateway-passphrase"}}
+    started = computed(profile="light", version="3.12.0", database=CRATEDB, keys=keys)
+    assert started.argv[-1] == "mlops_mlflow_cratedb:app"
+    assert started.env["_MLFLOW_SERVER_FILE_STORE"] == CRATEDB["uri"], "which the application completes"
+    assert started.secrets["PGPASSWORD"].as_dict() == {"secret": "mlflow-database", "key": "password"}
+    assert "MLFLOW_CRYPTO_KEK_PASSPHRASE" in started.secrets and not started.keys, "nothing older is in it"
 
 
 def test_throughput_is_gunicorn_with_threads() -> None:

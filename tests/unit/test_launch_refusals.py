@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
-from support.intents import AUTH, POSTGRESQL, computed
+from support.intents import AUTH, CRATEDB, POSTGRESQL, computed
 
 CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"profile": "fast"}, ["mlflow_server_profile", "'fast'", "light, throughput, full"]),
@@ -63,6 +63,23 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
         {"version": "3.12.0", "profile": "throughput", "database": POSTGRESQL},
         ["3.12.0", "psycopg", "mlflow_database_uri", "psycopg2"],
     ),
+    (
+        {"version": "3.17.2", "database": CRATEDB},
+        ["mlflow-cratedb", "CrateDB", "is for MLflow 3.12", "mlflow_version is 3.17.2"],
+    ),
+    (
+        {"version": "3.12.0", "database": CRATEDB, "auth": AUTH},
+        ["basic authentication does not know CrateDB", "mlflow_server_auth to none", "a proxy"],
+    ),
+    ({"version": "3.12.0", "database": CRATEDB, "profile": "throughput"}, ["several processes", "CrateDB", "light"]),
+    ({"version": "3.12.0", "database": CRATEDB, "profile": "full"}, ["several processes", "CrateDB", "light"]),
+    ({"version": "3.12.0", "database": CRATEDB, "workers": 2}, ["mlflow_server_workers is 2", "one process"]),
+    (
+        {"database": {"type": "cratedb", "uri": "crate://mlflow@db"}},
+        ["mlflow_server_database", "name user, host and schema"],
+    ),
+    ({"database": {"type": "cratedb", "uri": "crate://mlflow@db/?schema=sys"}}, ["schema sys", "a word of its own"]),
+    ({"database": {"type": "cratedb", "uri": "crate://me@db/?schema=a&timeout=1"}}, ["has the option timeout"]),
     ({"auth": {"config": "/auth.ini"}}, ["secret_key of auth", "never the secret itself"]),
 ]
 

@@ -13,6 +13,7 @@ SERVER = ROOT / "roles/mlflow_server/files"
 LISTS = {
     "controller": ROOT / "requirements.lock",
     "server": SERVER / "constraints.txt",
+    "server on CrateDB": SERVER / "constraints-cratedb.txt",
     "tools": SERVER / "tools.txt",
     "locust": ROOT / "roles/locust/files/requirements.txt",
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from support.intents import POSTGRESQL
+from support.intents import BUCKET, CRATEDB, POSTGRESQL
 from support.plans import PLATFORMS, planned
 
 
@@ -158,6 +158,12 @@ def _databases() -> Iterator[Row]:
     for platform in PLATFORMS:
         yield Row("connection", platform, {}, ("mlflow_server_database lacks type",), {"database": {}})
         yield Row("connection", platform, {}, ("mlflow_server_artifact_store lacks type",), {"store": {}})
+    cratedb = {"database": CRATEDB, "store": BUCKET}
+    one = {"version": "3.12.0", "profile": "light", "replicas": 1, "max_replicas": 1}
+    alone = "On CrateDB exactly one server may run"
+    yield Row("one server", "kubernetes", {**one, "replicas": 2, "max_replicas": 2}, (f"{alone}: two",), cratedb)
+    yield Row("one server", "kubernetes", {**one, "max_replicas": 2}, (f"{alone}: two",), cratedb)
+    yield Row("one server", "kubernetes", {**one, "workload": "KnativeService"}, (f"{alone}, and Knative",), cratedb)
     relative = {"type": "sqlite", "uri": "sqlite:///mlflow.db"}
     yield Row("database", "host", {}, ("absolute path",), {"database": relative})
 

@@ -33,6 +33,15 @@ STORE: Dict = {
     "env": {"MLFLOW_S3_ENDPOINT_URL": "http://mlflow-artifacts:7070"},
     "secrets": {"AWS_ACCESS_KEY_ID": {"secret": "mlflow-artifacts", "key": "access-key"}},
 }
+CRATEDB: Dict = {
+    "type": "cratedb",
+    "uri": "crate://mlflow@mlflow-database:4200/?schema=mlflow",
+    "secrets": {"PGPASSWORD": {"secret": "mlflow-database", "key": "password"}},
+    "owner": {
+        "uri": "crate://mlflow_owner@mlflow-database:4200/?schema=mlflow",
+        "secrets": {"PGPASSWORD": {"secret": "mlflow-database", "key": "owner-password"}},
+    },
+}
 VOLUME: Dict = {"type": "volume", "uri": "/mnt/artifacts", "claim": "mlflow-artifacts", "access_mode": "ReadWriteOnce"}
 SETTINGS: Dict = {
     "name": "mlflow",
@@ -159,6 +168,16 @@ def test_a_volume_for_one_server_is_handed_over_and_no_more_servers_are_counted(
     found = planned(store=VOLUME, replicas=1, max_replicas=1)
     assert found["kubernetes"]["strategy"] == {"type": "Recreate"} and found["resources"]["servers"] == 1
     assert planned()["resources"]["servers"] == 5 and planned()["kubernetes"]["strategy"]["type"] == "RollingUpdate"
+
+
+def test_on_cratedb_one_server_is_handed_over_and_readiness_asks_a_query() -> None:
+    one = planned(CRATEDB, version="3.12.0", profile="light", workers=0, replicas=1, max_replicas=1)
+    assert one["errors"] == []
+    own = one["kubernetes"]
+    assert own["strategy"] == {"type": "Recreate"} and one["resources"]["servers"] == 1
+    env = {entry["name"]: entry.get("value") for entry in own["env"]}
+    assert env["READY_PATH"] == "/api/2.0/mlflow/experiments/search?max_results=1" and "READY_DATABASE" not in env
+    assert not [word for word in (*one["launch"]["argv"], *own["args"]) if "crate://" in word]
 
 
 def test_the_databases_connections_are_shared_by_the_most_servers_that_may_run() -> None:

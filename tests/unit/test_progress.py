@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from pathlib import Path
 
@@ -12,7 +13,13 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import loggin
 from ansible_collections.mlops.mlflow.plugins.plugin_utils import progress
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
-MODULES = {"backup": "mlflow_backup", "restore": "mlflow_restore", "gc": "mlflow_gc", "schema": "mlflow_schema"}
+MODULES = {
+    "backup": "mlflow_backup",
+    "experiment": "mlflow_experiments",
+    "gc": "mlflow_gc",
+    "restore": "mlflow_restore",
+    "schema": "mlflow_schema",
+}
 # They take seconds, or only look; people see the task.
 QUIET = {"trial", "backup-info"}
 
@@ -26,7 +33,9 @@ def test_every_long_operation_that_changes_data_shows_its_progress() -> None:
     assert {name for name, one in protocol.OPERATIONS.items() if one.long} == set(MODULES) | QUIET
     routed = yaml.safe_load((PLUGINS.parent / "meta" / "runtime.yml").read_text())["plugin_routing"]["modules"]
     for module in MODULES.values():
-        assert routed[module] == {"action_plugin": "mlops.mlflow.long_module"}
+        action = routed.get(module, {}).get("action_plugin", f"mlops.mlflow.{module}").rpartition(".")[2]
+        plugin = importlib.import_module(f"ansible_collections.mlops.mlflow.plugins.action.{action}")
+        assert issubclass(plugin.ActionModule, progress.ProgressAction)
         assert "- mlops.mlflow.progress\n" in (PLUGINS / f"modules/{module}.py").read_text()
 
 

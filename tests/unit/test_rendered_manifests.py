@@ -234,7 +234,8 @@ def test_database_and_store_let_in_server_and_setup_and_nobody_else_unless_opene
         if policy["metadata"]["labels"][COMPONENT] not in ("database", "artifact-store"):
             continue
         rule, *others = policy["spec"]["ingress"]
-        assert not others or deployment.of("Cluster"), "an operator's instances also talk to each other"
+        several = deployment.of("Cluster") or wish(deployment, "mlflow_database_nodes", "1") != "1"
+        assert not others or several, "instances and nodes also talk to each other"
         opened = policy["metadata"]["name"] == f"{name}-artifacts" and wish(
             deployment, "mlflow_artifact_store_open", False
         )
@@ -307,10 +308,16 @@ def test_a_stateful_set_has_a_headless_service_and_a_volume_that_can_grow(deploy
     for item in deployment.of("StatefulSet"):
         service = deployment.one("Service", item["spec"]["serviceName"])["spec"]
         assert service["clusterIP"] == "None" and service["publishNotReadyAddresses"]
-        assert "volumeClaimTemplates" not in item["spec"], "nobody could change its size"
         volumes = deployment.pod("database").spec["volumes"]
-        [claim] = [one["persistentVolumeClaim"]["claimName"] for one in volumes if "persistentVolumeClaim" in one]
-        assert deployment.one("PersistentVolumeClaim", claim)
+        claims = [one["persistentVolumeClaim"]["claimName"] for one in volumes if "persistentVolumeClaim" in one]
+        claims += [
+            f"{one['metadata']['name']}-{item['metadata']['name']}-{number}"
+            for one in item["spec"].get("volumeClaimTemplates", [])
+            for number in range(item["spec"]["replicas"])
+        ]
+        assert claims
+        for claim in claims:
+            assert deployment.one("PersistentVolumeClaim", claim), "nobody could change the size of another"
 
 
 def test_only_allowed_namespaces_and_the_servers_own_may_connect(deployments: dict[str, Deployment]) -> None:
@@ -400,8 +407,8 @@ def test_no_disruption_budget_forbids_that_a_node_is_drained(deployment: Deploym
 
 def test_a_roll_out_never_has_fewer_servers_than_before(deployment: Deployment) -> None:
     strategy = deployment.pod("server").owner["spec"]["strategy"]
-    if deployment.name == "one-server":
-        assert strategy == {"type": "Recreate"}, "the volume cannot be mounted twice"
+    if deployment.name == "one-server" or wish(deployment, "mlflow_database_type", "") == "cratedb":
+        assert strategy == {"type": "Recreate"}, "the volume cannot be mounted, or the database used, twice"
     else:
         assert strategy["type"] == "RollingUpdate"
         assert strategy["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
@@ -430,8 +437,9 @@ def test_two_pods_never_write_to_a_volume_that_one_node_mounts(deployment: Deplo
 def test_volumes_take_the_default_class_unless_one_is_named(deployment: Deployment) -> None:
     specs = [claim["spec"] for claim in deployment.of("PersistentVolumeClaim")]
     named = wish(deployment, "mlflow_storage_class", None)
-    assert {spec.get("storageClassName") for spec in specs} <= {named}
-    assert named or not [spec for spec in specs if "storageClassName" in spec]
+    shared = wish(deployment, "mlflow_database_repository_storage_class", named)
+    assert {spec.get("storageClassName") for spec in specs} <= {named, shared}
+    assert named or shared or not [spec for spec in specs if "storageClassName" in spec]
 
 
 # What a container may do
@@ -493,6 +501,7 @@ def test_every_image_has_a_version(deployment: Deployment) -> None:
 def test_what_a_container_writes_lies_on_a_volume(deployment: Deployment) -> None:
     for pod, container in containers(deployment):
         volumes = {volume["name"] for volume in pod.spec["volumes"]}
+        volumes |= {one["metadata"]["name"] for one in pod.owner["spec"].get("volumeClaimTemplates", [])}
         mounts = container["volumeMounts"]
         assert {mount["name"] for mount in mounts} <= volumes
         assert len({mount["mountPath"] for mount in mounts}) == len(mounts)
@@ -549,7 +558,10 @@ def test_a_server_is_ready_only_while_the_database_answers(deployment: Deploymen
     assert deployment.server["readinessProbe"]["exec"] == {"command": ["mlflow-ready"]}
     env = {one["name"]: one.get("value") for one in deployment.server["env"]}
     database = deployment.launch["env"]["_MLFLOW_SERVER_FILE_STORE"]
-    assert env["READY_DATABASE"] == re.sub(r"[+]\w+", "", database), "psql knows no drivers"
+    if database.startswith("crate:"):
+        assert env["READY_PATH"] == "/api/2.0/mlflow/experiments/search?max_results=1", "/health answers without it"
+    else:
+        assert env["READY_DATABASE"] == re.sub(r"[+]\w+", "", database), "psql knows no drivers"
     assert env["READY_PREFIX"] == wish(deployment, "mlflow_server_static_prefix", "")
 
 
@@ -631,7 +643,7 @@ def test_no_secret_stands_in_clear_text_in_an_environment(deployment: Deployment
 def test_no_secret_is_an_argument(deployment: Deployment) -> None:
     for pod, container in containers(deployment):
         arguments = " ".join([*container.get("command", []), *container.get("args", [])])
-        names = [one["name"] for one in container.get("env", [])]
+        names = [one["name"] for one in container.get("env", []) if "secretKeyRef" in one.get("valueFrom", {})]
         assert not [name for name in names if f"$({name})" in arguments or f"${{{name}}}" in arguments], pod.name
         assert not re.search(r"--\S*(password|secret|token)(?!-file)\S*=", arguments)
 
@@ -829,7 +841,7 @@ def test_a_bucket_is_proven_before_servers_need_it(deployment: Deployment) -> No
     [bucket] = first
     assert bucket["args"][:2] == ["bucket", f"--uri={destination}"]
     # SeaweedFS makes its own, and a bucket of others is not made by us.
-    created = deployment.name != "external" and "seaweedfs" not in deployment.name
+    created = deployment.name != "external" and wish(deployment, "mlflow_artifact_store_type", "s3") != "seaweedfs"
     assert ("--create" in bucket["args"]) is created
     names = {one["name"] for one in bucket["env"]}
     assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MLFLOW_S3_ENDPOINT_URL", "AWS_DEFAULT_REGION"} <= names

@@ -30,6 +30,7 @@ MODULE_OF: dict[str, tuple[str, dict[str, Any]]] = {
     "schema": ("mlflow_schema", {}),
     "schema-info": ("mlflow_schema_info", {}),
     "bucket": ("mlflow_bucket", {"uri": "s3://b"}),
+    "experiment": ("mlflow_experiments", {"experiments": [{"name": "x", "script": "print(1)", "parameters": {}}]}),
     "trial": ("mlflow_trial", {"launch_file": "/etc/mlflow/launch.json"}),
 }
 # The load test carries it out itself.

@@ -37,14 +37,15 @@ _DESTINATION = (
 @dataclass(frozen=True)
 class BackupSettings:
     """C(settings) as mlflow-ops takes them, C(inside) the same for a container, which finds the files of C(copies)
-    below C(/run/secrets), and of a cluster C(places): environment from Secrets, and C(mounted): the sources of the
-    volume with those that are files."""
+    below C(/run/secrets), and of a cluster C(places): environment from Secrets, C(mounted): the sources of the volume
+    with those that are files, and C(pinned): with which pods it shares a node, because they share a volume."""
 
     settings: dict[str, Any]
     inside: dict[str, Any]
     copies: dict[str, str]
     places: dict[str, dict[str, str]]
     mounted: list[dict[str, Any]]
+    pinned: list[dict[str, Any]]
 
     def as_dict(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -105,7 +106,26 @@ def compute(
         for name, place in restored.items()
         if "secret" in place
     ]
-    return BackupSettings(settings, inside, copies, _places(options, owner, store), mounted)
+    pinned = _pinned(str(options["name"]), database, store, server)
+    return BackupSettings(settings, inside, copies, _places(options, owner, store), mounted, pinned)
+
+
+def _pinned(
+    name: str, database: Mapping[str, Any], store: Mapping[str, Any], server: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Terms of an affinity to pods whose volume only one node can mount. A server that sleeps is on none."""
+    sleeps = (server.get("workload") or {}).get("kind") == "KnativeService"
+    volumes = {"server": {} if sleeps else store, "database": database.get("repository") or {}}
+    return [
+        {
+            "topologyKey": "kubernetes.io/hostname",
+            "labelSelector": {
+                "matchLabels": {"app.kubernetes.io/instance": name, "app.kubernetes.io/component": component}
+            },
+        }
+        for component, volume in volumes.items()
+        if volume.get("access_mode") == "ReadWriteOnce"
+    ]
 
 
 def _data(owner: Mapping[str, Any], store: Mapping[str, Any], server: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ _FOR_OTHERS = (
     "images",  # that its containers run
     "max_connections",  # that the database offers
     "objects",  # that are applied to a cluster for it, each with its kind and name
+    "repository",  # through which the database's own snapshots pass
     "projects",  # of compose, by name
     "secret_places",  # of what the component itself reads, beside what its users do
     "storage_class",  # of its volumes; empty for the default one

@@ -141,6 +141,7 @@ def gc(call: Call) -> dict[str, Any]:
     from .server import uploads
 
     uri = _database_uri(call)
+    removal.require_offered(uri)
     older_than = call.text("older_than") or "30d"
     server = call.server(timeout=120)
     password = call.database_password()
@@ -247,6 +248,13 @@ def trial(call: Call) -> dict[str, Any]:
     )
 
 
+def experiment(call: Call) -> dict[str, Any]:
+    from .server import experiment as client
+
+    script, parameters = call.text("script") or "", call.options.get("parameters") or {}
+    return {} if call.check else client.run(call.server(), script, parameters, call.say)
+
+
 def _settings(call: Call) -> dict[str, Any]:
     """Of snapshots: what the file C(settings) holds, and before it what the request says."""
     from .snapshot import commands
@@ -349,6 +357,7 @@ _FUNCTIONS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "schema-info": schema_info,
     "bucket": bucket,
     "trial": trial,
+    "experiment": experiment,
     "backup": backup,
     "backup-info": backup_info,
     "restore": restore,

@@ -79,6 +79,34 @@ def ask(
     return "\n".join([*logged, *printed])
 
 
+def follow(argv: Sequence[str], *, say: Say, env: Mapping[str, str], cwd: str) -> tuple[int, list[str]]:
+    """Start a program that asks for nothing, and tell each line that it prints, on whichever stream.
+
+    Whatever ends this, such as a signal, ends the program and all that it started.
+
+    :returns: its exit code, and the last lines.
+    """
+    printed: deque[str] = deque(maxlen=_KEPT_LINES)
+    process = subprocess.Popen(
+        list(argv),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=dict(env),
+        cwd=cwd,
+        start_new_session=True,
+    )
+    listener = threading.Thread(target=_listen, args=(process.stdout, printed, say), daemon=True)
+    with _ended(process):
+        listener.start()
+        process.wait()
+    listener.join(_GRACE_SECONDS)
+    return process.returncode, list(printed)
+
+
 def _give(stream: IO[str] | None, line: str) -> None:
     if stream:
         stream.write(line)

@@ -69,7 +69,7 @@ SETTINGS = (_SNAPSHOT | _BACKUP | _BACKUP_INFO | _RESTORE) - {"settings"}
 class Operation:
     """What is to be known of an operation before it runs.
 
-    :param identity: whose secrets and rights it has: C(ops), C(schema), C(backup) or C(trial).
+    :param identity: whose secrets and rights it has: C(ops), C(schema), C(backup), C(trial) or C(experiment).
     :param options: names that it takes.
     :param long: whether it can take longer than people wait without a word.
     :param changes: what it changes, in words; empty for nothing.
@@ -98,6 +98,7 @@ OPERATIONS: dict[str, Operation] = {
     "schema-info": Operation("schema", _SCHEMA),
     "bucket": Operation("ops", _BUCKET, changes="an object that it removes again, and a bucket that is missing"),
     "trial": Operation("trial", _SERVER | _DATABASE | _TRIAL, long=True, changes=_SMOKE),
+    "experiment": Operation("experiment", _SERVER | {"script", "parameters"}, long=True, changes="what a script does"),
     "gc": Operation("ops", _SERVER | _DATABASE | {"older_than", "artifacts"}, long=True, changes="what users deleted"),
 }
 

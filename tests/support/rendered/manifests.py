@@ -31,6 +31,20 @@ _AS_THE_CLUSTER_CHOOSES = dict.fromkeys(
 )
 
 
+_CRATEDB = {
+    "mlflow_version": "3.12.0",
+    "mlflow_server_profile": "light",
+    "mlflow_server_replicas": 1,
+    "mlflow_server_max_replicas": 1,
+    "mlflow_database_type": "cratedb",
+    "mlflow_database_resources": {
+        "requests": {"cpu": "500m", "memory": "2Gi"},
+        "limits": {"cpu": "2", "memory": "2Gi"},
+    },
+    "mlflow_artifact_store_type": "seaweedfs",
+}
+
+
 @dataclass(frozen=True)
 class Case:
     """A deployment: what an inventory says of it, and the keys of Secrets that it may name."""
@@ -152,6 +166,18 @@ CASES = {
             "mlflow_artifact_store_type": "seaweedfs",
             "mlflow_artifact_store_volume_servers": "2",
             "mlflow_artifact_store_copies": "2",
+        },
+        OF_DATABASE,
+        OF_SEAWEEDFS,
+    ),
+    "cratedb-seaweedfs": _case(_CRATEDB, OF_DATABASE, OF_SEAWEEDFS),
+    "cratedb-three-nodes": _case(
+        {
+            **_CRATEDB,
+            "mlflow_database_nodes": "3",
+            "mlflow_database_heap": "768m",
+            "mlflow_database_repository_storage_class": "shared",
+            "mlflow_backup_enabled": True,
         },
         OF_DATABASE,
         OF_SEAWEEDFS,

@@ -118,6 +118,23 @@ class Loaded:
     seconds: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Adapter:
+    """What lets MLflow work on a kind of database that it does not know itself. It has one server, of one process and
+    without users: names of experiments are unique only because one process looks before it writes.
+
+    :param name: of the database, for people.
+    :param package: that changes MLflow.
+    :param application: module whose C(app) serves MLflow, in its place.
+    :param release: of MLflow, the only one that the package is for.
+    """
+
+    name: str
+    package: str
+    application: str
+    release: tuple[int, int]
+
+
 class Server(Protocol):
     """Who exchanges whole databases in one transaction, and keeps a comment with each."""
 
@@ -140,12 +157,14 @@ class Database(ABC):
         never changes.
     :cvar schemes: that its URI may begin with, for who gave another one.
     :cvar limits_connections: whether it offers only so many connections to all who use it.
+    :cvar adapter: where MLflow needs one.
     :cvar endings: of the names of all that belongs to one database; the first is empty.
     """
 
     kind: ClassVar[str]
     schemes: ClassVar[tuple[str, ...]]
     limits_connections: ClassVar[bool]
+    adapter: ClassVar[Adapter | None] = None
     endings: ClassVar[tuple[str, ...]] = ("",)
 
     def __init__(self, uri: DatabaseUri, password: str | None = None) -> None:
@@ -211,6 +230,16 @@ class Database(ABC):
     @abstractmethod
     def changing(self) -> AbstractContextManager[None]:
         """Hold the one lock of all schema changes of this database, and make what its tables need around them."""
+
+    def for_mlflow(self) -> str:
+        """Its URI for MLflow in this process, which finds the password in C(PGPASSWORD)."""
+        return self.uri.uri
+
+    def create_tables(self, engine: Any) -> None:
+        """Create MLflow's tables with this SQLAlchemy engine, in a database that is empty."""
+        from mlflow.store.db import utils
+
+        utils._initialize_tables(engine)
 
     @abstractmethod
     def prepare_migrations(self, engine: Any) -> None:

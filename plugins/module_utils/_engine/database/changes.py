@@ -75,10 +75,8 @@ def create(uri: str, password: str | None = None, grantee: str | None = None) ->
     with kinds.database(uri, password).changing(), _mlflow_quiet():
         if schema.read(uri, password).state != "empty":
             return False
-        from mlflow.store.db import utils
-
         engine = sqlalchemy.create_engine(url)
-        utils._initialize_tables(engine)
+        kinds.database(uri, password).create_tables(engine)
         engine.dispose()
         # Still under the lock: who waits for it may start a server at once.
         _grant(uri, password, grantee)

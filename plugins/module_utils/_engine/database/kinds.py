@@ -7,11 +7,12 @@ from __future__ import annotations
 from ..connection import DatabaseUri
 from ..errors import BadInput
 from .base import Database
+from .cratedb import CrateDB
 from .postgresql import PostgreSQL
 from .sqlite import SQLite
 
 # By the dialect of a URI, or dialect+driver. Imported here by name, because Ansible packs only what is.
-KINDS: dict[str, type[Database]] = {kind.kind: kind for kind in (SQLite, PostgreSQL)}
+KINDS: dict[str, type[Database]] = {kind.kind: kind for kind in (SQLite, PostgreSQL, CrateDB)}
 
 
 def kind_of(uri: DatabaseUri, name: str = "the database uri") -> type[Database]:

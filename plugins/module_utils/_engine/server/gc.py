@@ -118,6 +118,17 @@ class Report:
     orphaned: list[str] = field(default_factory=list)
 
 
+def require_offered(database_uri: str) -> None:
+    """
+    :raises BadInput: MLflow's gc cannot work on the database.
+    """
+    if adapter := kinds.kind_of(kinds.parse(database_uri)).adapter:
+        raise BadInput(
+            f"MLflow's gc does not know {adapter.name}, so nothing was removed: what was deleted stays in the database "
+            f"and in the artifact store."
+        )
+
+
 def run(
     server: Server,
     database_uri: str,

@@ -18,6 +18,7 @@ from typing import Any
 from .. import names
 from ..connection import Connection, DatabaseUri, Secret
 from ..database import kinds
+from ..database.base import Adapter
 from ..errors import BadInput
 from ..names import Host, ListenAddress, Origin
 from .settings import Settings
@@ -40,6 +41,7 @@ STORED_KEYS = {
 }
 # standalone/stored_keys.py, as the role and the image install it.
 _KEYS_MODULE = "mlops_mlflow_keys"
+_UNKNOWN = (9999, 0)
 # Older ones compare numbers with text, which this driver does not do: 2.22 and 3.12 were seen to fail.
 _PSYCOPG_SINCE = (3, 17)
 
@@ -129,6 +131,8 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     version = release(settings.text("version"))
     listen, hosts = _listen(settings), _hosts(settings)
     prefix = names.static_prefix(settings.text("static_prefix"), "mlflow_server_static_prefix")
+    if kind.adapter:
+        _refuse_with_adapter(settings, profile, bool(auth), version, kind.adapter)
     _refuse_contradictions(settings, profile, bool(auth), version, uri)
 
     env = {
@@ -196,14 +200,16 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     }
     # One that was given by hand is the deployment's.
     keys = {name: place for name, place in (intent.get("keys") or {}).items() if name not in {**env, **secrets}}
+    # Nobody had stored anything with an adapter before there were keys.
+    judged = [] if kind.adapter else list(keys)
     secrets |= {name: Secret.parse(place, f"{name} of keys") for name, place in keys.items()}
     return Launch(
-        argv=_argv(settings, profile, workers, threads, bool(auth), version),
+        argv=_argv(settings, profile, workers, threads, bool(auth), version, kind.adapter),
         env=env,
         secrets=secrets,
         jobs=jobs,
         inherits=[str(name) for name in intent.get("inherits") or []],
-        keys=[settings.text("python", "python"), "-m", _KEYS_MODULE, *keys] if keys else [],
+        keys=[settings.text("python", "python"), "-m", _KEYS_MODULE, *judged] if judged else [],
     )
 
 
@@ -305,7 +311,7 @@ def _concurrency(settings: Settings, profile: Profile, uri: DatabaseUri) -> tupl
 def release(version: str) -> tuple[int, int]:
     """Major and minor of a version of MLflow; far ahead where it cannot be read, or nobody says which."""
     numbers = re.match(r"(\d+)\.(\d+)", version)
-    return (int(numbers[1]), int(numbers[2])) if numbers else (9999, 0)
+    return (int(numbers[1]), int(numbers[2])) if numbers else _UNKNOWN
 
 
 def _refuse_contradictions(
@@ -342,8 +348,37 @@ def _refuse_contradictions(
         raise BadInput(f"mlflow_server_port is {port}; it must be between 1 and 65535.")
 
 
+def _refuse_with_adapter(
+    settings: Settings, profile: Profile, auth: bool, version: tuple[int, int], adapter: Adapter
+) -> None:
+    """What an adapter of a database does not do."""
+    release = ".".join(map(str, adapter.release))
+    if version not in (adapter.release, _UNKNOWN):
+        raise BadInput(
+            f"{adapter.package}, which lets MLflow work on {adapter.name}, is for MLflow {release}, and mlflow_version "
+            f"is {settings.text('version')}: set it to the {release} of an image that has the package."
+        )
+    if auth:
+        raise BadInput(
+            f"MLflow's basic authentication does not know {adapter.name}: its users would have no database. Set "
+            f"mlflow_server_auth to none, and let a proxy in front of the server ask who somebody is."
+        )
+    if not profile.single_process:
+        offered = ", ".join(name for name, other in PROFILES.items() if other.single_process)
+        raise BadInput(
+            f"The profile {profile.name} runs several processes, and on {adapter.name} two of them make experiments of "
+            f"the same name, which no client can use then. Choose the profile {offered}."
+        )
+
+
 def _argv(
-    settings: Settings, profile: Profile, workers: int, threads: int, auth: bool, version: tuple[int, int]
+    settings: Settings,
+    profile: Profile,
+    workers: int,
+    threads: int,
+    auth: bool,
+    version: tuple[int, int],
+    adapter: Adapter | None,
 ) -> list[str]:
     listen, port = _listen(settings), settings.number("port", 5000)
     certificate, key = settings.text("tls_certificate"), settings.text("tls_key")
@@ -378,6 +413,8 @@ def _argv(
     argv += ["--workers", str(workers)] if workers > 1 else []
     argv += [] if settings.flag("access_log", False) else ["--no-access-log"]
     argv += ["--ssl-certfile", certificate, "--ssl-keyfile", key] if certificate else []
+    if adapter:
+        return [*argv, f"{adapter.application}:app"]
     return [*argv, *(["--factory", "mlflow.server.auth:create_app"] if auth else ["mlflow.server.fastapi_app:app"])]
 
 

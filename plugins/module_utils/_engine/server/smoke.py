@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..database import kinds
 from ..errors import EngineError, MissingLibrary, ServerError
 from ..http import Server
 
@@ -162,7 +163,8 @@ class _Smoke:
 
         try:
             # With a folder for artifacts, as of itself, the store would make that here.
-            store = _get_store(self.database_uri, "mlflow-artifacts:/")
+            database = kinds.database(str(self.database_uri))
+            store = _get_store(database.for_mlflow(), "mlflow-artifacts:/")
             known = store.get_experiment(self.experiment_id).name
             _expect(known == self.name, f"the server has another database: experiment {self.experiment_id} is {known}")
             if self.run_id:

@@ -12,7 +12,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ... import names
+from ...connection import DatabaseUri
 from ...database import kinds
+from ...database.base import Adapter
 from ...errors import BadInput
 from ...quantities import quantity
 from .. import launch
@@ -119,6 +121,14 @@ class Request:
             return kinds.database(str(self.database.get("uri") or "")).folders()
         except BadInput:
             return []  # launch says what is wrong with it
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """What lets MLflow work on the database, where it needs something."""
+        try:
+            return kinds.kind_of(DatabaseUri.read(str(self.database.get("uri") or ""))).adapter
+        except BadInput:
+            return None  # launch says what is wrong with it
 
     @property
     def database_packages(self) -> list[str]:
@@ -240,6 +250,22 @@ def check_profile_fits(request: Request) -> None:
 
 def check_database_is_postgresql(request: Request, where: str) -> None:
     request.errors.add(f"The database must be a PostgreSQL on {where}.", bool(request.database_folders))
+
+
+def check_one_server(request: Request, workload: str) -> None:
+    """That an adapter's database has one server, also while another one comes."""
+    if not request.adapter:
+        return
+    request.errors.add(
+        f"On {request.adapter.name} exactly one server may run: two make experiments of the same name, which no client"
+        f" can use then. Set mlflow_server_replicas and mlflow_server_max_replicas to 1.",
+        (request.settings.number("replicas", 1), request.settings.number("max_replicas", 1)) != (1, 1),
+    )
+    request.errors.add(
+        f"On {request.adapter.name} exactly one server may run, and Knative starts another before it ends one: set"
+        f" mlflow_server_workload to Deployment.",
+        workload != "Deployment",
+    )
 
 
 def compute_launch(request: Request, place: Mapping[str, Any]) -> dict[str, Any]:

@@ -82,6 +82,8 @@ _DICTS = ("labels", "annotations", "pod_spec", "env", "expose_annotations", "ser
 
 # The starter lets the server answer to it. Knative asks its pods by other names, and allows no such field.
 _POD_IP = {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}}
+# /health says 200 also while no database answers.
+_QUERY = "/api/2.0/mlflow/experiments/search?max_results=1"
 # MLflow tells its maker of nothing that happens in an operation.
 _QUIET = ({"name": "MLFLOW_DISABLE_TELEMETRY", "value": "true"},)
 
@@ -311,7 +313,7 @@ def _check(request: common.Request) -> None:
         "The volume of the artifacts is ReadWriteOnce, so only one server can mount it: set"
         " mlflow_artifact_store_access_mode to ReadWriteMany, mlflow_artifact_store_type to s3, or"
         " mlflow_server_replicas and mlflow_server_max_replicas to 1.",
-        _is_exclusive(request) and most > 1,
+        request.store.get("access_mode") == "ReadWriteOnce" and most > 1,
     )
     common.check_volume(request)
     least = _least_replicas(request)
@@ -334,6 +336,7 @@ def _check(request: common.Request) -> None:
         errors.add(f"mlflow_server_scratch_size: {error}")
     common.check_secret_env(request, "a Secret and its key: {secret: NAME, key: KEY}", "secret", "key")
     common.check_database_is_postgresql(request, "Kubernetes")
+    common.check_one_server(request, _kind(request))
 
 
 def _kind(request: common.Request) -> str:
@@ -361,8 +364,8 @@ def _is_autoscaled(request: common.Request) -> bool:
 
 
 def _is_exclusive(request: common.Request) -> bool:
-    """A volume that only one node can mount: the old server must go before the new one comes."""
-    return request.store.get("access_mode") == "ReadWriteOnce"
+    """Whether the old server must go before the new one comes: only one can mount the volume, or use the database."""
+    return request.store.get("access_mode") == "ReadWriteOnce" or request.adapter is not None
 
 
 def _most_servers(request: common.Request) -> int:
@@ -392,7 +395,6 @@ def _published(request: common.Request) -> str:
 def _of_pods(request: common.Request, secret_env: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     settings, database, store = request.settings, request.database, request.store
     prefix = settings.text("static_prefix")
-    uri = str(database.get("uri") or "")
     args = ["exec", _LAUNCH_FILE]
     if _flag(database, "being_created"):
         args.append("--being-created")
@@ -418,7 +420,7 @@ def _of_pods(request: common.Request, secret_env: Mapping[str, Mapping[str, Any]
         ),
         "args": args,
         "env": [
-            {"name": "READY_DATABASE", "value": re.sub("[+]psycopg2?:", ":", uri)},
+            *_of_readiness(request),
             {"name": "READY_PREFIX", "value": prefix},
             *([] if _kind(request) == _KNATIVE else [_POD_IP]),
             *_env_of_secrets(secret_env),
@@ -445,6 +447,14 @@ def _of_pods(request: common.Request, secret_env: Mapping[str, Mapping[str, Any]
             if (target := settings.number(f"{name}_target"))
         ],
     }
+
+
+def _of_readiness(request: common.Request) -> list[dict[str, str]]:
+    """What the readiness probe asks besides the server: PostgreSQL itself, or a query of the server's."""
+    if request.adapter:
+        return [{"name": "READY_PATH", "value": _QUERY}]
+    uri = str(request.database.get("uri") or "")
+    return [{"name": "READY_DATABASE", "value": re.sub("[+]psycopg2?:", ":", uri)}]
 
 
 def _of_knative(request: common.Request) -> dict[str, Any]:

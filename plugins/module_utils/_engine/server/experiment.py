@@ -1,0 +1,112 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Experiments: scripts of somebody's, run as clients of a server. What a script prints last, as JSON, is its result."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from .. import programs
+from ..errors import BadInput, EngineError
+from ..http import Server
+from ..progress import Say
+from .smoke import client_environment
+
+# Of what a script prints, for people; a result may be longer.
+_SHOWN_LINES = 200
+# What a script has no business with: it is a client.
+_NOT_ITS_OWN = ("PGPASSWORD", "AWS_", "AZURE_", "MLFLOW_AUTH_", "MLFLOW_BACKEND_", "MLFLOW_FLASK_", "MLFLOW_CRYPTO_")
+
+
+def run(server: Server, script: str, parameters: Mapping[str, Any], say: Say) -> dict[str, Any]:
+    """Run one script with this Python, in an empty folder that goes with it.
+
+    :param parameters: become arguments, C(--name=value); of a list, one for each value.
+    :returns: C(result) (what it printed last, where that is JSON), C(log), C(seconds); C(failed) and C(msg) where it
+        ended with an error.
+    """
+    if not script.strip():
+        raise BadInput("The script of the experiment is empty.")
+    arguments = [f"--{name}={_text(one)}" for name, value in parameters.items() for one in _values(value)]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mlflow-experiment-") as folder, client_environment(server):
+        file = Path(folder, "experiment.py")
+        file.write_text(script, encoding="utf-8")
+        env = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_ITS_OWN)}
+        env |= {"MLFLOW_TRACKING_URI": server.url, "MLFLOW_REGISTRY_URI": server.url, "PYTHONUNBUFFERED": "1"}
+        code, lines = programs.follow([sys.executable, str(file), *arguments], say=say, env=env, cwd=folder)
+    found: dict[str, Any] = {
+        "result": _result(lines),
+        "log": lines[-_SHOWN_LINES:],
+        "seconds": round(time.monotonic() - began, 3),
+    }
+    if code:
+        end = " | ".join(lines[-5:]) or "it printed nothing"
+        found |= {"failed": True, "msg": f"The script ended with {code}. The end of its log: {end}"}
+    return found
+
+
+def run_all(
+    experiments: Sequence[Mapping[str, Any]],
+    carry_out: Callable[[Mapping[str, Any], Say], dict[str, Any]],
+    parallel: int,
+    say: Say,
+) -> list[dict[str, Any]]:
+    """Run several, so many at once, each as often as it takes and its C(retries) allow.
+
+    :param carry_out: runs one, and returns what C(run) does.
+    :returns: for each, in their order, C(name), C(attempts) and what C(run) returned; C(failed) and C(msg) also where
+        it could not be run.
+    """
+
+    def attempt(one: Mapping[str, Any]) -> dict[str, Any]:
+        name = str(one["name"])
+
+        def told(text: str) -> None:
+            say(f"{name}: {text}")
+
+        for number in range(int(one.get("retries") or 0) + 1):
+            told("begins" if not number else f"begins again ({number})")
+            try:
+                found = carry_out(one, told)
+            except EngineError as error:
+                found = {"failed": True, "msg": str(error)}
+            if not found.get("failed"):
+                break
+        told(str(found["msg"]) if found.get("failed") else f"has ended after {found.get('seconds')} s")
+        empty: dict[str, Any] = {"result": None, "log": [], "seconds": 0.0}
+        return {**empty, **found, "name": name, "attempts": number + 1}
+
+    with ThreadPoolExecutor(max(parallel, 1)) as pool:
+        return list(pool.map(attempt, experiments))
+
+
+def _values(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+def _result(lines: Sequence[str]) -> Any:
+    """What the last line says; None where that is no JSON."""
+    try:
+        return json.loads(lines[-1], parse_constant=_refuse) if lines else None
+    except ValueError:
+        return None
+
+
+def _refuse(word: str) -> float:
+    """NaN and its like are no JSON, and Ansible could not pass them on."""
+    raise ValueError(word)
