@@ -50,7 +50,7 @@ class Batch(client.Cluster):
         self.printed_first: list[str] = []
         self.heard: list[tuple[str, str, str]] = []
 
-    def call(self, method: str, path: str, body: Any = None, query: Any = None) -> dict[str, Any] | None:
+    def call(self, method: str, path: str, body: Any = None, query: Any = None, **_more: Any) -> Any:
         if method == "POST":
             self.objects[f"{path}/{body['metadata']['name']}"] = body
             return dict(body)
@@ -239,7 +239,7 @@ def test_a_job_is_removed_when_who_follows_it_is_interrupted(monkeypatch: pytest
 
 def test_a_job_is_removed_when_an_interrupt_comes_before_it_is_known_to_be_there() -> None:
     class Interrupted(Batch):
-        def call(self, method: str, path: str, body: Any = None, query: Any = None) -> dict[str, Any] | None:
+        def call(self, method: str, path: str, body: Any = None, query: Any = None, **_more: Any) -> Any:
             answer = super().call(method, path, body, query)
             if method == "POST":
                 raise KeyboardInterrupt

@@ -95,5 +95,5 @@ def test_the_images_that_a_cluster_without_a_registry_needs_are_in_the_guide() -
     golden = ROOT / "tests" / "unit" / "golden" / "kubernetes"
     rendered = set(re.findall(r"\bimage(?:Name)?: (\S+)", "".join(path.read_text() for path in golden.glob("*.yaml"))))
     mirrored = {image for image in rendered if image.startswith("docker.io/")} | {locust}
-    assert len(mirrored) == 4
+    assert len(mirrored) == 5
     assert {image for image in mirrored if f"`{image}`" not in guide} == set()
