@@ -114,7 +114,9 @@ def _request(
     deadline: float,
 ) -> protocol.Request:
     secret = {name: value for name, value in login.items() if value}
-    return protocol.Request(operation, options, module.check_mode, deadline, secret, module.params["reservation"])
+    # A load test asks a deployment's runner, too, and is part of no upgrade.
+    reservation = module.params.get("reservation") or ""
+    return protocol.Request(operation, options, module.check_mode, deadline, secret, reservation)
 
 
 def _runner(module: AnsibleModule, where: RunnerConnection) -> protocol.Runner:

@@ -17,6 +17,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine import protoc
 from support.compose.deployment import Deployment
 from support.compose.engine import docker
 from support.cut_off import WAYS, OnCompose, carried_out, cut_off
+from support.deployment import tasks_of
 from support.environments import pinned_version
 from support.kubernetes.kubectl import eventually
 from support.kubernetes.upgrades import NEW, OLD
@@ -170,7 +171,7 @@ def test_a_playbook_that_is_cut_off_is_continued_by_the_same_playbook(old: Old, 
     for task, number in CUTS:
         log = tmp_path / "log"
         playbook = deployment.begin("upgrade", output=log, **NEW, mlflow_upgrade=True)
-        until(lambda: f"{task}] *" in log.read_text() or playbook.poll() is not None, f"no task {task}", 400)  # noqa: B023
+        until(lambda: task in tasks_of(log) or playbook.poll() is not None, f"no task {task}", 400)  # noqa: B023
         assert playbook.poll() is None, log.read_text()[-3000:]
         time.sleep(chance.uniform(0.0, 3.0))
         os.killpg(playbook.pid, number)

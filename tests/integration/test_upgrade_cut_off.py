@@ -25,6 +25,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database impo
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import LockHeld
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import launch
 from support.cut_off import WAYS, OnHost, carried_out, cut_off
+from support.deployment import tasks_of
 from support.environments import Environments, pinned_version
 from support.host.deployment import Deployment
 from support.playbooks import REPOSITORY
@@ -257,7 +258,7 @@ class Upgraded:
     def cut_off(self, task: str, way: str, seconds: float) -> None:
         """Let the playbook come to a task, and end it so many seconds later."""
         playbook = self.deployment.begin("upgrade", output=self.log, mlflow_upgrade="true")
-        until(lambda: f"{task}] *" in self.log.read_text() or playbook.poll() is not None, f"no task {task}", 400)
+        until(lambda: task in tasks_of(self.log) or playbook.poll() is not None, f"no task {task}", 400)
         assert playbook.poll() is None, self.log.read_text()[-3000:]
         time.sleep(seconds)
         numbers = {"interrupt": signal.SIGINT, "end": signal.SIGTERM, "kill": signal.SIGKILL}

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .playbooks import REPOSITORY, PlayResult, run_playbook, screen_of
+from .playbooks import REPOSITORY, PlayResult, run_playbook, screen_of, telling
 
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 
@@ -47,13 +47,18 @@ class Deployment:
         return result
 
     def begin(self, playbook: str, *, output: Path | None = None, **variables: Any) -> subprocess.Popen[bytes]:
-        """A playbook that goes on meanwhile, in a process group of its own. C(output) is written anew."""
+        """A playbook that goes on meanwhile, in a process group of its own. C(output) is written anew; beside it, the
+        names of its tasks: see C(tasks_of)."""
         command = [ANSIBLE_PLAYBOOK, "-i", str(self.inventory), *self._small()]
+        task = {}
+        if output:
+            _task_file(output).write_text("")
+            task = telling(_task_file(output))
         with open(output or os.devnull, "wb") as shown:
             return subprocess.Popen(
                 [*command, "-e", json.dumps(self.variables | variables), f"playbooks/{playbook}.yml"],
                 cwd=REPOSITORY,
-                env={**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")},
+                env={**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), **task},
                 stdout=shown,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -66,3 +71,12 @@ class Deployment:
 
     def _small(self) -> list[str]:
         return [f"-e@{self.small}"] if self.small else []
+
+
+def _task_file(output: Path) -> Path:
+    return output.with_name(f"{output.name}.task")
+
+
+def tasks_of(output: Path) -> list[str]:
+    """The tasks that have begun, of a playbook that was begun with this output, without their roles."""
+    return [line.rpartition(" : ")[2] for line in _task_file(output).read_text().splitlines()]

@@ -105,17 +105,17 @@ def _until_stuck(
     """
     with tempfile.TemporaryDirectory() as folder:
         running, printed, errors = (Path(folder, name) for name in ("task", "printed", "errors"))
-        running.write_text("none yet")
-        telling = {
-            "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
-            "ANSIBLE_CALLBACKS_ENABLED": "running_task",
-            "MLOPS_TEST_RUNNING_TASK": str(running),
-        }
+        running.write_text("none yet\n")
         with (
             printed.open("w") as out,
             errors.open("w") as err,
             subprocess.Popen(
-                command, cwd=REPOSITORY, env={**environment, **telling}, stdout=out, stderr=err, start_new_session=True
+                command,
+                cwd=REPOSITORY,
+                env={**environment, **telling(running)},
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
             ) as playbook,
         ):
             try:
@@ -123,11 +123,22 @@ def _until_stuck(
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         playbook.wait(1.0)
                     stuck = time.time() - running.stat().st_mtime > timeout
-                    assert not stuck, f"for {timeout:.0f} s no task ended; running: {running.read_text()}"
+                    assert not stuck, (
+                        f"for {timeout:.0f} s no task ended; running: {running.read_text().splitlines()[-1]}"
+                    )
             finally:
                 if playbook.returncode is None:
                     os.killpg(playbook.pid, signal.SIGKILL)
         return subprocess.CompletedProcess(command, playbook.returncode, printed.read_text(), errors.read_text())
+
+
+def telling(running: Path) -> dict[str, str]:
+    """With which ansible-playbook writes the name of each task that begins into a file."""
+    return {
+        "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
+        "ANSIBLE_CALLBACKS_ENABLED": "running_task",
+        "MLOPS_TEST_RUNNING_TASK": str(running),
+    }
 
 
 def _as_shown(result: dict[str, Any]) -> dict[str, Any]:

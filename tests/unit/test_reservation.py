@@ -9,10 +9,12 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.action import mlflow_reservation as on_controller
+from ansible_collections.mlops.mlflow.plugins.module_utils import _runner
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import operations, protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import restore_note
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError, LockHeld
@@ -147,6 +149,11 @@ def test_the_note_is_where_only_the_operator_writes(small: Small, place: Path) -
 def test_a_request_carries_the_reservation() -> None:
     request = protocol.Request("gc", {"database_uri": "sqlite:////nowhere/x.db"}, reservation="ours")
     assert protocol.Request.parse(request.line()) == request
+
+
+def test_a_module_that_is_part_of_no_upgrade_needs_no_such_option() -> None:
+    module: Any = SimpleNamespace(params={"runner": {}}, check_mode=False)
+    assert _runner._request(module, "info", {}, {}, 0.0).reservation == ""
 
 
 def test_the_controller_knows_its_own_playbooks_and_no_others() -> None:

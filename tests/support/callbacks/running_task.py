@@ -11,7 +11,7 @@ from ansible.plugins.callback import CallbackBase
 DOCUMENTATION = """
 name: running_task
 type: notification
-short_description: Write the name of the running task to a file
+short_description: Write the name of each task that begins to a file
 description: The file is that of the variable MLOPS_TEST_RUNNING_TASK.
 """
 
@@ -22,6 +22,7 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "running_task"
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        Path(os.environ["MLOPS_TEST_RUNNING_TASK"]).write_text(str(task.get_name()))
+        with Path(os.environ["MLOPS_TEST_RUNNING_TASK"]).open("a") as file:
+            file.write(f"{task.get_name()}\n")
 
     v2_playbook_on_handler_task_start = v2_playbook_on_task_start
