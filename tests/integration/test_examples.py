@@ -42,7 +42,14 @@ RUN_HERE = [
     "mlflow_restore",
 ]
 # These have containers or pods to work on: tests/compose and tests/cluster use each of them.
-RUN_ELSEWHERE = ("mlflow_compose_", "mlflow_kubernetes_", "mlflow_benchmark_report")
+RUN_ELSEWHERE = (
+    "mlflow_compose_",
+    "mlflow_kubernetes_",
+    "mlflow_workload",
+    "mlflow_fleet",
+    "mlflow_experiments",
+    "mlflow_benchmark_report",
+)
 NOT_RUN = {
     "Load a fleet of scale-to-zero servers with the five classic tasks": "ten minutes",
     "Prove the bucket of a deployment in containers, whose keys it has": "containers",
@@ -158,7 +165,8 @@ def test_every_example_runs_as_it_is_written(
     # Programs of the server's version, as the documentation asks for.
     played = play(deployment, tasks, tmp_path, PATH=f"{postgresql.tools}:{os.environ['PATH']}")
     assert [failure.get("msg") for failure in played.failures] == []
-    assert [name for name, _result in played.results if name in names] == names
+    # What was included before has a task of the same name.
+    assert [name for name, _result in played.results if name in names][-len(names) :] == names
     assert len(names) >= 30
     print(f"\n{len(names)} examples ran, {len(NOT_RUN)} do not run here")
 

@@ -229,6 +229,7 @@ def test_a_database_that_another_mlflow_left_is_taken_over_with_its_users(
         mlflow_server_auth_password_file=str(databases.admin_password_file),
         mlflow_backup_pg_bindir=str(postgresql.tools),
         **databases.variables(tracking, users),
+        mlflow_data_existing=True,  # its artifacts, too
     )
     (deployment.data / "artifacts").mkdir(0o700)  # of the other MLflow, too
     try:
