@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from support.environments import pinned_version
@@ -35,8 +36,11 @@ def test_an_upgrade_says_what_it_will_do_goes_back_when_it_fails_and_then_succee
         who_serves=lambda: {pod["metadata"]["uid"] for pod in old.servers()},
         until_served=old.wait_until_ready,
     )
-    jobs = old.kubectl.json("get", "jobs")["items"]
+    jobs = old.kubectl.items("jobs")
     assert not [job["metadata"]["name"] for job in jobs if job["status"].get("active")], "an operation runs on"
-    held = old.kubectl.json("get", "configmaps")["items"]
-    requests = [one for one in held if "request" in one.get("data", {})]
-    assert requests and all(one["metadata"].get("ownerReferences") for one in requests), "a request would stay for ever"
+    operations = list(filter(_is_of_an_operation, jobs))
+    assert operations and all(job["spec"].get("ttlSecondsAfterFinished") for job in operations), "one would stay"
+
+
+def _is_of_an_operation(job: dict[str, Any]) -> bool:
+    return "mlops.mlflow/request" in (job["spec"]["template"]["metadata"].get("annotations") or {})
