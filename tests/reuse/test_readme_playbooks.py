@@ -108,7 +108,9 @@ def benchmark(place: Elsewhere) -> None:
 
 
 # Those are run in test_reuse.py.
-WITH_A_SERVER = ("locust", "mlflow_server")
+WITH_A_SERVER = ("locust", "mlflow_experiments", "mlflow_server")
+# There is nothing of it without a cluster; playbooks/fleet.yml, which does the same, is run by tests/cluster.
+WITH_A_CLUSTER = ("mlflow_fleet",)
 CHECKS: dict[str, Callable[[Elsewhere], None]] = {
     "benchmark": benchmark,
     "cluster_prerequisites": prerequisites,
@@ -123,7 +125,7 @@ CHECKS: dict[str, Callable[[Elsewhere], None]] = {
 
 
 def test_every_role_is_here() -> None:
-    assert sorted([*CHECKS, *WITH_A_SERVER]) == ROLES
+    assert sorted([*CHECKS, *WITH_A_SERVER, *WITH_A_CLUSTER]) == ROLES
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)

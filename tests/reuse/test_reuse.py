@@ -129,6 +129,12 @@ def test_the_playbook_of_locusts_readme_says_what_it_would_do_to_that_server(dep
     assert "would" in shown and "failed=0" in shown
 
 
+def test_the_playbook_of_the_experiments_readme_runs_them_on_that_server(deployed: Elsewhere) -> None:
+    words = deployed.words  # type: ignore[attr-defined]
+    playbook = deployed.readme_playbook("mlflow_experiments")
+    assert "failed=0" in deployed.run("ansible-playbook", "-i", deployed.inventory(), playbook, *words)
+
+
 def test_one_role_serves_alone_in_a_ten_line_playbook(elsewhere: Elsewhere) -> None:
     folder = elsewhere.folder / "alone"
     (elsewhere.folder / "alone.yml").write_text(
