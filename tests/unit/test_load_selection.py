@@ -6,7 +6,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import s
 
 
 def test_servers_in_containers_are_named_by_their_connection() -> None:
-    found = selection.watched({"containers": ["mlflow-server-1", "mlflow-server-2"]}, {"other": "/srv/other"}, 5432)
+    connection = {"workload": {"containers": ["mlflow-server-1", "mlflow-server-2"]}}
+    found = selection.watched(connection, {"other": "/srv/other"}, 5432)
     assert [one["container"] for one in found] == ["mlflow-server-1", "mlflow-server-2"]
     assert {one["database_port"] for one in found} == {5432}
 

@@ -11,12 +11,12 @@ from typing import Any
 def watched(connection: Mapping[str, Any], folders: Mapping[str, str], database_port: int) -> list[dict[str, Any]]:
     """The servers whose CPU, memory and database connections are measured during a load test.
 
-    :param connection: of the server. Servers in containers are named there as C(containers).
+    :param connection: of the server. Servers in containers are named below its C(workload).
     :param folders: others by name, each with the folder that its starter writes to.
     :param database_port: of the database on the same machine; 0 where there is none to count connections of.
     """
     port = database_port or None
-    if containers := connection.get("containers"):
+    if containers := (connection.get("workload") or {}).get("containers"):
         return [{"name": name, "container": name, "database_port": port} for name in containers]
     return [
         {"name": name, "group_file": f"{folder}/run/launch.group", "database_port": port}
