@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import DatabaseMissing, DatabaseUnavailable, SchemaError, ServerError
 from ..http import Client, Response, Server
 from .cratedb_uri import CrateDBUri
+from .new_pod import patiently
 
 # A snapshot, or a restore, answers when it is done.
 _LONGEST_SECONDS = 6 * 3600.0
@@ -54,12 +55,14 @@ class Session:
 
     def _answer(self, statement: str, values: tuple[Any, ...]) -> dict[str, Any]:
         try:
-            answer = self._client.request(
-                "POST",
-                "/_sql",
-                _body(statement, values),
-                {"Content-Type": "application/json", "Default-Schema": self._uri.schema},
-                expect=None,
+            answer = patiently(
+                lambda: self._client.request(
+                    "POST",
+                    "/_sql",
+                    _body(statement, values),
+                    {"Content-Type": "application/json", "Default-Schema": self._uri.schema},
+                    expect=None,
+                )
             )
         except ServerError as error:
             raise DatabaseUnavailable(f"{self._where} cannot be used: {error}") from error

@@ -5,19 +5,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import time
 from collections.abc import Iterator
 from typing import Any
 
 from ..errors import DatabaseMissing, DatabaseUnavailable, MissingLibrary, SchemaError
+from .new_pod import patiently
 from .postgresql_uri import PostgreSQLUri
 
 APPLICATION = "mlops.mlflow"
-# A network plugin lets a new pod through a moment after it has started, and refuses its connections until then.
-_NEW_POD_SECONDS = 20.0
-_RETRY_SECONDS = 0.5
-_BEGAN = time.monotonic()
 
 
 def identifiers(database: PostgreSQLUri) -> Any:
@@ -64,7 +59,9 @@ def session(database: PostgreSQLUri, password: str | None) -> Iterator[Any]:
     """
     driver = _driver(database)
     try:
-        connection = _connect(driver, database, password)
+        connection = patiently(
+            lambda: driver.connect(database.libpq, password=password or None, application_name=APPLICATION)
+        )
     except driver.OperationalError as error:
         text = " ".join(str(error).split())
         hint = (
@@ -86,18 +83,6 @@ def session(database: PostgreSQLUri, password: str | None) -> Iterator[Any]:
         ) from error
     finally:
         connection.close()
-
-
-def _connect(driver: Any, database: PostgreSQLUri, password: str | None) -> Any:
-    """As the first process of a container, try again for a while."""
-    while True:
-        try:
-            return driver.connect(database.libpq, password=password or None, application_name=APPLICATION)
-        except driver.OperationalError as error:
-            late = os.getpid() != 1 or time.monotonic() - _BEGAN > _NEW_POD_SECONDS
-            if late or "Connection refused" not in str(error):
-                raise
-            time.sleep(_RETRY_SECONDS)
 
 
 def _driver(database: PostgreSQLUri) -> Any:
