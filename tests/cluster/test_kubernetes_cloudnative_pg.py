@@ -41,12 +41,8 @@ def operated(cluster: Kubectl) -> Iterator[Deployment]:
         mlflow_backup_enabled=True,
         mlflow_backup_storage_size="1Gi",
     )
-    deployment.remove(wait=True)
-    try:
-        deployment.deploy().succeeded()
+    with deployment.deployed():
         yield deployment
-    finally:
-        deployment.remove(wait=True)
 
 
 def test_a_second_run_changes_nothing(operated: Deployment) -> None:

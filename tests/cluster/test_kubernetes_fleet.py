@@ -78,13 +78,9 @@ def variables() -> Path:
 @pytest.fixture(scope="module")
 def fleet(cluster: Kubectl, variables: Path) -> Iterator[Fleet]:
     found = Fleet(cluster, "t-fleet", variables)
-    found.remove(wait=True)
-    try:
-        found.deploy().succeeded()
+    with found.deployed():
         found.create_databases()
         yield found
-    finally:
-        found.remove(wait=True)
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
+from .ports import free_port
 from .testbed import build, knative
 
 _START_SECONDS = 90
@@ -29,7 +29,7 @@ class ApiServer:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._programs = build.ensure()
-        self._port, self._etcd_ports = _free_port(), (_free_port(), _free_port())
+        self._port, self._etcd_ports = free_port(), (free_port(), free_port())
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._commands: dict[str, list[str]] = {}
 
@@ -168,9 +168,3 @@ class ApiServer:
         for file in knative.definitions():
             self.kubectl("apply", "--server-side", f"--filename={file}")
         self._wait("/apis/serving.knative.dev/v1/services")
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

@@ -46,19 +46,7 @@ def ask(
     :raises EngineError: there is no such program.
     """
     try:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            env=dict(env) if env is not None else None,
-            cwd="/",
-            start_new_session=True,
-            **(identity or {}),
-        )
+        process = _started(argv, subprocess.PIPE, subprocess.PIPE, env, "/", **(identity or {}))
     except OSError as error:
         raise EngineError(f"{argv[0]} cannot be started: {error.strerror}.") from error
     printed: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -87,24 +75,31 @@ def follow(argv: Sequence[str], *, say: Say, env: Mapping[str, str], cwd: str) -
     :returns: its exit code, and the last lines.
     """
     printed: deque[str] = deque(maxlen=_KEPT_LINES)
-    process = subprocess.Popen(
-        list(argv),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        env=dict(env),
-        cwd=cwd,
-        start_new_session=True,
-    )
+    process = _started(argv, subprocess.DEVNULL, subprocess.STDOUT, env, cwd)
     listener = threading.Thread(target=_listen, args=(process.stdout, printed, say), daemon=True)
     with _ended(process):
         listener.start()
         process.wait()
     listener.join(_GRACE_SECONDS)
     return process.returncode, list(printed)
+
+
+def _started(
+    argv: Sequence[str], stdin: int, stderr: int, env: Mapping[str, str] | None, cwd: str, **identity: Any
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        list(argv),
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=dict(env) if env is not None else None,
+        cwd=cwd,
+        start_new_session=True,
+        **identity,
+    )
 
 
 def _give(stream: IO[str] | None, line: str) -> None:

@@ -56,7 +56,8 @@ _RESTORE = frozenset(
 _SCHEMA = frozenset({"database_uri", "database_password_file", "auth_uri"})
 _CREATION = frozenset(
     {"grantee", "admin_username", "admin_password_file", "migrate", "connections", "being_created", "wait_timeout"}
-) | {"while_reserved"}
+    | {"while_reserved"}
+)
 _BUCKET = frozenset({"uri", "create", "wait_timeout", "endpoint", "region", "access_key_file", "secret_key_file"})
 _RESERVE = frozenset({"purpose", "holder", "kept", "instead_of", "state"})
 _TRIAL = frozenset({"launch", "launch_file", "starter", "version", "wait_timeout", "smoke_test"})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
 
 from support import deployment
 from support.playbooks import REPOSITORY, PlayResult
@@ -81,6 +83,16 @@ class Deployment(deployment.Deployment):
             for secret in self.kubectl.items("secrets")
             for key, value in (secret.get("data") or {}).items()
         }
+
+    @contextmanager
+    def deployed(self) -> Iterator[Self]:
+        """From nothing, and gone afterwards."""
+        self.remove(wait=True)
+        try:
+            self.deploy().succeeded()
+            yield self
+        finally:
+            self.remove(wait=True)
 
     def remove(self, wait: bool = False) -> None:
         """Without the playbook, because it must also work after the playbook failed."""

@@ -140,6 +140,9 @@ class Server(Protocol):
 
     def exists(self, name: str) -> bool: ...
 
+    def drop(self, name: str) -> None:
+        """Remove a database, if it is there."""
+
     def comments(self) -> dict[str, str]:
         """The comments of all databases, by name."""
 
@@ -346,3 +349,19 @@ class Database(ABC):
         prefix = self.alongside(act, "0" * 17)[:-17]
         stamp = name.removeprefix(prefix)
         return stamp if name.startswith(prefix) and re.fullmatch(r"\d{17}", stamp, re.ASCII) else None
+
+
+class ServedDatabase(Database):
+    """One that has others alongside in the same server."""
+
+    @abstractmethod
+    def server(self) -> Server: ...
+
+    def has(self, name: str) -> bool:
+        return self.server().exists(name)
+
+    def discard(self, name: str) -> None:
+        self.server().drop(name)
+
+    def present(self) -> list[str]:
+        return list(self.endings) if self.has(self.live) else []

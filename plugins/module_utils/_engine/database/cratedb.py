@@ -15,7 +15,7 @@ from urllib.parse import quote
 from ..connection import DatabaseUri
 from ..errors import DatabaseMissing, LockHeld, SchemaError, SnapshotError
 from . import cratedb_lock, cratedb_snapshots, revisions
-from .base import Adapter, Ask, Contents, Database, Dump, Dumping, File, Live, Loaded, Loading, Space, Tools
+from .base import Adapter, Ask, Contents, Dump, Dumping, File, Live, Loaded, Loading, ServedDatabase, Space, Tools
 from .cratedb_notes import RESERVATION, REVISION, Notes
 from .cratedb_server import Server
 from .cratedb_session import quoted, session
@@ -28,7 +28,7 @@ _PATIENCE_SECONDS = 180.0
 _MISSED_SECONDS = 40.0
 
 
-class CrateDB(Database):
+class CrateDB(ServedDatabase):
     """The tables of a schema, or of a database alongside it. MLflow alone makes them; nothing migrates them."""
 
     kind: ClassVar[str] = "crate"
@@ -202,15 +202,6 @@ class CrateDB(Database):
 
     def names(self, *, reading: bool = False) -> list[str]:
         return self.server().names()
-
-    def has(self, name: str) -> bool:
-        return self.server().exists(name)
-
-    def discard(self, name: str) -> None:
-        self.server().drop(name)
-
-    def present(self) -> list[str]:
-        return list(self.endings) if self.has(self.live) else []
 
     def server(self) -> Server:
         return Server(self.uri, self._password)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 from ..connection import DatabaseUri
 from ..errors import DatabaseMissing, SchemaError, SnapshotError
 from . import postgresql_dumping, postgresql_loading, postgresql_lock, postgresql_reservation
-from .base import Ask, Contents, Database, Dump, Dumping, File, Live, Loaded, Loading, Space, Tools
+from .base import Ask, Contents, Dump, Dumping, File, Live, Loaded, Loading, ServedDatabase, Space, Tools
 from .postgresql_server import Server, alongside, require_rights
 from .postgresql_session import APPLICATION, identifiers, namespace, session
 from .postgresql_tools import Programs
@@ -36,7 +36,7 @@ def _after_a_while(users: Callable[[], list[_Found]]) -> list[_Found]:
     return found
 
 
-class PostgreSQL(Database):
+class PostgreSQL(ServedDatabase):
     """A database of a PostgreSQL server. Tables are in the schema that C(namespace) tells."""
 
     kind: ClassVar[str] = "postgresql"
@@ -258,15 +258,6 @@ class PostgreSQL(Database):
 
     def names(self, *, reading: bool = False) -> list[str]:
         return (Server(self.uri, self._password, self.live) if reading else self.server()).names()
-
-    def has(self, name: str) -> bool:
-        return self.server().exists(name)
-
-    def discard(self, name: str) -> None:
-        self.server().drop(name)
-
-    def present(self) -> list[str]:
-        return list(self.endings) if self.has(self.live) else []
 
     def server(self) -> Server:
         return Server(self.uri, self._password)
