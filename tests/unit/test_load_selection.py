@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import selection
+from support.plans import planned
 
 
 def test_servers_in_containers_are_named_by_their_connection() -> None:
-    connection = {"workload": {"containers": ["mlflow-server-1", "mlflow-server-2"]}}
+    # As the plan says it, not as this test would.
+    connection = planned("compose", {"replicas": 2, "max_replicas": 2})["connection"]
     found = selection.watched(connection, {"other": "/srv/other"}, 5432)
     assert [one["container"] for one in found] == ["mlflow-server-1", "mlflow-server-2"]
     assert {one["database_port"] for one in found} == {5432}
