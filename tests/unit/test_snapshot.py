@@ -424,17 +424,17 @@ def test_a_growing_file_is_cut_as_the_whole(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=write)
     thread.start()
-    writer = chunks.Chunks(store, frozenset())
     source = chunks.Growing(path, ended.is_set)
     rows = layout.ListWriter(tmp_path)
-    size = writer.cut(source, rows)
-    writer.close()
+    with chunks.Chunks(store, frozenset()) as writer:
+        size = writer.cut(source, rows)
+        writer.finish()
     thread.join()
     assert size == len(content)
     key, _added = rows.store(store, frozenset())
     store.settle()
     assert b"".join(chunks.assemble(store, key, size)) == content
-    again = chunks.Chunks(store, frozenset())
-    again.cut(io.BytesIO(content), layout.ListWriter(tmp_path))
-    again.close()
+    with chunks.Chunks(store, frozenset()) as again:
+        again.cut(io.BytesIO(content), layout.ListWriter(tmp_path))
+        again.finish()
     assert again.new_bytes == 0 and len(again.reused_packs) == 1

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+import random
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import SnapshotError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import manifest, verify
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import chunks, layout, manifest, verify
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage import folder
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.cloud import Place
 from support.snapshots import Small
@@ -45,6 +49,46 @@ def test_a_disk_that_fills_up_during_a_backup_is_named_and_the_next_backup_goes_
     assert not [path for path in (Path(small.place.uri) / "incoming").rglob("*") if path.is_file()]
     taken = small.backup()
     assert verify.verify(small.place, taken.id).problems == []
+
+
+def test_same_content_that_two_threads_store_at_once_is_there_once_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, both_looked = folder.Folder(str(tmp_path / "d")), threading.Barrier(2)
+    find = store.find
+
+    def found(key: str) -> Any:
+        before = find(key)
+        both_looked.wait(10)
+        return before
+
+    monkeypatch.setattr(store, "find", found)
+    with ThreadPoolExecutor(2) as threads:
+        hashed = list(threads.map(lambda _: store.put_hashed([b"same"], lambda: "artifacts/aa/a"), range(2)))
+        put = list(threads.map(lambda _: store.put("packs/bb/b", b"same"), range(2)))
+    store.settle()
+    assert sorted(hashed) == [("artifacts/aa/a", 0), ("artifacts/aa/a", 4)] and sorted(put) == [False, True]
+    assert not list(store.scratch.iterdir())
+    assert sorted(one.key for one in store.list("")) == ["artifacts/aa/a", "packs/bb/b"]
+
+
+def test_nothing_is_written_any_more_after_the_cutting_of_a_dump_has_failed(tmp_path: Path) -> None:
+    store = folder.Folder(str(tmp_path / "d"))
+
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > 20 << 20:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().read(size)
+
+        readinto = None  # type: ignore[assignment]
+
+    source = Failing(random.Random(1).randbytes(24 << 20))
+    with pytest.raises(OSError, match="Input/output"), chunks.Chunks(store, frozenset()) as writer:
+        writer.cut(source, layout.ListWriter(tmp_path))
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("chunks")]
+    store.abandon()
+    assert not list(store.scratch.iterdir())
 
 
 def test_a_restore_without_room_is_refused_before_anything_is_written(

@@ -96,16 +96,18 @@ def create(source: Source, destination: Place, options: Options, say: progress.S
     before = _newest(store, source)
     left_out: list[dict[str, str]] = []
     with _abandoned_on_failure(store), scratch_folder(store, options.scratch_dir) as scratch:
-        writer = chunks.Chunks(store, pending)
         new_bytes = 0
         databases = {}
-        for what, uri in source.databases.items():
-            say(f"Dumping the {what} database")
-            databases[what], added = _Dump(store, writer, scratch, pending, options, source.password).take(what, uri)
-            new_bytes += added
-            say(f"Dumped the {what} database: {progress.size(databases[what].size)} in {databases[what].seconds:.1f} s")
-        writer.close()
-        new_bytes += writer.new_bytes
+        with chunks.Chunks(store, pending) as writer:
+            for what, uri in source.databases.items():
+                say(f"Dumping the {what} database")
+                dump = _Dump(store, writer, scratch, pending, options, source.password)
+                databases[what], added = dump.take(what, uri)
+                new_bytes += added
+                took = f"{progress.size(databases[what].size)} in {databases[what].seconds:.1f} s"
+                say(f"Dumped the {what} database: {took}")
+            writer.finish()
+            new_bytes += writer.new_bytes
         stored = None
         if source.artifacts:
             stored, added = _artifacts(source, store, scratch, pending, before, left_out, options, say)

@@ -85,7 +85,14 @@ class Chunks:
         finish(0)
         return size
 
-    def close(self) -> None:
+    def __enter__(self) -> Chunks:
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        """End the threads, so that none writes after a failure; what they have not begun is left."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def finish(self) -> None:
         """Write what is left; after this everything that was cut is in the store."""
         self._threads.shutdown()
         with self._lock:

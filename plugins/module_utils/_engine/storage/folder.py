@@ -53,9 +53,7 @@ class Folder(Store):
     def _put(self, key: str, data: bytes) -> bool:
         if self.find(key):
             return False
-        incoming = self._write([data])
-        self._enqueue(key, incoming, len(data))
-        return True
+        return self._enqueue(key, self._write([data]), len(data))
 
     def _put_stream(self, key: str, blocks: Iterable[bytes], size: int) -> None:
         self._enqueue(key, self._write(blocks), size)
@@ -68,8 +66,7 @@ class Folder(Store):
             incoming.unlink()
             return key, 0
         size = incoming.stat().st_size
-        self._enqueue(key, incoming, size)
-        return key, size
+        return key, size * self._enqueue(key, incoming, size)
 
     def _read(self, key: str) -> Iterator[bytes]:
         with self._open(key) as file:
@@ -232,12 +229,17 @@ class Folder(Store):
             raise
         return path
 
-    def _enqueue(self, key: str, incoming: Path, size: int) -> None:
+    def _enqueue(self, key: str, incoming: Path, size: int) -> bool:
+        """Let what was written have its name with the next batch, unless another thread was first. Says which."""
         with self._lock:
+            if key in self._pending:
+                incoming.unlink()
+                return False
             self._pending[key] = incoming
             self._pending_bytes += size
             if len(self._pending) >= _BATCH_FILES or self._pending_bytes >= _BATCH_BYTES:
                 self._commit()
+            return True
 
     def _commit(self) -> None:
         with self._lock:
