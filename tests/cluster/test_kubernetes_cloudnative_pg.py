@@ -24,7 +24,8 @@ class Operated(Deployment):
 
     def sql(self, statement: str, database: str = "mlflow") -> str:
         psql = ["psql", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1", f"--command={statement}", database]
-        return self.kubectl.execute(self.primary(), *psql).strip()
+        # Named, because kubectl says otherwise which of several containers it takes.
+        return self.kubectl("exec", self.primary(), "--container=postgres", "--", *psql).strip()
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +58,9 @@ def test_the_servers_go_on_with_the_other_instance(operated: Operated) -> None:
     names = {f"before-{number}" for number in range(20)}
     for one in names:
         assert ask(operated, "POST", "/api/2.0/mlflow/experiments/create", {"name": one})[0] == 200
-    replayed = "SELECT bool_and(replay_lsn = pg_current_wal_lsn()) FROM pg_stat_replication"
-    eventually("the other instance has all of it", lambda: operated.sql(replayed, "postgres") == "t")
+    written = operated.sql("SELECT pg_current_wal_lsn()", "postgres")
+    replayed = f"SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= '{written}'"
+    eventually("the other instance has all of it", lambda: operated.sql(replayed, "postgres") == "1", 180)
     first = operated.primary()
     operated.kubectl("delete", "pod", first, "--grace-period=0", "--force")
     eventually("another is written to", lambda: _primary_of(operated) not in ("", first), 120)
