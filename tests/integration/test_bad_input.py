@@ -139,6 +139,13 @@ def test_it_is_refused_with_one_clear_error_and_nothing_is_created(
     assert PASSWORD not in result.message
 
 
+@pytest.mark.parametrize("target", ["compose_single_az", "kubernetes", "kubernetes_knative"])
+def test_settings_that_contradict_each_other_are_named_before_engine_or_cluster_is_asked(target: str) -> None:
+    wrong = {"mlflow_server_profile": "light", "mlflow_server_workers": 9999}
+    result = run_playbook(REPOSITORY / f"playbooks/{target}.yml", REPOSITORY / "inventories" / target, wrong)
+    assert_one_clear_error(result, ["mlflow_server_workers is 9999", "the profile light is one process"])
+
+
 def test_a_port_in_use_is_refused_and_nothing_is_created(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
