@@ -59,6 +59,20 @@ def test_what_check_mode_announces_is_what_happens(
     announces_what_it_does(deployment, **{name: places.get(str(value), value) for name, value in change.items()})
 
 
+def test_so_it_is_where_mlflow_is_yet_to_be_installed(environments: Environments) -> None:
+    deployment = Deployment(environments, "light")
+    try:
+        (deployment.home / "tools").unlink()
+        index = environments.variables("slim")["mlflow_server_install_environment"]
+        announces_what_it_does(
+            deployment,
+            mlflow_server_install_environment=index,
+            _mlflow_server_environment=str(deployment.home / "environment"),
+        )
+    finally:
+        deployment.remove()
+
+
 def announces_what_it_does(deployment: Deployment, **change: Any) -> None:
     before = sorted(str(path) for path in deployment.data.rglob("*") if path.name != "server.log")
     announced = changed(deployment.deploy("--check", "--diff", **change).succeeded())
