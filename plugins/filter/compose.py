@@ -45,13 +45,14 @@ from typing import Any
 
 import yaml
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import template as engine
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 
 
 def compose(text: str, common: Mapping[str, Any]) -> str:
     try:
-        done = engine.complete(yaml.safe_load(str(text)), common)
+        done = engine.complete(yaml_load(str(text)), common)
     except EngineError as error:
         raise AnsibleFilterError(str(error)) from error
     except yaml.YAMLError as error:

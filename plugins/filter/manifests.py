@@ -45,6 +45,7 @@ from typing import Any
 
 import yaml
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.common.yaml import yaml_load_all
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import manifests as engine
 
@@ -55,7 +56,7 @@ def manifests(texts: str | list[str] | None, common: Mapping[str, Any]) -> list[
     try:
         engine.check_name(str(common["name"]), "mlflow_name")
         engine.check_name(str(common["namespace"]), "mlflow_namespace")
-        return engine.complete((item for text in listed for item in yaml.safe_load_all(str(text))), common)
+        return engine.complete((item for text in listed for item in yaml_load_all(str(text))), common)
     except EngineError as error:
         raise AnsibleFilterError(str(error)) from error
     except yaml.YAMLError as error:

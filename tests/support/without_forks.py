@@ -120,7 +120,8 @@ if __name__ == "__main__":
     ansible.plugins.action.modify_module = build
     local.Connection.exec_command = execute
     _jinja_bits.AnsibleEnvironment.compile = compiled
-    # All variables, of which it only adds some.
+    # All variables, of which it only adds some. Whoever names it by its whole name would have a second one.
     ansible.plugins.lookup.template.deepcopy = copy.copy
+    sys.modules["ansible_collections.ansible.builtin.plugins.lookup.template"] = ansible.plugins.lookup.template
     sys.argv[0] = "ansible-playbook"
     sys.exit(main())
