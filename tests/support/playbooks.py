@@ -75,7 +75,7 @@ def run_playbook(
         "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
         "ANSIBLE_DEPRECATION_WARNINGS": "false",
     }
-    done = _until_stuck(command, environment, timeout)
+    done = until_stuck(command, environment, timeout)
     output = done.stdout + done.stderr
     try:
         report = json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("{") :])[0]
@@ -97,9 +97,7 @@ def run_playbook(
     return PlayResult(done.returncode, results, next(iter(report["stats"].values()), {}), output, times)
 
 
-def _until_stuck(
-    command: list[str], environment: Mapping[str, str], timeout: float
-) -> subprocess.CompletedProcess[str]:
+def until_stuck(command: list[str], environment: Mapping[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
     """
     :raises AssertionError: one task took too long; its name is in the message. What was started is killed.
     """

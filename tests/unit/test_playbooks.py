@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.playbooks import run_play, run_playbook
+from support.playbooks import run_playbook, until_stuck
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 PLATFORMS = ("host", "compose", "kubernetes")
@@ -158,9 +159,20 @@ def test_a_message_of_several_lines_is_a_list() -> None:
     assert not [str(file) for file in TASKS if re.search(r"msg: .*join\('\\\\n'\)", file.read_text())]
 
 
+# Begins tasks as ansible-playbook does that has the callback running_task.
+PAUSES = """
+import os, sys, time
+for name, seconds in zip(("first", "second", "third", "fourth"), map(float, sys.argv[1:])):
+    with open(os.environ["MLOPS_TEST_RUNNING_TASK"], "a") as file:
+        file.write(name + chr(10))
+    time.sleep(seconds)
+"""
+
+
 def test_a_playbook_is_given_up_by_its_task_and_not_by_its_length() -> None:
-    tasks = [{"name": f"pause {one}", "ansible.builtin.command": "sleep 4", "changed_when": False} for one in (1, 2, 3)]
-    assert run_play(tasks, timeout=10).succeeded().stats["ok"] == 3
-    tasks[0]["ansible.builtin.command"] = "sleep 100"
-    with pytest.raises(AssertionError, match="running: pause 1"):
-        run_play(tasks, timeout=10)
+    def pauses(*seconds: float) -> int:
+        return until_stuck([sys.executable, "-c", PAUSES, *map(str, seconds)], dict(os.environ), 3).returncode
+
+    assert pauses(1, 1, 1, 1) == 0
+    with pytest.raises(AssertionError, match="for 3 s no task ended; running: second"):
+        pauses(0, 100)
