@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import socket
 import sqlite3
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from support.host.deployment import Deployment
 from support.playbooks import REPOSITORY, PlayResult, run_playbook
 from support.ports import free_port
 
-pytestmark = pytest.mark.heart
+HEART = pytest.mark.heart
 
 PASSWORD = "s3cr3t-p4ssword"
 POSTGRESQL: dict[str, Any] = {"mlflow_database_type": "external_postgresql"}
@@ -88,6 +86,9 @@ CASES = {
     ),
 }
 
+# One for each that refuses: the specification of arguments, the plan, the database's role, and who asks the host.
+AT_EACH_STEP = {"workers that are no number", "pool below the threads", "uri with a password", "unreachable database"}
+
 
 def tree(folder: Path) -> dict[str, tuple[int, int]]:
     """Every path below with its size and time of change."""
@@ -116,24 +117,12 @@ def assert_one_clear_error(result: PlayResult, words: list[str]) -> None:
     assert result.stats["changed"] == 0
 
 
-@pytest.fixture(scope="module")
-def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Future[PlayResult], Path]]]:
-    """All cases, two at a time: each is a run of ansible-playbook."""
-    with ThreadPoolExecutor(2) as pool:
-        folders = {name: tmp_path_factory.mktemp("refused") for name in CASES}
-        yield {
-            name: (pool.submit(deploy, folders[name], case.variables), folders[name]) for name, case in CASES.items()
-        }
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_it_is_refused_with_one_clear_error_and_nothing_is_created(
-    name: str, refused: dict[str, tuple[Future[PlayResult], Path]]
-) -> None:
-    case, (future, folder) = CASES[name], refused[name]
-    result = future.result()
+@pytest.mark.parametrize("name", [pytest.param(name, marks=HEART if name in AT_EACH_STEP else ()) for name in CASES])
+def test_it_is_refused_with_one_clear_error_and_nothing_is_created(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    result = deploy(tmp_path, case.variables)
     assert_one_clear_error(result, case.words)
-    assert list(folder.iterdir()) == [], "something was created"
+    assert list(tmp_path.iterdir()) == [], "something was created"
     assert [word for word in case.never if word in result.output] == []
     # Only the user's own command line may repeat a password that was put into a URI.
     assert PASSWORD not in result.message
@@ -146,6 +135,7 @@ def test_settings_that_contradict_each_other_are_named_before_engine_or_cluster_
     assert_one_clear_error(result, ["mlflow_server_workers is 9999", "the profile light is one process"])
 
 
+@HEART
 def test_a_port_in_use_is_refused_and_nothing_is_created(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -156,6 +146,7 @@ def test_a_port_in_use_is_refused_and_nothing_is_created(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+@HEART
 def test_a_data_folder_that_cannot_be_written_is_refused_and_nothing_is_created(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file in its place, which not even root can write into")
     before = tree(tmp_path)
@@ -164,6 +155,7 @@ def test_a_data_folder_that_cannot_be_written_is_refused_and_nothing_is_created(
     assert tree(tmp_path) == before
 
 
+@HEART
 @pytest.mark.parametrize(
     ("revision", "words"),
     [
