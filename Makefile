@@ -5,6 +5,8 @@ VENV := .venv
 RUN := . $(VENV)/bin/activate &&
 # Further variables of a deployment: make deploy VARS="mlflow_server_port=5001"
 VARS ?=
+# Arguments of a benchmark: make bench ARGS=--quick
+ARGS ?=
 EXTRA := $(foreach var,$(VARS),-e '$(var)')
 
 # Advice of the playbooks is then about make as well.
@@ -63,14 +65,14 @@ cluster-down: ## end it and take away everything it made
 lint: $(VENV)/dev ## ruff, mypy, yamllint, ansible-lint of everything
 	@$(RUN) tests/run lint
 
-bench: $(VENV)/dev ## measure the profiles beside plain `mlflow server`
-	@$(RUN) python benchmarks/server.py
+bench: $(VENV)/dev ## measure the profiles beside plain `mlflow server` (ARGS=--quick: one short round)
+	@$(RUN) python benchmarks/server.py $(ARGS)
 
 bench-cluster: $(VENV)/dev ## measure the playbook beside `kubectl apply` (on the cluster of TEST_KUBECONFIG)
-	@$(RUN) python benchmarks/kubernetes.py
+	@$(RUN) python benchmarks/kubernetes.py $(ARGS)
 
 bench-fleet: $(VENV)/dev ## measure a fleet of 100, 1,000 and 10,000 beside `kubectl apply` (builds an API server from Go modules)
-	@$(RUN) python benchmarks/fleet.py --sizes 100 1000 10000
+	@$(RUN) python benchmarks/fleet.py --sizes 100 1000 10000 $(ARGS)
 
 bench-backup: $(VENV)/dev ## measure snapshots beside pg_dump, psql, cp and uploads, and a server while it is backed up
 	@$(RUN) python benchmarks/backup.py
