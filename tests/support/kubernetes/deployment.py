@@ -101,7 +101,7 @@ class Deployment(deployment.Deployment):
         # Namespaces that still have pods when they go are looked at again after half of the pods' grace period only.
         self.kubectl("delete", "deployment,statefulset,job", "--all", "--cascade=orphan", check=False)
         self.kubectl("delete", "replicaset,pod", "--all", "--grace-period=1", check=False)
-        self.kubectl("delete", "persistentvolumeclaim", "--all", check=False)
+        self.kubectl("delete", "persistentvolumeclaim", "--all", "--wait=false", check=False)
         self.kubectl.remove_namespace(self.namespace, wait)
 
 
