@@ -29,6 +29,22 @@ def bad(make: Callable[..., Deployment]) -> Iterator[Deployment]:
         deployment.remove()
 
 
+@pytest.fixture
+def shared(main: Deployment) -> Iterator[Deployment]:
+    """The deployment that others share, with a bucket that every namespace reaches."""
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "t-open", "namespace": main.namespace},
+        "spec": {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "artifact-store"}}, "ingress": [{}]},
+    }
+    main.kubectl.apply(policy)
+    try:
+        yield main
+    finally:
+        main.kubectl("delete", "networkpolicy", "t-open")
+
+
 def refused(deployment: Deployment, *words: str, **variables: Any) -> None:
     """The playbook fails, its last message has these words, and the namespace was not made."""
     result = deployment.deploy(**variables)
@@ -113,23 +129,23 @@ def test_a_secret_of_an_external_bucket_that_is_missing_is_named(bad: Deployment
     refused(bad, "t-keys/access-key", "t-keys/secret-key", "Create them first", **external("s3://mlflow", "t-main"))
 
 
-def test_a_bucket_that_does_not_exist_is_named(main: Deployment, bad: Deployment, cluster: Kubectl) -> None:
-    keys = {key: main.secrets()[f"mlflow-artifacts/{key}"] for key in ("access-key", "secret-key")}
+def test_a_bucket_that_does_not_exist_is_named(shared: Deployment, bad: Deployment, cluster: Kubectl) -> None:
+    keys = {key: shared.secrets()[f"mlflow-artifacts/{key}"] for key in ("access-key", "secret-key")}
     make_namespace(bad, cluster)
     put_keys(bad, keys)
-    result = bad.deploy(**external("s3://no-such-bucket", main.namespace), **ONE)
+    result = bad.deploy(**external("s3://no-such-bucket", shared.namespace), **ONE)
     assert result.code
-    for word in ("bucket no-such-bucket", f"mlflow-artifacts.{main.namespace}:7070", "does not exist", "Create it"):
+    for word in ("bucket no-such-bucket", f"mlflow-artifacts.{shared.namespace}:7070", "does not exist", "Create it"):
         assert word in result.message
     # With the bucket's wish mended, the same command goes on from where it was.
-    bad.deploy(**external("s3://mlflow/of-another", main.namespace), **ONE).succeeded()
+    bad.deploy(**external("s3://mlflow/of-another", shared.namespace), **ONE).succeeded()
 
 
-def test_keys_that_do_not_fit_the_bucket_are_named(main: Deployment, bad: Deployment, cluster: Kubectl) -> None:
-    access = main.secrets()["mlflow-artifacts/access-key"]
+def test_keys_that_do_not_fit_the_bucket_are_named(shared: Deployment, bad: Deployment, cluster: Kubectl) -> None:
+    access = shared.secrets()["mlflow-artifacts/access-key"]
     make_namespace(bad, cluster)
     put_keys(bad, {"access-key": access, "secret-key": "wrong-wrong-wrong"})
-    result = bad.deploy(**external("s3://mlflow", main.namespace), **ONE)
+    result = bad.deploy(**external("s3://mlflow", shared.namespace), **ONE)
     assert result.code
     assert "bucket mlflow at" in result.message and "cannot be used" in result.message
     assert "keys are wrong" in result.message or "secret key is wrong" in result.message

@@ -155,7 +155,7 @@ def test_destroy_takes_what_the_deployment_made_and_says_that_backups_were_kept(
     assert [name(job) for job in space.kubectl.items("jobs") if name(job).startswith("mlflow-backup-backup-")]
     said = space.destroy(mlflow_remove_data=True).succeeded().of(SAYS)["msg"]
     assert "All data was removed." not in said
-    assert any("Kept in the namespace t-theirs: PersistentVolumeClaim mlflow-backup." in line for line in said)
+    assert "Kept in the namespace t-theirs: PersistentVolumeClaim mlflow-backup." in said
     assert of_theirs(space) == theirs
     left = {item.rpartition("/")[0] for item in listed(space) - theirs}
     assert left == {"PersistentVolumeClaim/mlflow-backup", "ConfigMap/kube-root-ca.crt"}
@@ -163,6 +163,6 @@ def test_destroy_takes_what_the_deployment_made_and_says_that_backups_were_kept(
 
 def test_all_data_was_removed_is_said_once_it_is_true(space: Deployment) -> None:
     said = space.destroy(mlflow_remove_data=True, mlflow_backup_remove_data=True).succeeded().of(SAYS)["msg"]
-    assert said == ["Removed: PersistentVolumeClaim mlflow-backup.", "All data was removed."]
+    assert said.splitlines() == ["Removed: PersistentVolumeClaim mlflow-backup.", "All data was removed."]
     assert listed(space) - of_theirs(space) == {item for item in listed(space) if "kube-root-ca" in item}
     assert space.kubectl.has_namespace("t-theirs")

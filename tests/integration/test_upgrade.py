@@ -245,6 +245,8 @@ def test_a_database_that_another_mlflow_left_is_taken_over_with_its_users(
         dana.post(f"{API}/experiments/set-experiment-tag", tag)  # which only her permission of this experiment allows
         with pytest.raises(ServerError, match="403"):
             dana.post(f"{API}/experiments/set-experiment-tag", {**tag, "experiment_id": "2"})
+        # What an upgrade has nothing to do with: that the folder of artifacts is this deployment's as well.
+        assert changes(deployment.deploy().succeeded()) == ["mlops.mlflow.host_prerequisites : Make the folders"]
         assert changes(deployment.deploy().succeeded()) == []
     finally:
         deployment.remove()
