@@ -9,8 +9,6 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import artifact_proxy
 from support.environments import Environments
 
-pytestmark = pytest.mark.heart
-
 # What the server asks its store before it tells clients to transfer artifacts themselves.
 QUESTION = """
 import sys

@@ -15,8 +15,6 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import manifest, verify
 from support.snapshots import Small
 
-pytestmark = pytest.mark.heart
-
 POINTS = 24
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -70,6 +68,7 @@ def killed(act: str, small: Small, home: Path, point: int) -> Small:
     return after
 
 
+@pytest.mark.heart
 def test_a_backup_killed_anywhere_leaves_no_half_snapshot_and_the_next_one_succeeds(tmp_path: Path) -> None:
     small = Small(tmp_path / "small")
     small.backup()
