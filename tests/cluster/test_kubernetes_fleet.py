@@ -77,7 +77,8 @@ def variables() -> Path:
 
 @pytest.fixture(scope="module")
 def fleet(cluster: Kubectl, variables: Path) -> Iterator[Fleet]:
-    found = Fleet(cluster, "t-fleet", variables)
+    # The quota of a deployment's namespace is for that deployment.
+    found = Fleet(cluster, "t-fleet", variables, cluster_prerequisites_quota=False)
     with found.deployed():
         found.create_databases()
         yield found

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet import deploy, patience
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet import deploy, patience, waiting
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet.declaration import declare
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import client
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import ClusterError
@@ -330,12 +330,15 @@ def test_what_does_not_get_ready_is_named_with_its_reason() -> None:
     assert done["failures"] == [{"name": "b", "reason": "KnativeService b: not ready: no image"}]
 
 
-def test_a_job_that_failed_is_not_waited_for_any_longer() -> None:
+def test_a_job_that_failed_is_not_waited_for_any_longer_and_its_pod_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     api, begin = Api(), time.monotonic()
+    ended = {"name": "schema", "state": {"terminated": {"exitCode": 1, "message": "permission denied for schema public"}}}
+    monkeypatch.setattr(waiting.jobs, "pods_of", lambda *_asked: [{"status": {"containerStatuses": [ended]}}])
     job = {**objects()[1], "apiVersion": "batch/v1", "kind": "Job", "spec": {"backoffLimit": 0}}
     api.conditions["Job"] = [{"type": "Failed", "status": "True"}]
     done = run(api, "a", objects=[job, *objects()], wait_seconds=600)
-    assert done["failures"] == [{"name": "a", "reason": "Job a: it failed"}]
+    reason = "The Job tenants/a failed at schema: permission denied for schema public"
+    assert done["failures"] == [{"name": "a", "reason": reason}]
     assert time.monotonic() - begin < 500
 
 

@@ -83,7 +83,9 @@ def deploy(cluster: Cluster, request: Request, say: Say = silent, *, dry_run: bo
             not_waited_for = {*outcome.failures, *outcome.difference.stopped}
             applied = [work.instance for work in works if work.instance.name not in not_waited_for]
             names = rendering.names(applied)
-            outcome.failures |= waiting.wait(cluster, request.fleet, paths, names, request.wait_seconds, say)
+            outcome.failures |= waiting.wait(
+                cluster, request.namespace, request.fleet, paths, names, request.wait_seconds, say
+            )
     outcome.requests = patience.requests
     return {**_told(outcome, len(request.instances)), "seconds": round(time.monotonic() - begin, 1)}
 

@@ -28,10 +28,18 @@ _READY = {
 }
 # All that is watched is gone through at most so often.
 _EVERY_SECONDS = 1.0
+# Of so many failed Jobs their pods are asked why: the others have the same reason, as a rule.
+_ASKED = 5
 
 
 def wait(
-    cluster: Cluster, fleet: str, paths: Mapping[Key, str], names: Names, seconds: float, say: Say
+    cluster: Cluster,
+    namespace: str,
+    fleet: str,
+    paths: Mapping[Key, str],
+    names: Names,
+    seconds: float,
+    say: Say,
 ) -> dict[str, str]:
     """Wait until these objects are ready. Those of kinds that never say so are not waited for.
 
@@ -53,7 +61,9 @@ def wait(
             left = end - time.monotonic()
             now(partial("{} of {} instances ready".format, total - len(waiting), total))
             if all(one.is_final for one in waiting.values()) or left <= 0:
-                return {instance: one.reason for instance, one in waiting.items()}
+                failed = [one for one in waiting.values() if one.is_final][:_ASKED]
+                why = {one.name: jobs.why_failed(cluster, namespace, one.name) for one in failed}
+                return {instance: why.get(one.name, one.reason) for instance, one in waiting.items()}
             seen.change(left)
             pause = time.monotonic() + min(_EVERY_SECONDS, max(left, 0.0))
             while seen.change(pause - time.monotonic()):
@@ -62,6 +72,7 @@ def wait(
 
 @dataclass(frozen=True)
 class _Unready:
+    name: str
     reason: str
     is_final: bool = False
 
@@ -85,5 +96,5 @@ def _unready(seen: Watch, wanted: Mapping[str, Mapping[str, str]]) -> dict[str, 
         for name, instance in names.items():
             found = there.get(name, {"reason": "it does not exist", "final": False})
             if found["reason"]:
-                waiting[instance] = _Unready(f"{kind} {name}: {found['reason']}", found["final"])
+                waiting[instance] = _Unready(name, f"{kind} {name}: {found['reason']}", found["final"])
     return waiting
