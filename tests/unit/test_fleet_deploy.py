@@ -332,7 +332,10 @@ def test_what_does_not_get_ready_is_named_with_its_reason() -> None:
 
 def test_a_job_that_failed_is_not_waited_for_any_longer_and_its_pod_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     api, begin = Api(), time.monotonic()
-    ended = {"name": "schema", "state": {"terminated": {"exitCode": 1, "message": "permission denied for schema public"}}}
+    ended = {
+        "name": "schema",
+        "state": {"terminated": {"exitCode": 1, "message": "permission denied for schema public"}},
+    }
     monkeypatch.setattr(waiting.jobs, "pods_of", lambda *_asked: [{"status": {"containerStatuses": [ended]}}])
     job = {**objects()[1], "apiVersion": "batch/v1", "kind": "Job", "spec": {"backoffLimit": 0}}
     api.conditions["Job"] = [{"type": "Failed", "status": "True"}]
