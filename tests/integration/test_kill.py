@@ -117,7 +117,7 @@ def processes_of(deployment: Deployment) -> list[tuple[int, str]]:
     """Process group and command of whatever the server runs: its workers, the job runner, the runner's consumers."""
     python = str(deployment.interpreter)
     found = []
-    for process, command in working_in(deployment.home).items():
+    for process, command in working_in(deployment.home / "run").items():
         if command.startswith(python):
             with contextlib.suppress(ProcessLookupError):
                 found.append((os.getpgid(process), command))
