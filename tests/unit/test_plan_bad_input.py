@@ -35,7 +35,7 @@ def _numbers() -> Iterator[Row]:
     for platform, names in (("host", shared), ("compose", shared + compose)):
         for name in names:
             for value in ("many", "1.5"):
-                error = f"mlflow_server_{name} must be a whole number."
+                error = f"mlflow_server_{name} must be a whole number, and is '{value}'."
                 yield Row("not a number", platform, {name: value}, (error,))
 
 

@@ -15,7 +15,8 @@ from ansible_collections.mlops.mlflow.plugins.filter.postgresql_connection impor
 from support.plans import planned
 from support.playbooks import REPOSITORY
 
-OPTIONS = {"keep_days": "many", "keep_count": 7, "max_hours": 24, "max_age_hours": 26, "jobs": 2}
+OPTIONS: dict[str, Any] = {"keep_days": "many", "keep_count": 7, "max_hours": 24, "max_age_hours": 26, "jobs": 2}
+OPTIONS |= {"schedule": "0 2 * * *"}
 OPTIONS |= dict.fromkeys(
     ("destination", "endpoint", "region", "encryption", "kms_key", "account", "access_key_file", "secret_key_file"), ""
 )

@@ -16,7 +16,7 @@ from ...connection import DatabaseUri
 from ...database import kinds
 from ...database.base import Adapter
 from ...errors import BadInput
-from ...quantities import quantity
+from ...quantities import quantity, whole
 from .. import launch
 from ..settings import Errors, Settings
 
@@ -142,10 +142,11 @@ class Request:
     @property
     def offered_connections(self) -> int:
         """What the database has for all roles: it keeps some for superusers."""
+        told = self.database.get("max_connections") or _POSTGRESQL_OFFERS
         try:
-            return int(self.database.get("max_connections") or _POSTGRESQL_OFFERS) - _POSTGRESQL_KEEPS
-        except ValueError:
-            self.errors.add("mlflow_database_max_connections must be a whole number.")
+            return whole(told, "mlflow_database_max_connections", 1) - _POSTGRESQL_KEEPS
+        except BadInput as error:
+            self.errors.add(str(error))
             return _POSTGRESQL_OFFERS - _POSTGRESQL_KEEPS
 
 
