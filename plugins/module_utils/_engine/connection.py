@@ -57,9 +57,10 @@ class Secret:
     @classmethod
     def parse(cls, value: Any, where: str) -> Secret:
         if isinstance(value, Mapping):
-            if set(value) == {"file"}:
+            given = set(value) if all(isinstance(part, str) and part for part in value.values()) else set()
+            if given == {"file"}:
                 return cls(file=str(value["file"]))
-            if set(value) == {"secret", "key"}:
+            if given == {"secret", "key"}:
                 return cls(secret=str(value["secret"]), key=str(value["key"]))
         raise BadInput(f"{where} must be {{file: PATH}} or {{secret: NAME, key: KEY}}, never the secret itself.")
 

@@ -50,6 +50,9 @@ class Settings:
 
     def text(self, name: str, default: str = "") -> str:
         value = self.get(name)
+        if isinstance(value, (Mapping, list, tuple)):
+            self.reject(name, f"mlflow_server_{name} must be a text, not a {type(value).__name__}.")
+            return default
         return default if value is None or value == "" else str(value)
 
     def number(self, name: str, default: int = 0) -> int:
