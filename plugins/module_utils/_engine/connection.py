@@ -183,6 +183,9 @@ class DatabaseUri:
                     f"'mlflow migrate-filestore', then give that database here."
                 )
             raise BadInput(f"{name} must be a database URI such as sqlite:////srv/mlflow/mlflow.db.")
+        if re.search(r"[\x00-\x1f\x7f]", uri):
+            # Some readers drop them, others take them for a part of a name.
+            raise BadInput(f"{name} holds a line break or another character that cannot be seen. Take it out.")
         dialect, _plus, driver = scheme.partition("+")
         try:
             parts = urlsplit(uri)
