@@ -156,7 +156,9 @@ def _contradictions() -> Iterator[Row]:
     yield Row("too old", "host", {"version": "2.22.5"}, ("needs MLflow 3.3 or newer",))
     yield Row("too old", "compose", {"version": "3.12.0", "auth": "basic"}, ("needs MLflow 3.16 or newer",))
     yield Row("empty", "compose", {"image": ""}, ("Set mlflow_image: it is empty.",))
-    yield Row("empty", "compose", {"run_as": ""}, ("mlflow_server_run_as is empty",))
+    for name in ("run_as", "load_balancer_run_as"):
+        for value in ("", None):
+            yield Row("empty", "compose", {name: value}, (f"mlflow_server_{name} is empty",))
     small = {"profile": "full", "replicas": 1, "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}
     yield Row("too small", "compose", small, ("The database allows", "The profile full needs at least 2Gi"))
 

@@ -203,12 +203,12 @@ def _check(request: common.Request) -> None:
         template.check_name(request.name, "mlflow_name")
     except BadInput as error:
         settings.reject("name", str(error))
-    common.check_range(request, "run_as", 1)
-    common.check_range(request, "load_balancer_run_as", 1)
-    errors.add(
-        "mlflow_server_run_as is empty: on the platform compose it must be a user of containers, such as 10001.",
-        settings.get("run_as") == "",
-    )
+    for name in ("run_as", "load_balancer_run_as"):
+        errors.add(
+            f"mlflow_server_{name} is empty: on the platform compose it must be a user of containers, such as 10001.",
+            not settings.text(name),
+        )
+        common.check_range(request, name, 1)
     for zone, subnet in settings.mapping("zones").items():
         _check_zone(request, str(zone), str(subnet or ""))
     try:
