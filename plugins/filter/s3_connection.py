@@ -58,15 +58,25 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The connection.
+  description: The connection; where it cannot be one only C(errors), the sentences, which no connection has.
   type: dict
 """
 
 from typing import Any
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.connection import bucket
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
+
+
+def connection(uri: str, *arguments: Any, **options: Any) -> dict[str, Any]:
+    # Not before: Ansible loads the files of all filters, anew for each task, where one of them is used.
+    from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.connection import bucket
+
+    try:
+        return bucket(uri, *arguments, **options)
+    except EngineError as error:
+        return {"errors": [str(error)]}
 
 
 class FilterModule:
     def filters(self) -> dict[str, Any]:
-        return {"s3_connection": bucket}
+        return {"s3_connection": connection}

@@ -14,6 +14,7 @@ OPTIONS: dict[str, Any] = {
     "access_key_file": "/keys/id",
     "secret_key_file": "/keys/key",
     "name": "mlflow",
+    "schedule": "0 2 * * *",
     "keep_days": "30",
     "keep_count": "7",
     "max_hours": 24,
@@ -116,3 +117,49 @@ def test_a_backup_shares_a_node_with_whose_volume_only_one_can_mount() -> None:
     assert pinned(database, alone) == ["server", "database"]
     assert pinned(DATABASE, alone, workload={"kind": "KnativeService"}) == [], "it may be on none"
     assert pinned({**database, "repository": {"access_mode": "ReadWriteMany"}}, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("schedule", "cron", "calendar"),
+    [
+        ("0 2 * * *", "0 2 * * *", "*-*-* 2:0:00 UTC"),
+        ("0 */6 * * *", "0 0,6,12,18 * * *", "*-*-* 0,6,12,18:0:00 UTC"),
+        ("30 22-23 * * 1-5", "30 22,23 * * 1,2,3,4,5", "Mon,Tue,Wed,Thu,Fri *-*-* 22,23:30:00 UTC"),
+        ("0 2 * * sat,7", "0 2 * * 0,6", "Sun,Sat *-*-* 2:0:00 UTC"),
+        ("0 2 * * 1-7", "0 2 * * *", "*-*-* 2:0:00 UTC"),
+        ("*/20 2 1-31/10 Jan-Feb *", "0,20,40 2 1,11,21,31 1,2 *", "*-1,2-1,11,21,31 2:0,20,40:00 UTC"),
+    ],
+)
+def test_a_schedule_means_the_same_to_cron_and_to_systemd(schedule: str, cron: str, calendar: str) -> None:
+    found = told(schedule=schedule)
+    assert (" ".join(found.cron), found.calendar) == (cron, calendar)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        ("@daily", "must be five fields"),
+        ("0 2 * *", "must be five fields"),
+        ("a b c d e", "its minute, a, is none"),
+        ("60 2 * * *", "its minute, 60, is not within 0 to 59"),
+        ("0 24 * * *", "its hour, 24, is not within 0 to 23"),
+        ("0 2 0 * *", "its day of the month, 0, is not"),
+        ("0 2 30-1 * *", "30-1, is not within"),
+        ("0 */0 * * *", "its hour, \\*/0, is none"),
+        ("0 5/2 * * *", "write 5-23/2"),
+        ("0 ٣ * * *", "its hour, ٣, is none"),
+        ("0 2 L * *", "its day of the month, l, is none"),
+        ("0 2 * * mon#1", "its day of the week, mon#1, is none"),
+        ("0 2 1 * 1", "cron takes either and systemd both"),
+    ],
+)
+def test_a_schedule_that_no_scheduler_takes_or_each_in_its_way_is_refused(schedule: str, words: str) -> None:
+    with pytest.raises(BadInput, match=f"mlflow_backup_schedule is .*{words}"):
+        told(schedule=schedule)
+
+
+@pytest.mark.parametrize("name", ["keep_days", "keep_count", "max_hours", "max_age_hours", "jobs"])
+@pytest.mark.parametrize("value", ["nan", "inf", "1e999", "1_0", "٣", True, None, "", [1], -1])
+def test_a_number_that_backups_could_not_run_with_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(BadInput, match=f"mlflow_backup_{name} (must be a|is )"):
+        told(**{name: value})

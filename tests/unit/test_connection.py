@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection import Connection
@@ -47,6 +51,22 @@ def test_a_sqlite_uri_gives_its_absolute_path() -> None:
         ("postgresql+psycopg://mlflow@db/100%", ["encodes nothing", "%25"]),
         ("postgresql+psycopg://mlflow@%2Frun%2Fpostgresql/mlflow", ["?host=/run/postgresql"]),
         ("postgresql+psycopg://mlflow@db/mlflow?dbname=other", ["dbname", "a place of its own"]),
+        ("postgresql+psycopg://mlflow@/d?host=db&port=x", ["port 'x'", "1 and 65535"]),
+        ("postgresql+psycopg://mlflow@/d?host=db&port=99999", ["port '99999'"]),
+        ("postgresql+psycopg://mlflow@db/d?host=a:" + "9" * 5000, ["1 and 65535"]),
+        ("postgresql+psycopg://mlflow@d b/mlflow", ["a space in its host"]),
+        ("postgresql+psycopg://mlflow@db/mlflow\n", ["cannot be seen"]),
+        ("postgresql+psycopg://mlflow@db/d?sslmode=verify", ["sslmode=verify", "verify-full"]),
+        ("postgresql+psycopg://mlflow@db/d?connect_timeout=soon", ["connect_timeout=soon", "whole number"]),
+        ("sqlite:////srv/a\nb.db", ["cannot be seen"]),
+        ("sqlite:////srv/a%00b.db", ["no file that can be"]),
+        ("sqlite:////srv/", ["names a folder"]),
+        ("sqlite:////srv/what?/mlflow.db", ["a ? in a path ends it"]),
+        ("sqlite:////srv/mlflow.db?mode=ro", ["the option mode"]),
+        ("sqlite:////srv/mlflow.db?uri=true", ["the option uri"]),
+        ("sqlite+pysqlcipher:////srv/mlflow.db", ["pysqlcipher", "not offered"]),
+        ("crate://u@h/?schema=a&schema=b", ["says something twice"]),
+        ("crate://u@h/?schema=m&ssl=maybe", ["neither true nor false"]),
         ("sqlite:///mlflow.db", ["absolute path", "four slashes"]),
         ("sqlite://", ["absolute path"]),
         ("file:///srv/mlruns", ["file store", "mlflow migrate-filestore"]),
@@ -251,3 +271,15 @@ def test_what_a_connection_tells_others_is_let_through(key: str) -> None:
 def test_a_secret_lies_in_a_file_or_under_the_key_of_a_secret_and_nowhere_else(place: Any) -> None:
     with pytest.raises(BadInput, match=r"secrets\.PGPASSWORD of x must be"):
         Connection.parse({"type": "a", "uri": "b", "secrets": {"PGPASSWORD": place}}, "x")
+
+
+def test_a_file_whose_name_means_something_in_a_uri_is_the_one_that_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "50%41 #1?.db"
+    with contextlib.closing(sqlite3.connect(file)) as made:
+        made.execute("CREATE TABLE runs (id)")
+    found = kinds.database(f"sqlite:///{quote(str(file))}")
+    assert found.contents("alembic_version").tables == ["runs"] and found.rows() == {"runs": 0}
+
+
+def test_cratedb_on_an_address_of_ipv6_is_asked_there() -> None:
+    assert getattr(kinds.parse("crate://u@[fd00::5]/?schema=m"), "origin", "") == "http://[fd00::5]:4200"

@@ -10,6 +10,7 @@ import re
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import names
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.names import Host, ListenAddress, Origin
 from support.intents import computed
 
@@ -139,6 +140,26 @@ def test_an_origin_is_written_as_browsers_say_it(given: str, written: str) -> No
     assert str(Origin.parse(given, "x")) == written
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("*:5000", "at one port only"),
+        ("fe80::1%eth0", "holds a zone"),
+        ("[fe80::1%eth0]:5000", "holds a zone"),
+        ("example.com:" + "9" * 5000, "no number"),
+        ("example.com:٣", "no number"),
+        ("example.com:70000", "not between 1 and 65535"),
+    ],
+)
+def test_a_name_that_no_client_sends_is_refused(name: str, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        Host.parse(name, "mlflow_server_allowed_hosts")
+
+
+def test_an_address_of_ipv4_in_one_of_ipv6_is_written_as_browsers_do() -> None:
+    assert Host.parse("::FFFF:192.0.2.10", "x").name == "::ffff:c000:20a"
+
+
 def test_a_star_lets_every_page_in_and_stands_alone() -> None:
     env = computed(cors_origins="*", allowed_hosts=["mlflow.example.com"]).env
     assert env["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] == "*"
@@ -154,6 +175,8 @@ def test_a_star_lets_every_page_in_and_stands_alone() -> None:
         ('["a", "b"]', ["a", "b"]),
         (["a,b", " c "], ["a", "b", "c"]),
         ("[::1], b", ["[::1]", "b"]),
+        ('[ "a", "b" ]', ["a", "b"]),
+        ("['a', 'b']", ["a", "b"]),
     ],
 )
 def test_a_list_may_be_text(given: object, items: list[str]) -> None:

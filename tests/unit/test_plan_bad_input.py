@@ -34,8 +34,8 @@ def _numbers() -> Iterator[Row]:
     compose = ["replicas", "drain_seconds", "rollout_timeout", "reserved_connections", "run_as"]
     for platform, names in (("host", shared), ("compose", shared + compose)):
         for name in names:
-            for value in ("many", "1.5"):
-                error = f"mlflow_server_{name} must be a whole number."
+            for value in ("many", "1.5", "1_000", "٣", "1e3", "nan"):
+                error = f"mlflow_server_{name} must be a whole number, and is '{value}'."
                 yield Row("not a number", platform, {name: value}, (error,))
 
 
@@ -51,8 +51,9 @@ def _ranges() -> Iterator[Row]:
         ("host", "max_overflow", "-3", "at least 0"),
         ("host", "health_timeout", 0, "at least 1"),
         ("compose", "migration_timeout", 0, "at least 1"),
-        ("compose", "replicas", 0, "at least 1"),
-        ("compose", "replicas", "-2", "at least 1"),
+        ("compose", "replicas", 0, "between 1 and 100"),
+        ("compose", "replicas", "-2", "between 1 and 100"),
+        ("compose", "replicas", 1_000_000, "between 1 and 100"),
         ("compose", "drain_seconds", -1, "at least 0"),
         ("compose", "rollout_timeout", 0, "at least 1"),
         ("compose", "reserved_connections", -1, "at least 0"),
@@ -84,8 +85,22 @@ def _choices() -> Iterator[Row]:
 def _paths() -> Iterator[Row]:
     for platform in PLATFORMS:
         for name in ("dir", "secrets_dir", "metrics_dir", "auth_password_file"):
-            error = f"mlflow_server_{name} is 'srv/mlflow'; it must be an absolute path."
+            error = f"mlflow_server_{name} is 'srv/mlflow'; it must be an absolute path, and ~ is none."
             yield Row("relative path", platform, {name: "srv/mlflow"}, (error,))
+    for value in ("~/mlflow", "-x", ".", "$HOME/mlflow"):
+        yield Row("relative path", "host", {"dir": value}, ("it must be an absolute path",))
+    for value in (
+        '/srv/a"b',
+        "/srv/a\nUser=root",
+        "/srv/50%",
+        "/srv/$x",
+        "/srv/a'b",
+        "/srv/a ;b",
+        "/a\\b",
+        "/a\0",
+        "/a?b",
+    ):
+        yield Row("path that is read in another way", "host", {"dir": value}, ("would take that for their own",))
 
 
 def _texts() -> Iterator[Row]:
@@ -93,9 +108,17 @@ def _texts() -> Iterator[Row]:
         yield Row("no name", "host", {"auth_admin": value}, (f"mlflow_server_auth_admin is '{value}'; it must be",))
     for value in ("mlflow.example.com", "ftp://mlflow", "https://", "http://a b"):
         yield Row("no URL", "host", {"url": value}, (f"mlflow_server_url is '{value}'; it must be a URL",))
-    for value in ("two words", "a/b", "-x", "a;b", "a\nb"):
+    for value in ("admin\u202e", "a\0b", "x" * 256):
+        yield Row("no name", "host", {"auth_admin": value}, (f"mlflow_server_auth_admin is '{value}'; it must be",))
+    for value in ("latest", "3", "3.17.2\n", "3.x", "-r", "3.17.2 mlflow-evil"):
+        yield Row("no version", "host", {"version": value}, (f"mlflow_version is '{value}'; it must be a release",))
+    for value in ("localhost", "mlflow.example.com", "fe80::1%eth0", "10.0.0.1:80", "http://10.0.0.1", "*"):
+        yield Row("no address", "compose", {"host": value}, (f"mlflow_server_host is '{value}'",))
+    for value in ("fe80::1%e 0", "10.0.0.1%x", "::1%"):
+        yield Row("no address", "host", {"host": value}, (f"mlflow_server_host is '{value}', which has a zone",))
+    for value in ("two words", "a/b", "-x", "a;b", "a\nb", "x" * 65):
         yield Row("no name", "host", {"name": value}, ("mlflow_name is",))
-    for value in ("Root", "two words", "a/b", "0x"):
+    for value in ("Root", "two words", "a/b", "0x", "x" * 33):
         yield Row("no name", "host", {"user": value}, (f"mlflow_server_user is '{value}'",))
     for value in ("MLflow", "a.b", "two words", "x" * 41, "-a"):
         yield Row("no name", "compose", {"name": value}, ("mlflow_name is",))
@@ -133,7 +156,9 @@ def _contradictions() -> Iterator[Row]:
     yield Row("too old", "host", {"version": "2.22.5"}, ("needs MLflow 3.3 or newer",))
     yield Row("too old", "compose", {"version": "3.12.0", "auth": "basic"}, ("needs MLflow 3.16 or newer",))
     yield Row("empty", "compose", {"image": ""}, ("Set mlflow_image: it is empty.",))
-    yield Row("empty", "compose", {"run_as": ""}, ("mlflow_server_run_as is empty",))
+    for name in ("run_as", "load_balancer_run_as"):
+        for value in ("", None):
+            yield Row("empty", "compose", {name: value}, (f"mlflow_server_{name} is empty",))
     small = {"profile": "full", "replicas": 1, "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}
     yield Row("too small", "compose", small, ("The database allows", "The profile full needs at least 2Gi"))
 
@@ -168,10 +193,40 @@ def _databases() -> Iterator[Row]:
     yield Row("database", "host", {}, ("absolute path",), {"database": relative})
 
 
+def _too_large() -> Iterator[Row]:
+    for platform, name in (("host", "health_timeout"), ("compose", "drain_seconds"), ("host", "auth_cache_seconds")):
+        for value in (10**10, "9" * 500):
+            yield Row("out of range", platform, {name: value}, (f"mlflow_server_{name} is ",))
+
+
+def _types() -> Iterator[Row]:
+    for name in ("host", "image", "name", "version", "dir", "url", "auth_admin"):
+        for value in (["a"], {"a": 1}):
+            error = f"mlflow_server_{name} must be a text, not a {type(value).__name__}."
+            yield Row("no text", "compose", {name: value}, (error, *(("Set mlflow_image",) if name == "image" else ())))
+    items: tuple[Any, ...] = ([None], [True], [["a"]], [{"a": 1}], '["a", null]', {"a": 1}, 5, '["a", ', "['a'")
+    for item in items:
+        for name in ("allowed_hosts", "cors_origins"):
+            yield Row("no list", "host", {name: item}, (f"mlflow_server_{name} ",))
+
+
+def _variables() -> Iterator[Row]:
+    for name in ("A=B", "", "A B", "1A", "../x", "Ä", "A\n"):
+        for variable, value in (("env", {name: "x"}), ("secret_env", {name: {"file": "/x"}})):
+            error = f"mlflow_server_{variable} names '{name}', which is no name"
+            yield Row("no variable", "host", {variable: value}, (error,))
+    for text in (None, ["a"], {"a": 1}, "a\0b"):
+        yield Row("no variable", "host", {"env": {"A": text}}, ("mlflow_server_env: A must be a text",))
+    for place in ({"file": ["/x"]}, {"file": "/x", "secret": "y"}, {"random_bytes": 3, "file": "/x"}):
+        yield Row("no variable", "host", {"secret_env": {"A": place}}, ("A of mlflow_server_secret_env must be",))
+    yield Row("no variable", "host", {"env": {"PYTHONPATH": "/x"}}, ("mlflow_server_env may not set PYTHONPATH",))
+
+
 ROWS = [
     row
     for table in (
-        _numbers, _ranges, _flags, _choices, _paths, _texts, _prefixes, _contradictions, _quantities, _databases,
+        _types, _too_large, _variables, _numbers, _ranges, _flags, _choices, _paths, _texts, _prefixes,
+        _contradictions, _quantities, _databases,
     )
     for row in table()
 ]  # fmt: skip

@@ -86,10 +86,6 @@ def test_what_listens_everywhere_is_asked_on_loopback(host: str, loopback: str) 
     assert planned("host", {"host": host, "port": "5401"})["urls"]["local"] == f"http://{loopback}:5401"
 
 
-def test_percent_signs_in_paths_reach_supervisor_as_they_are() -> None:
-    assert planned("host", {"dir": "/srv/50%"})["host"]["supervisor"]["run"] == "/srv/50%%/run"
-
-
 @pytest.mark.parametrize(
     ("found", "words"),
     [

@@ -13,8 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import operations, programs, protocol
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError, NotDeployed
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import http, operations, programs, protocol
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import (
+    BadInput,
+    EngineError,
+    NotDeployed,
+    ServerError,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.host.runner import HostRunner
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.progress import silent
 from support.loopback import serve, status
@@ -46,7 +51,12 @@ def test_a_request_says_the_same_after_its_way() -> None:
         ({"operation": "fly"}, "no operation 'fly'"),
         ({"options": {"wings": 2}}, "health has no option wings"),
         ({"protocol": 9}, "of protocol 9; this image serves 1, 2"),
-        ({"deadline": "soon"}, "not one line of JSON"),
+        ({"deadline": "soon"}, "deadline must be a number, and is 'soon'"),
+        ({"deadline": float("nan")}, "deadline must be a number"),
+        ({"deadline": float("inf")}, "deadline must be a number"),
+        ({"deadline": -1}, "deadline is -1; it must be at least 0"),
+        ({"protocol": float("inf")}, "protocol must be a whole number"),
+        ({"protocol": 2.9}, "protocol must be a whole number"),
         ({"options": 3}, "not one line of JSON"),
     ],
 )
@@ -82,6 +92,19 @@ def test_a_refusal_also_repeats_the_id_of_what_it_refuses() -> None:
         line = json.dumps({**json.loads(request.line()), **changed}) + "\n"
         found = protocol.result_of(ops("run", line=line).stdout, request.id)
         assert found["failed"] and words in found["msg"]
+
+
+def test_what_is_too_deep_to_be_read_is_one_sentence_and_no_result() -> None:
+    deep = "[" * 100_000
+    assert protocol.id_of(deep) == ""
+    with pytest.raises(BadInput, match="not one line of JSON"):
+        protocol.Request.parse(deep)
+    with pytest.raises(EngineError, match="ended without a result"):
+        protocol.result_of(protocol.PREFIX + deep, "mine")
+    answer = http.Response(200, deep.encode(), 0.1)
+    assert answer.excerpt().startswith("[[[")
+    with pytest.raises(ServerError, match="is not JSON"):
+        answer.json()
 
 
 def test_an_image_from_before_there_were_requests_is_refused_with_the_remedy() -> None:

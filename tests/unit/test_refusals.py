@@ -6,16 +6,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.filter.backup_settings import backup_settings
 from ansible_collections.mlops.mlflow.plugins.filter.load_plan import load_plan
 from ansible_collections.mlops.mlflow.plugins.filter.postgresql_connection import connection
+from ansible_collections.mlops.mlflow.plugins.filter.s3_connection import connection as s3_connection
 from support.plans import planned
 from support.playbooks import REPOSITORY
 
-OPTIONS = {"keep_days": "many", "keep_count": 7, "max_hours": 24, "max_age_hours": 26, "jobs": 2}
+OPTIONS: dict[str, Any] = {"keep_days": "many", "keep_count": 7, "max_hours": 24, "max_age_hours": 26, "jobs": 2}
+OPTIONS |= {"schedule": "0 2 * * *"}
 OPTIONS |= dict.fromkeys(
     ("destination", "endpoint", "region", "encryption", "kms_key", "account", "access_key_file", "secret_key_file"), ""
 )
@@ -23,6 +26,14 @@ OPTIONS |= dict.fromkeys(("account_key_file", "name", "secret", "pg_bindir", "sc
 OPTIONS["secrets"] = {}
 # Filters whose refusals playbooks show: the filter, arguments, words of the sentence.
 REFUSALS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
+    "bucket": (s3_connection, ("s3://b1x", "r", "minio:9000"), "mlflow_artifact_store_endpoint must look like"),
+    "keys in a bucket": (s3_connection, ("s3://k:s@b1x", "r"), "mlflow_artifact_store_uri is 'b1x'; it must be"),
+    "keys in an endpoint": (s3_connection, ("s3://b1x", "r", "http://u:p@minio"), "holds credentials"),
+    "port of an endpoint": (s3_connection, ("s3://b1x", "r", "http://minio:port"), "must look like"),
+    "address of an endpoint": (s3_connection, ("s3://b1x", "r", "http://[::1"), "must look like"),
+    "no bucket": (s3_connection, ("s3:///prefix", "r"), "it must be s3://bucket/prefix"),
+    "a query": (s3_connection, ("s3://b1x/p?versionId=3", "r"), "it must be s3://bucket/prefix"),
+    "connections": (partial(connection, max_connections="many"), ("postgresql+psycopg://u@h/d",), "whole number"),
     "database": (connection, ("mysql://u@h/d",), "mlflow_database_uri"),
     "backup": (backup_settings, (OPTIONS, {}, {}, {}, "host"), "mlflow_backup_keep_days must be a number"),
     "load test": (load_plan, ({"users": 1}, "http://h:5000", "", False, {}), "allowed"),
@@ -38,6 +49,7 @@ def test_a_filter_gives_a_refusal_as_data(name: str) -> None:
 
 def test_each_refusal_of_a_filter_is_asserted_where_it_is_used() -> None:
     for role, variable in (
+        ("mlflow_artifact_store/tasks/external_s3/connection.yml", "_connection.errors"),
         ("mlflow_database/tasks/external_postgresql/connection.yml", "_connection.errors"),
         ("mlflow_backup/tasks/connection.yml", "_mlflow_backup_told.errors"),
         ("locust/tasks/plan.yml", "_locust_plan.errors"),

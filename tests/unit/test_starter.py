@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import secrets
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import starter
 from support.processes import has_ended, until
 
@@ -247,3 +248,17 @@ def test_metrics_of_dead_processes_are_removed(start: Callable[..., Started], tm
     (folder / "counter_123.db").touch()
     start(env={"prometheus_multiproc_dir": str(folder)}).seen()
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n", b"\n\n"])
+def test_a_secret_is_a_text_without_the_line_ends_behind_it(tmp_path: Path, ending: bytes) -> None:
+    (tmp_path / "password").write_bytes("pä\nss ".encode() + ending)
+    place = {"file": str(tmp_path / "password")}
+    assert starter._read("PGPASSWORD", place) == "pä\nss " == secrets.read(tmp_path / "password", "x")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a\0b"])
+def test_a_secret_that_no_variable_can_hold_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "password").write_bytes(content)
+    with pytest.raises(SystemExit, match=r"PGPASSWORD in .*password is no text"):
+        starter._read("PGPASSWORD", {"file": str(tmp_path / "password")})

@@ -7,20 +7,22 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.conne
 
 
 def test_a_bucket_of_aws_has_no_endpoint_and_an_identity_needs_no_keys() -> None:
-    found = bucket("s3://b/prefix", "eu-central-1")
+    found = bucket("s3://models/prefix", "eu-central-1")
     assert (found["host"], found["port"]) == ("s3.amazonaws.com", 443)
     assert found["env"] == {"AWS_DEFAULT_REGION": "eu-central-1"} and found["secrets"] == {}
     Connection.parse(found, "mlflow_server_artifact_store")
 
 
 def test_keys_are_in_a_secret_or_in_files_and_an_endpoint_says_its_port() -> None:
-    found = bucket("s3://b", "r", "http://gateway:7070", create=True, secret="keys", type="s3", more={"claim": "c"})
+    found = bucket(
+        "s3://models", "r", "http://gateway:7070", create=True, secret="keys", type="s3", more={"claim": "c"}
+    )
     assert (found["type"], found["host"], found["port"], found["create_bucket"]) == ("s3", "gateway", 7070, True)
     assert found["env"]["MLFLOW_S3_ENDPOINT_URL"] == "http://gateway:7070" and found["claim"] == "c"
     assert found["secrets"] == {
         "AWS_ACCESS_KEY_ID": {"secret": "keys", "key": "access-key"},
         "AWS_SECRET_ACCESS_KEY": {"secret": "keys", "key": "secret-key"},
     }
-    files = bucket("s3://b", "r", "http://gateway", access_key_file="/a", secret_key_file="/s")
+    files = bucket("s3://models", "r", "http://gateway", access_key_file="/a", secret_key_file="/s")
     assert files["port"] == 80
     assert files["secrets"] == {"AWS_ACCESS_KEY_ID": {"file": "/a"}, "AWS_SECRET_ACCESS_KEY": {"file": "/s"}}

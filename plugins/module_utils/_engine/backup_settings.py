@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from .errors import BadInput
+from .quantities import number, whole
+from .schedule import Schedule
 
 # Where containers find secrets that are files on their host.
 INSIDE = "/run/secrets"
@@ -38,7 +39,8 @@ _DESTINATION = (
 class BackupSettings:
     """C(settings) as mlflow-ops takes them, C(inside) the same for a container, which finds the files of C(copies)
     below C(/run/secrets), and of a cluster C(places): environment from Secrets, C(mounted): the sources of the volume
-    with those that are files, and C(pinned): with which pods it shares a node, because they share a volume."""
+    with those that are files, and C(pinned): with which pods it shares a node, because they share a volume. C(cron):
+    the five fields of the schedule, C(calendar): the same for systemd."""
 
     settings: dict[str, Any]
     inside: dict[str, Any]
@@ -46,6 +48,8 @@ class BackupSettings:
     places: dict[str, dict[str, str]]
     mounted: list[dict[str, Any]]
     pinned: list[dict[str, Any]]
+    cron: list[str]
+    calendar: str
 
     def as_dict(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -64,8 +68,9 @@ def compute(
     :param store: connection of the artifact store.
     :param server: connection of the server, whose further secrets are fingerprinted.
     :param platform: C(host), C(compose) or C(kubernetes).
-    :raises BadInput: a number that is none.
+    :raises BadInput: what backups could not run with.
     """
+    schedule = Schedule.parse(options["schedule"], "mlflow_backup_schedule")
     owner = database.get("owner") or database
     restored = server.get("restored_secrets") or {}
     if platform == "kubernetes":
@@ -77,22 +82,23 @@ def compute(
         **_data(owner, store, server),
         "secrets": fixed,
         "pg_bindir": options["pg_bindir"],
-        "jobs": int(_number(options, "jobs")),
+        "jobs": whole(options["jobs"], "mlflow_backup_jobs", 1),
         "scratch_dir": options["scratch_dir"],
     }
     told = {name: value for name, value in told.items() if value}
     # What only the schedule knows.
     further = {
-        "max_age_hours": _number(options, "max_age_hours"),
+        "max_age_hours": number(options["max_age_hours"], "mlflow_backup_max_age_hours", 0),
         "version": server.get("version"),
         "grantee": urlsplit(str(database.get("uri") or "")).username if database.get("owner") else "",
         "result_file": options["result_file"] if platform == "host" else "",
     }
     settings = {
         **told,
-        "keep_days": _number(options, "keep_days"),
-        "keep_count": int(_number(options, "keep_count")),
-        "max_hours": _number(options, "max_hours"),
+        "keep_days": number(options["keep_days"], "mlflow_backup_keep_days", 0),
+        # The last snapshot is never pruned.
+        "keep_count": whole(options["keep_count"], "mlflow_backup_keep_count", 1),
+        "max_hours": number(options["max_hours"], "mlflow_backup_max_hours", 0),
         **{name: value for name, value in further.items() if value},
     }
     files = {name: path for name, path in told.items() if name.endswith("_file")}
@@ -107,7 +113,8 @@ def compute(
         if "secret" in place
     ]
     pinned = _pinned(str(options["name"]), database, store, server)
-    return BackupSettings(settings, inside, copies, _places(options, owner, store), mounted, pinned)
+    places = _places(options, owner, store)
+    return BackupSettings(settings, inside, copies, places, mounted, pinned, schedule.cron, schedule.calendar)
 
 
 def _pinned(
@@ -160,10 +167,3 @@ def _places(
     own = {f"MLFLOW_BACKUP_{name}": {"secret": secret, "key": key} for name, key in keys.items()} if secret else {}
     places = {**(owner.get("secrets") or {}), **(store.get("secrets") or {}), **own}
     return {name: dict(place) for name, place in places.items() if place.get("secret")}
-
-
-def _number(options: Mapping[str, Any], name: str) -> float:
-    try:
-        return float(options[name])
-    except (TypeError, ValueError):
-        raise BadInput(f"mlflow_backup_{name} must be a number, and is '{options[name]}'.") from None

@@ -57,9 +57,10 @@ class Secret:
     @classmethod
     def parse(cls, value: Any, where: str) -> Secret:
         if isinstance(value, Mapping):
-            if set(value) == {"file"}:
+            given = set(value) if all(isinstance(part, str) and part for part in value.values()) else set()
+            if given == {"file"}:
                 return cls(file=str(value["file"]))
-            if set(value) == {"secret", "key"}:
+            if given == {"secret", "key"}:
                 return cls(secret=str(value["secret"]), key=str(value["key"]))
         raise BadInput(f"{where} must be {{file: PATH}} or {{secret: NAME, key: KEY}}, never the secret itself.")
 
@@ -182,6 +183,9 @@ class DatabaseUri:
                     f"'mlflow migrate-filestore', then give that database here."
                 )
             raise BadInput(f"{name} must be a database URI such as sqlite:////srv/mlflow/mlflow.db.")
+        if re.search(r"[\x00-\x1f\x7f]", uri):
+            # Some readers drop them, others take them for a part of a name.
+            raise BadInput(f"{name} holds a line break or another character that cannot be seen. Take it out.")
         dialect, _plus, driver = scheme.partition("+")
         try:
             parts = urlsplit(uri)

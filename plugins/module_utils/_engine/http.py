@@ -90,7 +90,7 @@ class Response:
         """The JSON object that every call of MLflow's API answers with."""
         try:
             answer = json.loads(self.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ServerError(f"The answer is not JSON: {self.excerpt()}", self.status) from error
         if not isinstance(answer, dict):
             raise ServerError(f"The answer is not a JSON object: {self.excerpt()}", self.status)
@@ -102,7 +102,7 @@ class Response:
         try:
             parsed = json.loads(text)
             text = str(parsed.get("message") or parsed.get("error_code") or text)
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             pass
         text = " ".join(text.split())
         return text if len(text) <= limit else text[: limit - 1] + "…"

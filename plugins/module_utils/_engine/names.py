@@ -7,6 +7,7 @@ What could never match is refused, with the reason. Standard library only; impor
 
 from __future__ import annotations
 
+import ast
 import ipaddress
 import json
 import re
@@ -18,6 +19,9 @@ from .errors import BadInput
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_LIST = re.compile(r"""\[\s*(["'])""")
+# What files of systemd, cron, supervisor and Compose, and URIs read in another way.
+_TAKEN = frozenset("\"'\\$`%?#;*")
 _LABEL = re.compile(r"[a-z0-9_*]([a-z0-9_*-]*[a-z0-9_*])?")
 
 
@@ -30,15 +34,33 @@ def as_list(value: Any, variable: str) -> list[str]:
         return []
     if isinstance(value, str):
         text = value.strip()
-        if not text.startswith('["'):  # what begins with a bracket alone may be an IPv6 address
+        if not (found := _LIST.match(text)):  # what begins with a bracket alone may be an IPv6 address
             return [item.strip() for item in text.split(",") if item.strip() and text != "[]"]
         try:
-            value = json.loads(text)
-        except ValueError:
-            raise BadInput(f"{variable} begins like a list in JSON, but is none: {text}") from None
+            # With single quotes it is how Jinja writes a list.
+            value = json.loads(text) if found[1] == '"' else ast.literal_eval(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            raise BadInput(f"{variable} begins like a list in JSON, but is none: {text[:200]}") from None
     if not isinstance(value, (list, tuple)):
         raise BadInput(f"{variable} must be a list, or text with commas, not a {type(value).__name__}.")
+    if strange := [item for item in value if isinstance(item, bool) or not isinstance(item, (str, int, float))]:
+        raise BadInput(f"{variable} must be a list of texts, and holds {str(strange[0])[:60]}.")
     return [part.strip() for item in value for part in str(item).split(",") if part.strip()]
+
+
+def absolute_path(text: str, variable: str) -> str:
+    """A file or folder as every program finds it, whichever file names it.
+
+    :raises BadInput: it is relative, or some of them would read another path.
+    """
+    if not text.startswith("/"):
+        raise BadInput(f"{variable} is '{text}'; it must be an absolute path, and ~ is none.")
+    if strange := sorted({character for character in text if character in _TAKEN or not character.isprintable()}):
+        raise BadInput(
+            f"{variable} is {text!r}, which holds {' '.join(map(repr, strange))}: systemd, cron, supervisor, Compose "
+            f"or the URI of a database would take that for their own. Choose a path without it."
+        )
+    return text
 
 
 @dataclass(frozen=True)
@@ -72,7 +94,7 @@ class Host:
         if "@" in text:
             refuse("holds an @: a host is named without a user.")
         if text.startswith("["):
-            match = re.fullmatch(r"\[([^\[\]]+)\](?::(\d+|\*))?", text)
+            match = re.fullmatch(r"\[([^\[\]]+)\](?::([0-9]{1,5}|\*))?", text)
             if not match:
                 refuse("is no IPv6 address in brackets, such as [fd00::1] or [fd00::1]:5000.")
             name, port = match[1], match[2]
@@ -80,8 +102,12 @@ class Host:
             name, port = text, None
         else:
             name, _colon, port = text.partition(":")
-            if _colon and not re.fullmatch(r"\d+|\*", port):
+            if _colon and not re.fullmatch(r"[0-9]{1,5}|\*", port):
                 refuse("has no number (or *) as port.")
+        if "%" in name:
+            refuse("holds a zone: that is a link of one host, and no client sends it.")
+        if name == "*" and port not in (None, "", "*"):
+            refuse("lets every name in, but at one port only: write * alone, or the names.")
         number = int(port) if port and port != "*" else None
         if number is not None and not 0 < number < 65536:
             refuse("has a port that is not between 1 and 65535.")
@@ -197,6 +223,8 @@ class ListenAddress:
         if "*" in name:
             refuse("is no address: 0.0.0.0 listens on all of IPv4, :: on all of IPv6.")
         address, percent, zone = name.partition("%")
+        if percent and (":" not in address or not re.fullmatch(r"[A-Za-z0-9._-]+", zone)):
+            refuse("has a zone that no IPv6 address has, such as fe80::1%eth0.")
         return cls(_host_name(address, refuse) + percent + zone)
 
     @property
@@ -268,7 +296,10 @@ def _host_name(name: str, refuse: Any) -> str:
         if re.fullmatch(r"[0-9a-f:.]*\*[0-9a-f:.*]*", lower):
             return lower
         try:
-            return str(ipaddress.IPv6Address(lower).compressed)
+            address = ipaddress.IPv6Address(lower)
+            # Browsers write it so, and newer Pythons the last four bytes as those of IPv4.
+            last = int(address) & 0xFFFFFFFF
+            return f"::ffff:{last >> 16:x}:{last & 0xFFFF:x}" if address.ipv4_mapped else address.compressed
         except ValueError:
             refuse("is no IPv6 address.")
     if not lower.isascii():

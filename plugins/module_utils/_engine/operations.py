@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import protocol, secrets
+from . import protocol, quantities, secrets
 from .errors import BadInput, EngineError, LockHeld
 from .http import DEFAULT_URL, Server
 from .progress import Say, silent
@@ -40,13 +40,7 @@ class Call:
         :raises BadInput: it is no number, or negative.
         """
         value = self.options.get(name)
-        try:
-            number = float(default if value in (None, "") else value)
-        except (TypeError, ValueError):
-            raise BadInput(f"{name} must be a number.") from None
-        if number < 0:
-            raise BadInput(f"{name} may not be negative.")
-        return number
+        return quantities.number(default if value in (None, "") else value, name, 0)
 
     def server(self, timeout: float = 10.0) -> Server:
         """The server that is asked: with the login of the request, else of the options, else of the environment."""
@@ -332,7 +326,7 @@ def backup_info(call: Call) -> dict[str, Any]:
     from .snapshot import commands
 
     settings = _settings(call)
-    verify, percent = str(settings.pop("verify", None) or "none"), float(settings.pop("sample_percent", 10))
+    verify, percent = str(settings.pop("verify", None) or "none"), settings.pop("sample_percent", 10)
     return commands.describe(settings, verify=verify, sample_percent=percent, say=call.say)
 
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from .errors import BadInput, EngineError
 from .progress import Say
+from .quantities import number, whole
 
 PREFIX = "mlflow-ops: "
 # The number of the protocol, and the interface of the old flags. An image whose major number is another is refused.
@@ -137,17 +138,17 @@ class Request:
         """
         try:
             said = json.loads(line)
-            version = int(said["protocol"])
+            version = whole(said["protocol"], "protocol")
             request = cls(
                 operation=str(said["operation"]),
                 options=dict(said.get("options") or {}),
                 check=said.get("check") is True,
-                deadline=float(said.get("deadline") or 0),
+                deadline=number(said.get("deadline") or 0, "deadline", 0),
                 login={str(name): str(value) for name, value in dict(said.get("login") or {}).items()},
                 reservation=str(said.get("reservation") or ""),
                 id=str(said["id"]),
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise BadInput(
                 f"The request is not one line of JSON as the protocol has it: {type(error).__name__}."
             ) from None
@@ -197,7 +198,7 @@ def id_of(line: str) -> str:
     """The id of a request, also of one that nobody understands; empty where there is none."""
     try:
         return str(json.loads(line)["id"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 
@@ -231,7 +232,7 @@ def result_of(log: str, request_id: str = "") -> dict[str, Any]:
             try:
                 found: dict[str, Any] = json.loads(line.removeprefix(PREFIX))
                 interface, answered = found.pop("interface", "none"), found.pop("id", "")
-            except (ValueError, AttributeError, TypeError):
+            except (ValueError, AttributeError, TypeError, RecursionError):
                 continue  # cut off, or another stream wrote into it
             ours = str(interface).partition(".")[0] == INTERFACE.partition(".")[0]
             if ours and request_id and answered != request_id:

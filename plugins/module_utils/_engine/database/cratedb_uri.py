@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from ..connection import DatabaseUri
 from ..errors import BadInput
+from ..names import Host
 
 _PORT = 4200
 _OPTIONS = {"schema", "ssl"}
@@ -34,7 +34,7 @@ class CrateDBUri(DatabaseUri):
     def origin(self) -> str:
         """Where its HTTP interface is."""
         secure = dict(self.query).get("ssl") == "true"
-        return f"{'https' if secure else 'http'}://{urlsplit(self.uri).netloc.rpartition('@')[2].partition(':')[0]}:{self.port}"
+        return f"{'https' if secure else 'http'}://{Host(str(self.host)).in_url()}:{self.port}"
 
     @classmethod
     def complete(cls, uri: DatabaseUri, name: str) -> CrateDBUri:
@@ -46,6 +46,8 @@ class CrateDBUri(DatabaseUri):
         options = dict(uri.query)
         if unknown := sorted(set(options) - _OPTIONS):
             raise BadInput(f"{name} has the option {unknown[0]}; known are {', '.join(sorted(_OPTIONS))}: {shape}.")
+        if len(options) < len(uri.query) or options.get("ssl", "true") not in ("true", "false"):
+            raise BadInput(f"{name} says something twice, or ssl is neither true nor false: {shape}.")
         schema = options.get("schema", "")
         if uri.driver or uri.database or not (uri.host and uri.user and schema):
             raise BadInput(f"{name} must name user, host and schema, and nothing else: {shape}.")

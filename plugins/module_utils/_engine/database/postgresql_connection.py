@@ -9,6 +9,7 @@ from typing import Any
 
 from ..connection import DatabaseUri
 from ..errors import BadInput
+from ..quantities import whole
 from .postgresql_uri import PostgreSQLUri
 
 
@@ -46,7 +47,7 @@ def postgresql_connection(
         "secrets": {"PGPASSWORD": {"secret": secret, "key": "password"} if secret else {"file": password_file}},
     }
     if max_connections:
-        connection["max_connections"] = int(max_connections)
+        connection["max_connections"] = whole(max_connections, "mlflow_database_max_connections", 1)
     if owner and owner != database.user:
         place = {"secret": owner_secret or secret, "key": owner_key} if secret else {"file": owner_password_file}
         connection["owner"] = {

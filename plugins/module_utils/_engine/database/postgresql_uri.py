@@ -24,6 +24,7 @@ _LIMITS = {
     "keepalives_interval": "10",
     "keepalives_count": "3",
 }
+_SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,18 @@ class PostgreSQLUri(DatabaseUri):
         if "%" in parts.netloc.rpartition("@")[2]:
             raise BadInput(f"{name} holds an encoded host. The folder of a socket is an option: ?host=/run/postgresql.")
         hosts = _hosts(query)
+        for _host, its_port in hosts:
+            if its_port and not (re.fullmatch(r"[0-9]{1,5}", its_port) and 0 < int(its_port) < 65536):
+                raise BadInput(f"{name} has the port '{its_port[:60]}', which is none between 1 and 65535.")
+        for option, value in query:
+            if option in _LIMITS and not re.fullmatch(r"-?[0-9]{1,9}", value):
+                raise BadInput(f"{name} has the option {option}={value[:60]}; it must be a whole number.")
+            if option == "sslmode" and value not in _SSLMODES:
+                raise BadInput(f"{name} has sslmode={value[:60]}; libpq knows {', '.join(_SSLMODES)}.")
         first, its_port = hosts[0] if hosts else (None, None)
         host, port = uri.host or first, uri.port or (int(its_port) if its_port else None)
+        if re.search(r"\s", parts.netloc.rpartition("@")[2]):
+            raise BadInput(f"{name} has a space in its host.")
         if not (host and uri.user and uri.database):
             raise BadInput(f"{name} must name user, host and database: {scheme}://USER@HOST:5432/DATABASE.")
         if "\0" in uri.user + uri.database:

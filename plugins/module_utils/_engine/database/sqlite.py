@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from ..connection import DatabaseUri
 from ..errors import BadInput, SchemaError, SnapshotError
@@ -26,6 +26,8 @@ FILE = "database.sqlite"
 _BUSY_SECONDS = 60
 _CONNECT_SECONDS = 10
 _LONGEST_NOTE = 10_000
+# Of Python's driver, which leave the file what it is.
+_OPTIONS = frozenset({"timeout", "check_same_thread", "isolation_level", "cached_statements"})
 
 
 class SQLite(Database):
@@ -41,7 +43,17 @@ class SQLite(Database):
         path = urlsplit(uri.uri).path
         if not path.startswith("//"):
             raise BadInput(f"{name} must hold an absolute path: sqlite:////absolute/path/mlflow.db (four slashes).")
-        return dataclasses.replace(uri, database=None, path=unquote(path[1:]))
+        if uri.driver not in (None, "pysqlite"):
+            raise BadInput(f"{name} names the driver {uri.driver}, which is not offered. Write sqlite:///{path}.")
+        if unknown := sorted({option for option, _value in uri.query} - _OPTIONS):
+            raise BadInput(
+                f"{name} has the option {unknown[0][:60]}, with which servers and operations would not use one file. "
+                f"Known are {', '.join(sorted(_OPTIONS))}; a ? in a path ends it."
+            )
+        file = unquote(path[1:])
+        if file.endswith("/") or "\0" in file:
+            raise BadInput(f"{name} names a folder, or no file that can be: {file!r}.")
+        return dataclasses.replace(uri, database=None, path=file)
 
     @property
     def path(self) -> str:
@@ -54,7 +66,7 @@ class SQLite(Database):
         if not os.path.exists(self.path):
             return Contents([], [])
         try:
-            connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=_CONNECT_SECONDS)
+            connection = sqlite3.connect(_for_reading(self.path), uri=True, timeout=_CONNECT_SECONDS)
             with contextlib.closing(connection):
                 tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
                 found = []
@@ -203,7 +215,7 @@ def copy(path: str, target: Path) -> None:
     """Copy a live database as it is at one moment. Writers wait meanwhile, about 0.4 s per 100 MiB."""
     try:
         with (
-            contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as source,
+            contextlib.closing(sqlite3.connect(_for_reading(path), uri=True, timeout=_BUSY_SECONDS)) as source,
             contextlib.closing(sqlite3.connect(target)) as copied,
         ):
             # All pages in one step: one that is interrupted starts anew with each write, and might never end.
@@ -261,10 +273,15 @@ def users_of(path: str) -> list[int]:
 def reading(path: str | Path) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write, closed at the end."""
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as connection:
+        with contextlib.closing(sqlite3.connect(_for_reading(path), uri=True, timeout=_BUSY_SECONDS)) as connection:
             yield connection
     except sqlite3.Error as error:
         raise SnapshotError(f"The SQLite database {path} cannot be read: {error}.") from error
+
+
+def _for_reading(path: str | Path) -> str:
+    """As SQLite's own URIs write a path, to which a %, ? or # means something."""
+    return f"file:{quote(str(path))}?mode=ro"
 
 
 def cut_off(path: str) -> str | None:

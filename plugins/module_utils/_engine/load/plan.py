@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import BadInput
 from ..http import Server
+from ..quantities import number, whole
 from . import operations, verdict
 from .outcome import SEPARATOR
 
@@ -199,10 +200,7 @@ def wanted(settings: Mapping[str, Any], targets: list[Target]) -> Wanted:
 
 
 def _number(name: str, value: Any, kind: type) -> Any:
-    try:
-        return kind(str(value))
-    except ValueError as error:
-        raise BadInput(f"{name} is '{value}'; it must be a number.") from error
+    return whole(value, name) if kind is int else number(value, name)
 
 
 def _place(target: Target, number: int) -> dict[str, Any]:

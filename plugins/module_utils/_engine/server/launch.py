@@ -42,6 +42,7 @@ STORED_KEYS = {
 # standalone/stored_keys.py, as the role and the image install it.
 _KEYS_MODULE = "mlops_mlflow_keys"
 _UNKNOWN = (9999, 0)
+_ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Older ones compare numbers with text, which this driver does not do: 2.22 and 3.12 were seen to fail.
 _PSYCOPG_SINCE = (3, 17)
 
@@ -188,13 +189,16 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         if auth:
             secrets["_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN"] = Secret(random_bytes=32)
     extra, further = dict(intent.get("env") or {}), dict(intent.get("secret_env") or {})
+    # Where the programs are that run as a part of the server.
+    programs = {name: env[name] for name in ("PYTHONPATH",) if name in env}
     for variable, given, others in (
-        ("mlflow_server_env", extra, secrets),
+        ("mlflow_server_env", extra, {**secrets, **programs}),
         ("mlflow_server_secret_env", further, {**secrets, **env, **extra}),
     ):
         if taken := sorted(str(name) for name in given if str(name).startswith("_MLFLOW_") or name in others):
             raise BadInput(f"{variable} may not set {', '.join(taken)}: launch sets them from other variables.")
-    env |= {str(name): str(value) for name, value in extra.items()}
+        _check_variables(variable, given)
+    env |= {str(name): _flag(value) if isinstance(value, bool) else str(value) for name, value in extra.items()}
     secrets |= {
         str(name): Secret.parse(place, f"{name} of mlflow_server_secret_env") for name, place in further.items()
     }
@@ -434,6 +438,18 @@ def _jobs(settings: Settings, own_url: str, database: DatabaseUri, artifact_root
             "_MLFLOW_SERVER_UP_TIME": "{milliseconds}",
         },
     )
+
+
+def _check_variables(variable: str, given: Mapping[str, Any]) -> None:
+    """That a program can be started with them."""
+    for name, value in given.items():
+        if not _ENVIRONMENT.fullmatch(str(name)):
+            raise BadInput(
+                f"{variable} names '{name}', which is no name of an environment variable: letters, digits and _, a "
+                f"letter or _ first."
+            )
+        if variable == "mlflow_server_env" and (not isinstance(value, (str, int, float)) or "\0" in str(value)):
+            raise BadInput(f"{variable}: {name} must be a text, without characters that no program takes.")
 
 
 def _flag(value: bool) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .. import names
+from .. import names, quantities
 from ..errors import BadInput
 
 
@@ -50,14 +50,17 @@ class Settings:
 
     def text(self, name: str, default: str = "") -> str:
         value = self.get(name)
+        if isinstance(value, (Mapping, list, tuple)):
+            self.reject(name, f"mlflow_server_{name} must be a text, not a {type(value).__name__}.")
+            return default
         return default if value is None or value == "" else str(value)
 
     def number(self, name: str, default: int = 0) -> int:
         value = self.text(name)
         try:
-            return int(value) if value else default
-        except ValueError:
-            self.reject(name, f"mlflow_server_{name} must be a whole number.")
+            return quantities.whole(value, f"mlflow_server_{name}") if value else default
+        except BadInput as error:
+            self.reject(name, str(error))
             return default
 
     def flag(self, name: str, default: bool = False) -> bool:

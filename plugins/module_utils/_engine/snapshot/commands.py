@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import progress, protocol, secrets
+from .. import progress, protocol, quantities, secrets
 from ..database import kinds, revisions
 from ..errors import BadInput, CannotRead, EngineError, MissingLibrary, NotAllowed, SnapshotError
 from ..storage.cloud import Place, connect
@@ -75,7 +75,7 @@ def prune_snapshots(settings: Settings, *, check: bool, say: progress.Say = prog
         connect(destination(settings), create=False),
         name=settings.get("name") or "mlflow",
         keep_days=_number(settings, "keep_days", 30),
-        keep_count=int(_number(settings, "keep_count", 7)),
+        keep_count=_whole(settings, "keep_count", 7),
         max_seconds=_number(settings, "max_hours", 24) * 3600,
         check=check,
         say=say,
@@ -132,7 +132,7 @@ def _described(settings: Settings, verify: str, sample_percent: float, say: prog
     newest = good[0] if good else None
     verified: dict[str, Any] = {}
     if verify != "none" and (wanted := settings.get("snapshot") or (newest["id"] if newest else None)):
-        share = 1.0 if verify == "all" else float(sample_percent) / 100
+        share = 1.0 if verify == "all" else quantities.number(sample_percent, "sample_percent", 0) / 100
         found = verification.verify(destination(settings), wanted, share=share, say=say)
         verified = {
             "snapshot": found.snapshot,
@@ -167,7 +167,7 @@ def restore_snapshot(settings: Settings, *, check: bool, say: progress.Say = pro
     )
     options = restore.Options(
         pg_bindir=settings.get("pg_bindir") or None,
-        jobs=int(_number(settings, "jobs", 2)),
+        jobs=_whole(settings, "jobs", 2),
         scratch_dir=settings.get("scratch_dir") or None,
         keep_replaced=bool(settings.get("keep_replaced", True)),
         journal_dir=settings.get("journal_dir") or None,
@@ -269,7 +269,7 @@ def _artifacts(settings: Settings) -> Place | None:
 def _options(settings: Settings) -> backup.Options:
     return backup.Options(
         pg_bindir=settings.get("pg_bindir") or None,
-        jobs=int(_number(settings, "jobs", 2)),
+        jobs=_whole(settings, "jobs", 2),
         reread=bool(settings.get("reread")),
         max_seconds=_number(settings, "max_hours", 24) * 3600,
         scratch_dir=settings.get("scratch_dir") or None,
@@ -278,13 +278,12 @@ def _options(settings: Settings) -> backup.Options:
 
 def _number(settings: Settings, name: str, default: float) -> float:
     value = settings.get(name)
-    try:
-        number = float(default if value in (None, "") else value)
-    except (TypeError, ValueError) as error:
-        raise BadInput(f"{name} must be a number.") from error
-    if number < 0:
-        raise BadInput(f"{name} may not be negative.")
-    return number
+    return quantities.number(default if value in (None, "") else value, name, 0)
+
+
+def _whole(settings: Settings, name: str, default: int) -> int:
+    value = settings.get(name)
+    return quantities.whole(default if value in (None, "") else value, name, 1)
 
 
 def _secret(settings: Settings, option: str) -> str | None:

@@ -158,9 +158,15 @@ def _read(name: str, where: dict[str, Any]) -> str:
             )
         return os.environ[name]
     try:
-        return Path(where["file"]).read_text().rstrip("\n")
+        # As operations read it: a file that was written elsewhere has other line ends.
+        found = Path(where["file"]).read_bytes().rstrip(b"\r\n").decode()
     except OSError as error:
         raise SystemExit(f"starter: cannot read the secret {name} from {where['file']}: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        found = "\0"
+    if "\0" in found:
+        raise SystemExit(f"starter: the secret {name} in {where['file']} is no text, which no variable can hold.")
+    return found
 
 
 def _end_previous(group_file: Path, python: str) -> None:

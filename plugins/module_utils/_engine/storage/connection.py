@@ -4,11 +4,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..errors import BadInput
+from ..names import host_of_url
+
 _AWS = "https://s3.amazonaws.com"
+# A bucket, and a prefix that no reader takes for something else.
+_URI = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9](/[^?#\x00-\x1f]*)?")
 _PORTS = {"http": 80, "https": 443}
 # By the environment that holds it, the key in a Secret.
 _KEYS = {"AWS_ACCESS_KEY_ID": "access-key", "AWS_SECRET_ACCESS_KEY": "secret-key"}
@@ -31,7 +37,12 @@ def bucket(
     :param create: whether a bucket that is missing is to be created.
     :param secret: Kubernetes Secret with C(access-key) and C(secret-key).
     :param more: what else the connection says.
+    :raises BadInput: it is no bucket, or the endpoint is no URL or holds keys.
     """
+    if not _URI.fullmatch(uri):
+        raise BadInput(f"mlflow_artifact_store_uri is '{uri.partition('@')[2] or uri}'; it must be s3://bucket/prefix.")
+    if endpoint:
+        host_of_url(endpoint, "mlflow_artifact_store_endpoint")
     place = urlsplit(endpoint or _AWS)
     keys: dict[str, Any] = {}
     if secret:

@@ -120,7 +120,7 @@ def _shared(request: common.Request) -> dict[str, Any]:
     auth_uri = str(request.database.get("auth_uri") or "")
     return {
         "name": request.name,
-        "listens": settings.text("host"),
+        "listens": common.listens(request),
         "target": settings.text("inventory_hostname", "this host"),
         "bucket": request.uses_bucket,
         "auth": {

@@ -16,7 +16,7 @@ from ...connection import DatabaseUri
 from ...database import kinds
 from ...database.base import Adapter
 from ...errors import BadInput
-from ...quantities import quantity
+from ...quantities import quantity, whole
 from .. import launch
 from ..settings import Errors, Settings
 
@@ -48,7 +48,8 @@ _CHOICES = {
 _FLAGS = ("accept_other_data", "direct_artifacts", "signed_artifacts", "otlp", "access_log", "telemetry", "smoke_test")
 _FOLDERS_AND_FILES = ("dir", "secrets_dir", "auth_password_file", "tls_certificate", "tls_key", "metrics_dir")
 # It becomes a line of a file of MLflow, which takes % for its own.
-_ADMIN = re.compile(r"[^\s:%=;#\[\]]+")
+_ADMIN = re.compile(r"[^\s:%=;#\[\]]{1,255}")
+_VERSION = re.compile(r"[0-9]+(\.[0-9]+){1,2}((a|b|rc|\.?dev|\.post)[0-9]+)?")
 _URL = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
 # Smallest and largest of whole numbers that every platform knows.
 _NUMBERS: dict[str, tuple[int, int | None]] = {
@@ -142,10 +143,11 @@ class Request:
     @property
     def offered_connections(self) -> int:
         """What the database has for all roles: it keeps some for superusers."""
+        told = self.database.get("max_connections") or _POSTGRESQL_OFFERS
         try:
-            return int(self.database.get("max_connections") or _POSTGRESQL_OFFERS) - _POSTGRESQL_KEEPS
-        except ValueError:
-            self.errors.add("mlflow_database_max_connections must be a whole number.")
+            return whole(told, "mlflow_database_max_connections", 1) - _POSTGRESQL_KEEPS
+        except BadInput as error:
+            self.errors.add(str(error))
             return _POSTGRESQL_OFFERS - _POSTGRESQL_KEEPS
 
 
@@ -167,17 +169,17 @@ def check(request: Request) -> None:
     settings.mapping("env")
     settings.mapping("secret_env")
     for name in _FOLDERS_AND_FILES:
-        path = settings.text(name)
-        errors.add(
-            f"mlflow_server_{name} is '{path}'; it must be an absolute path.",
-            bool(path) and not path.startswith(("/", "~")),
-        )
+        if path := settings.text(name):
+            try:
+                names.absolute_path(path, f"mlflow_server_{name}")
+            except BadInput as error:
+                settings.reject(name, str(error))
     for name, shape, example in (
         ("auth_admin", _ADMIN, "a name such as admin"),
         ("url", _URL, "a URL such as https://mlflow.example.com"),
     ):
         text = settings.text(name)
-        if text and not shape.fullmatch(text):
+        if text and not (shape.fullmatch(text) and text.isprintable()):
             settings.reject(name, f"mlflow_server_{name} is '{text}'; it must be {example}.")
     length = settings.number("auth_password_length")
     errors.add(
@@ -185,6 +187,8 @@ def check(request: Request) -> None:
         f" to have one generated.",
         0 < length < _PASSWORD_LENGTH,
     )
+    if (version := settings.text("version")) and not _VERSION.fullmatch(version):
+        settings.reject("version", f"mlflow_version is '{version}'; it must be a release such as 3.17.2.")
     check_tls_pair(request)
 
 
@@ -343,6 +347,16 @@ def check_secret_files(request: Request) -> None:
 def auth_place(request: Request, config: str, secret_key: Mapping[str, Any]) -> dict[str, Any]:
     """What launch is told of basic authentication; {} where nobody logs in."""
     return {"config": config, "secret_key": secret_key} if request.auth else {}
+
+
+def listens(request: Request) -> str:
+    """The address to listen on as all readers write it, without brackets and spaces; empty for every one."""
+    text = request.settings.text("host")
+    try:
+        return names.ListenAddress.parse(text, "mlflow_server_host").name if text else ""
+    except BadInput as error:
+        request.settings.reject("host", str(error))
+        return ""
 
 
 def reachable(host: str) -> str:

@@ -24,6 +24,8 @@ _OPERATIONS = ("trial", "schema", "ops")
 _ITSELF = ("localhost", "127.0.0.1", "::1")
 # A server finishes its requests in so many seconds.
 _FINISHING_SECONDS = 45
+# Of one host; each has a name and files of its own.
+_MOST_SERVERS = 100
 
 
 def plan(request: common.Request) -> dict[str, Any]:
@@ -142,7 +144,7 @@ def plan(request: common.Request) -> dict[str, Any]:
         "connection": common.connection(
             request,
             uri=urls["public"],
-            host=settings.text("hostname") or common.reachable(settings.text("host")),
+            host=settings.text("hostname") or common.reachable(common.listens(request)),
             password={"file": password},
             restored=stored,
             runner=runner,
@@ -187,7 +189,7 @@ def fits(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
 def _check(request: common.Request) -> None:
     settings, errors = request.settings, request.errors
     common.check_image(request)
-    common.check_range(request, "replicas", 1)
+    common.check_range(request, "replicas", 1, _MOST_SERVERS)
     common.check_range(request, "drain_seconds", 0)
     common.check_range(request, "rollout_timeout", 1)
     common.check_range(request, "reserved_connections", 0)
@@ -201,14 +203,21 @@ def _check(request: common.Request) -> None:
         template.check_name(request.name, "mlflow_name")
     except BadInput as error:
         settings.reject("name", str(error))
-    common.check_range(request, "run_as", 1)
-    common.check_range(request, "load_balancer_run_as", 1)
-    errors.add(
-        "mlflow_server_run_as is empty: on the platform compose it must be a user of containers, such as 10001.",
-        settings.get("run_as") == "",
-    )
+    for name in ("run_as", "load_balancer_run_as"):
+        errors.add(
+            f"mlflow_server_{name} is empty: on the platform compose it must be a user of containers, such as 10001.",
+            not settings.text(name),
+        )
+        common.check_range(request, name, 1)
     for zone, subnet in settings.mapping("zones").items():
         _check_zone(request, str(zone), str(subnet or ""))
+    try:
+        ipaddress.ip_address(common.listens(request).replace("%", "no zone") or "::")
+    except ValueError:
+        errors.add(
+            f"mlflow_server_host is '{settings.text('host')}'; on the platform compose it must be an address of the"
+            f" host, such as 127.0.0.1 or ::1, or empty for all of them."
+        )
     zones, replicas = len(settings.mapping("zones")), settings.number("replicas", 1)
     errors.add(
         f"mlflow_server_replicas is {settings.text('replicas')}, but there are {zones} zones: each needs a server.",
@@ -257,7 +266,7 @@ def _secrets(request: common.Request, places: Mapping[str, str], password: str) 
 def _urls(request: common.Request, first: str, balancer: str, tls: bool) -> dict[str, str]:
     settings = request.settings
     prefix, port = settings.text("static_prefix"), settings.number("port", common.CONTAINER_PORT)
-    local = common.url(common.reachable(settings.text("host")), port, prefix, tls)
+    local = common.url(common.reachable(common.listens(request)), port, prefix, tls)
     host = settings.text("hostname") or common.named(request)
     named = common.url(host, port, prefix, tls) if host else ""
     # Through the load balancer, as clients do, unless that would need its certificate to be trusted.
@@ -311,8 +320,7 @@ def _scratch(request: common.Request, servers: list[str]) -> list[str]:
 
 
 def _published(request: common.Request) -> str:
-    host, port = request.settings.text("host"), request.settings.number("port", common.CONTAINER_PORT)
-    host = common.literal(host)
+    host, port = common.literal(common.listens(request)), request.settings.number("port", common.CONTAINER_PORT)
     return f"{host}:{port}:{common.CONTAINER_PORT}" if host else f"{port}:{common.CONTAINER_PORT}"
 
 
@@ -321,7 +329,7 @@ def _contents(
 ) -> dict[str, Any]:
     """What the template writes into services."""
     settings = request.settings
-    user, balancer_user = settings.text("run_as"), settings.text("load_balancer_run_as")
+    user, balancer_user = (settings.number(name) for name in ("run_as", "load_balancer_run_as"))
     drain = settings.number("drain_seconds", 2)
     pgpassword = {"PGPASSWORD_FILE": f"{_RUN_SECRETS}/PGPASSWORD"} if "PGPASSWORD" in places else {}
     login = {"MLFLOW_TRACKING_PASSWORD_FILE": f"{_RUN_SECRETS}/MLFLOW_TRACKING_PASSWORD"} if request.auth else {}

@@ -22,8 +22,8 @@ _ALWAYS = ("uvloop", "httptools", "obstore", "pyfastcdc", "zstandard")
 # Older versions of MLflow do not say that they cannot use a newer SQLAlchemy.
 _NEWER_SQLALCHEMY_SINCE = (3, 10)
 # Of a program of supervisor and a unit of systemd; of a user of the system.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_USER = re.compile(r"[a-z_][a-z0-9_-]*[$]?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 
 def plan(request: common.Request) -> dict[str, Any]:
@@ -32,13 +32,13 @@ def plan(request: common.Request) -> dict[str, Any]:
     C(flavor) (slim or full), C(requirements) (what pip installs), C(constrained) (whether the pinned versions hold),
     C(environment), C(interpreter), C(starter), C(plugins), C(run_dir), C(launch_file) (paths), C(program_dirs),
     C(data_dirs), C(inspection) (options of mlflow_host_info that say which server), C(file_owner) (root where a user of
-    its own runs the server), C(endpoints) (HOST:PORT that it needs), C(systemd) (bool), C(supervision_file),
-    C(supervisor) (paths as its configuration writes them), and the files with passwords: C(password_file),
-    C(database_password_file), C(owner_password_file) (empty where there is none).
+    its own runs the server), C(endpoints) (HOST:PORT that it needs), C(systemd) (bool), C(supervision_file), and the
+    files with passwords: C(password_file), C(database_password_file), C(owner_password_file) (empty where there is
+    none).
     C(plan["secrets"]) maps names of the secrets that the role generates to their files.
     """
     _check(request)
-    settings = request.settings
+    settings, host = request.settings, common.listens(request)
     folder, secrets_dir = request.folder, settings.text("secrets_dir")
     port, prefix = settings.number("port", common.CONTAINER_PORT), settings.text("static_prefix")
     flavor = _flavor(request)
@@ -47,15 +47,13 @@ def plan(request: common.Request) -> dict[str, Any]:
     interpreter = f"{environment}/bin/python"
     run_dir, launch_file = f"{folder}/run", f"{folder}/launch.json"
     stored = common.stored_places(request, lambda name: {"file": f"{secrets_dir}/{name}"})
-    local_url = common.url(
-        common.reachable(settings.text("host")), port, prefix, tls=bool(settings.text("tls_certificate"))
-    )
+    local_url = common.url(common.reachable(host), port, prefix, tls=bool(settings.text("tls_certificate")))
     password_file = settings.text("auth_password_file") if request.auth else ""
     launch = common.compute_launch(
         request,
         {
             "python": interpreter,
-            "host": settings.text("host"),
+            "host": host,
             "port": settings.text("port"),
             "tls_certificate": settings.text("tls_certificate"),
             "tls_key": settings.text("tls_key"),
@@ -68,8 +66,8 @@ def plan(request: common.Request) -> dict[str, Any]:
         },
     )
     tls = bool(settings.text("tls_certificate"))
-    host = common.named(request)
-    public = settings.text("url") or (common.url(host, port, prefix, tls) if host else local_url)
+    named = common.named(request)
+    public = settings.text("url") or (common.url(named, port, prefix, tls) if named else local_url)
     own: dict[str, Any] = {
         "flavor": flavor,
         "requirements": requirements,
@@ -85,7 +83,7 @@ def plan(request: common.Request) -> dict[str, Any]:
         "inspection": {
             "directory": folder,
             "name": request.name,
-            "host": settings.text("host"),
+            "host": host,
             "port": port,
             "supervision": settings.text("supervision", "auto"),
         },
@@ -132,11 +130,11 @@ def plan(request: common.Request) -> dict[str, Any]:
             "connections": request.max_connections,
             "images": [],
         },
-        "host": {**own, **_supervision(request, folder, run_dir, own["starter"])},
+        "host": {**own, **_supervision(request, folder)},
         "connection": common.connection(
             request,
             uri=public,
-            host=common.reachable(settings.text("host")),
+            host=common.reachable(host),
             password={"file": password_file},
             restored=stored,
             runner=runner,
@@ -178,12 +176,13 @@ def _check(request: common.Request) -> None:
     common.check_secret_files(request)
     user = request.settings.text("user")
     request.errors.add(
-        f"mlflow_name is '{request.name}', which is no name for a program: letters, digits, '.', '-' and '_'.",
+        f"mlflow_name is '{request.name}', which is no name for a program: letters, digits, '.', '-' and '_', at"
+        f" most 64.",
         not _NAME.fullmatch(request.name),
     )
     request.errors.add(
         f"mlflow_server_user is '{user}', which is no name for a user of the system: small letters, digits, '-' and"
-        f" '_'.",
+        f" '_', at most 32.",
         bool(user) and not _USER.fullmatch(user),
     )
 
@@ -248,17 +247,13 @@ def _is_systemd(request: common.Request) -> bool:
     return asked == "systemd" or (asked == "auto" and bool(request.found.get("systemd")))
 
 
-def _supervision(request: common.Request, folder: str, run_dir: str, starter: str) -> dict[str, Any]:
+def _supervision(request: common.Request, folder: str) -> dict[str, Any]:
     systemd = _is_systemd(request)
     return {
         "supervision_file": (
             f"/etc/systemd/system/{request.name}.service" if systemd else f"{folder}/supervisord.conf"
         ),
         "supervision_template": "mlflow.service.j2" if systemd else "supervisord.conf.j2",
-        # Its configuration takes % for its own.
-        "supervisor": {
-            name: path.replace("%", "%%") for name, path in (("folder", folder), ("run", run_dir), ("starter", starter))
-        },
     }
 
 
