@@ -1,0 +1,67 @@
+"""The stand-in of CrateDB in the test cluster: what it must not be more lenient about than the real one was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from support.cratedb import running
+
+OWNER, SERVER = ("mlflow_owner", "owner-4711"), ("mlflow", "server-4711")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Running]:
+    with running.started(tmp_path_factory.mktemp("cratedb")) as found:
+        for user, password in (OWNER, SERVER):
+            assert found.ask(f"CREATE USER {user} WITH (password = ?)", password)[0] == 200
+        assert found.ask("GRANT AL, DQL, DML, DDL TO mlflow_owner")[0] == 200
+        for statement in (
+            'CREATE TABLE IF NOT EXISTS "spans" (id BIGINT NOT NULL, name TEXT, done BOOLEAN, more OBJECT(DYNAMIC), '
+            "length BIGINT GENERATED ALWAYS AS ((id * 2)), PRIMARY KEY (id))",
+            "GRANT DQL, DML ON SCHEMA mlflow TO mlflow",
+        ):
+            assert found.ask(statement, user=OWNER[0], password=OWNER[1])[0] == 200
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "statement", "status", "words"),
+    [
+        ("mlflow", "wrong", "SELECT 1", 401, 'password authentication failed for user "mlflow"'),
+        ("nobody", "", "SELECT 1", 401, "password authentication failed"),
+        (*SERVER, "DROP TABLE spans", 403, "Missing 'DDL' privilege"),
+        (*SERVER, "CREATE TABLE mine (id INT)", 403, "Missing 'DDL' privilege"),
+        (*SERVER, "ALTER TABLE mlflow.spans RENAME TO gone", 403, "Missing 'DDL' privilege"),
+        (*SERVER, "SELECT count(*) FROM sys.health", 404, "Schema 'sys' unknown"),
+        (*OWNER, "SELECT * FROM nowhere", 404, "Relation 'nowhere' unknown"),
+        (*OWNER, "SELECT * FROM other.spans", 404, "unknown"),
+        (*OWNER, "COPY spans TO DIRECTORY '/tmp'", 400, "SQLParseException"),
+    ],
+)
+def test_what_the_real_one_refuses_is_refused(
+    server: running.Running, user: str, password: str, statement: str, status: int, words: str
+) -> None:
+    found = server.ask(statement, user=user, password=password)
+    assert (found[0], words in found[1]["error"]["message"]) == (status, True), found
+
+
+def test_rows_are_as_mlflow_expects_them(server: running.Running) -> None:
+    add = "INSERT INTO spans (id, name, done, more) VALUES (?, ?, ?, ?)"
+    assert server.ask(add, 1, "Ab%", True, {"mlflow.model": {"a": 1}})[1]["rowcount"] == 1
+    assert server.ask(add, 1, "again", True, None)[1]["error"]["code"] == 4091
+    found = server.ask("SELECT done, more, length, more['mlflow.model']['a'] FROM mlflow.spans WHERE id = ?", "1")[1]
+    assert found["rows"] == [[True, {"mlflow.model": {"a": 1}}, 2, 1]]
+    matched = "SELECT name LIKE 'A_\\%', name LIKE 'a%', name ILIKE 'a%', 'it''s CURRENT_TIMESTAMP' FROM spans"
+    assert server.ask(matched)[1]["rows"] == [[1, 0, 1, "it's CURRENT_TIMESTAMP"]]
+    assert server.ask("UPDATE spans SET name = 'b' WHERE id = 2")[1]["rowcount"] == 0
+
+
+def test_what_was_acknowledged_is_there_after_it_was_killed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("killed")
+    with running.started(folder) as first:
+        for statement in ("CREATE TABLE kept (id INT PRIMARY KEY)", "INSERT INTO kept (id) VALUES (4711)"):
+            assert first.ask(statement)[0] == 200
+        first.kill()
+    with running.started(folder) as second:
+        assert second.ask("SELECT id FROM kept")[1]["rows"] == [[4711]]
