@@ -54,7 +54,16 @@ def test_rows_are_as_mlflow_expects_them(server: running.Running) -> None:
     assert found["rows"] == [[True, {"mlflow.model": {"a": 1}}, 2, 1]]
     matched = "SELECT name LIKE 'A_\\%', name LIKE 'a%', name ILIKE 'a%', 'it''s CURRENT_TIMESTAMP' FROM spans"
     assert server.ask(matched)[1]["rows"] == [[1, 0, 1, "it's CURRENT_TIMESTAMP"]]
+    dated = server.ask("INSERT INTO spans (id, name) VALUES (now(), $1) RETURNING id", "c")[1]["rows"]
+    assert dated[0][0] > 1e12
     assert server.ask("UPDATE spans SET name = 'b' WHERE id = 2")[1]["rowcount"] == 0
+
+
+def test_a_server_asks_for_tables_that_are_there_without_the_right_to_make_them(server: running.Running) -> None:
+    statement = "-- As mlflow-cratedb has it.\n\nCREATE TABLE IF NOT EXISTS {} (id INT);"
+    user, password = SERVER
+    assert server.ask(statement.format("spans"), user=user, password=password)[0] == 200
+    assert server.ask(statement.format("others"), user=user, password=password)[0] == 403
 
 
 def test_what_was_acknowledged_is_there_after_it_was_killed(tmp_path_factory: pytest.TempPathFactory) -> None:

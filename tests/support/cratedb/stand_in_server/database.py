@@ -23,6 +23,7 @@ _DROP_USER = re.compile(rf"DROP USER IF EXISTS {_NAME}", re.IGNORECASE)
 _DROP_SCHEMA = re.compile(rf"DROP SCHEMA IF EXISTS {_NAME} CASCADE", re.IGNORECASE)
 _CREATE_TABLE = re.compile(rf"(CREATE TABLE (?:IF NOT EXISTS )?)(?:{_NAME}\.)?{_NAME}", re.IGNORECASE)
 _REFRESH = re.compile(rf"REFRESH TABLE (?:{_NAME}\.)?{_NAME}", re.IGNORECASE)
+_COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
 _OF_SYSTEM = re.compile(r"\b(?:sys|information_schema)\.", re.IGNORECASE)
 _NOTHING = re.compile(r"ANALYZE|SET \w+ ?=.*", re.IGNORECASE)
 
@@ -61,7 +62,7 @@ class Database:
 
     def run(self, user: str, schema: str, statement: str, values: list[Any]) -> dict[str, Any]:
         """The answer; C(schema) is that of names without one."""
-        statement = statement.strip().rstrip(";")
+        statement = _COMMENT.sub("", statement).strip().rstrip(";")
         with self._lock:
             if found := _USER.fullmatch(statement):
                 known = self.users.create if found[1].upper() == "CREATE" else self.users.alter
@@ -76,15 +77,18 @@ class Database:
                 if found := form.fullmatch(statement):
                     function(*found.groups(), *values)
                     return _DONE
-            return self._rows(user, self._in_schema(statement, schema), values)
+            if found := _CREATE_TABLE.match(statement):
+                return self._create(user, found[1], found[2] or schema, found[3], statement[found.end() :])
+            return self._rows(user, statement, values)
 
-    def _in_schema(self, statement: str, schema: str) -> str:
+    def _create(self, user: str, words: str, schema: str, table: str, rest: str) -> dict[str, Any]:
         """SQLite finds a table by its name alone; a new one must be told where it is."""
-        if not (found := _CREATE_TABLE.match(statement)):
-            return statement
-        if (place := found[2] or schema) not in self._schemas():
-            self._attach(place)
-        return f'{found[1]}"{place}"."{found[3]}"{statement[found.end() :]}'
+        if schema not in self._schemas():
+            self._attach(schema)
+        # Nobody is asked for a privilege to make what is there.
+        if "EXISTS" in words.upper() and (schema, table) in self._tables():
+            return {**_DONE, "rowcount": 0}
+        return self._rows(user, f'{words}"{schema}"."{table}"{rest}', [])
 
     def _rows(self, user: str, statement: str, values: list[Any]) -> dict[str, Any]:
         if _OF_SYSTEM.search(statement):
@@ -98,9 +102,9 @@ class Database:
             raise _refusal(error, uses) from error
         finally:
             self._connection.set_authorizer(None)
+        self._writes.update(uses.written)
         if cursor.description:
             return {"cols": [column[0] for column in cursor.description], "rows": rows, "rowcount": len(rows)}
-        self._writes.update(uses.written)
         if "RENAME TO" in statement.upper():
             return {**_DONE, "rowcount": -1}
         return {**_DONE, "rowcount": max(cursor.rowcount, 0) if uses.written else 1}

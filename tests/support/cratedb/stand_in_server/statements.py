@@ -12,7 +12,8 @@ from typing import Any
 _SUBSCRIPTS = re.compile(r"""((?:\w+\.)*(?:\w+|"[^"]+"))((?:\['[^']+'\])+)""")
 _LITERAL = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")""")
 _WORDS = (
-    (re.compile(r"\bCURRENT_TIMESTAMP\b", re.IGNORECASE), "milliseconds()"),
+    (re.compile(r"\bCURRENT_TIMESTAMP\b|\bnow\(\)", re.IGNORECASE), "milliseconds()"),
+    (re.compile(r"\$(\d+)"), r"?\1"),
     (re.compile(r"\bOBJECT\s*\(\s*\w+\s*\)", re.IGNORECASE), "OBJECT"),
     (re.compile(r"\bCLUSTERED INTO \d+ SHARDS\b", re.IGNORECASE), ""),
     (re.compile(r"\bGEN_RANDOM_TEXT_UUID\(\)", re.IGNORECASE), "(lower(hex(randomblob(16))))"),
