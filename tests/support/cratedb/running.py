@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -34,9 +35,11 @@ class Running:
         """Status and answer. Without a user: the superuser, as from within a pod."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         login = {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"} if user else {}
-        body = json.dumps({"stmt": statement, "args": values})
+        # As CrateDB's client sends what is long.
+        body = gzip.compress(json.dumps({"stmt": statement, "args": values}).encode())
         try:
-            connection.request("POST", "/_sql", body, {"Default-Schema": "mlflow", **login})
+            headers = {"Default-Schema": "mlflow", "Content-Encoding": "gzip", **login}
+            connection.request("POST", "/_sql", body, headers)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
         finally:
