@@ -155,10 +155,11 @@ class Database:
 
 def _refusal(error: sqlite3.Error, uses: Statement) -> Refused:
     if uses.denied:
-        privilege, schema, table = uses.denied
+        privilege, schema = uses.denied
         if privilege == "DQL":
             return unknown_schema(schema)
-        return Refused(403, 4031, f"MissingPrivilegeException[Missing '{privilege}' privilege for table '{table}']")
+        words = f"Missing '{privilege}' privilege for user '{uses.user}'"
+        return Refused(401, 4011, f"MissingPrivilegeException[{words}]")
     text = str(error)
     if text.startswith(("UNIQUE constraint failed", "PRIMARY KEY")):
         return Refused(409, 4091, "DuplicateKeyException[A document with the same primary key exists already]")

@@ -87,12 +87,12 @@ class Users:
 
 
 class Statement:
-    """SQLite asks it of each table that a statement uses. C(denied): the first that its user may not, and the privilege
-    for that; C(written): the tables whose rows change."""
+    """SQLite asks it of each table that a statement uses. C(denied): the first privilege that its user lacks, and
+    for which schema; C(written): the tables whose rows change."""
 
     def __init__(self, users: Users, user: str) -> None:
-        self._users, self._user = users, user
-        self.denied: tuple[str, str, str] | None = None
+        self._users, self.user = users, user
+        self.denied: tuple[str, str] | None = None
         self.written: set[tuple[str, str]] = set()
 
     def __call__(self, action: int, first: str | None, second: str | None, schema: str | None, _by: str | None) -> int:
@@ -101,8 +101,8 @@ class Statement:
         needed, table = _NEEDED.get(action), first or ""
         if needed is None or table.startswith("sqlite_"):
             return sqlite3.SQLITE_OK
-        if not self._users.may(self._user, needed, schema or "", table):
-            self.denied = self.denied or (needed, schema or "", table)
+        if not self._users.may(self.user, needed, schema or "", table):
+            self.denied = self.denied or (needed, schema or "")
             return sqlite3.SQLITE_DENY
         if needed == "DML":
             self.written.add((schema or "", table))
