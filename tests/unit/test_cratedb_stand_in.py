@@ -59,6 +59,27 @@ def test_rows_are_as_mlflow_expects_them(server: running.Running) -> None:
     assert server.ask("UPDATE spans SET name = 'b' WHERE id = 2")[1]["rowcount"] == 0
 
 
+def test_a_restored_table_is_as_it_was(server: running.Running) -> None:
+    rows = "SELECT id, name, done, more, length FROM {} ORDER BY id"
+    assert server.ask("INSERT INTO spans (id, name, more) VALUES (7, 'kept', ?)", {"a": [1]})[0] == 200
+    before = server.ask(rows.format("spans"))[1]["rows"]
+    folder = server.repository / "here"
+    folder.mkdir()
+    for statement, *values in (
+        ("CREATE REPOSITORY r TYPE fs WITH (location = ?, compress = true, readonly = ?)", str(folder), False),
+        ('CREATE SNAPSHOT "r"."dump" TABLE "mlflow"."spans" WITH (wait_for_completion = true)',),
+        (
+            "RESTORE SNAPSHOT r.dump TABLES WITH (wait_for_completion = true, schema_rename_replacement = ?, "
+            "table_rename_replacement = ?)",
+            "mlflow",
+            "again_$1",
+        ),
+    ):
+        assert server.ask(statement, *values)[0] == 200, statement
+    assert before and server.ask(rows.format("again_spans"))[1]["rows"] == before
+    assert server.ask("INSERT INTO again_spans (id) VALUES (7)")[1]["error"]["code"] == 4091
+
+
 def test_a_server_asks_for_tables_that_are_there_without_the_right_to_make_them(server: running.Running) -> None:
     statement = "-- As mlflow-cratedb has it.\n\nCREATE TABLE IF NOT EXISTS {} (id INT);"
     user, password = SERVER

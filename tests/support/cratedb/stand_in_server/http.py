@@ -17,6 +17,7 @@ from .privileges import SUPERUSER
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], database: Database) -> None:
         super().__init__(address, _Handler)

@@ -63,7 +63,8 @@ class Repositories:
         if not file.exists():
             raise Refused(404, 4048, f"SnapshotMissingException[[{name}:{snapshot}] is missing]")
         with _Attached(self._connection, file):
-            held = [row[0] for row in self._connection.execute("SELECT name FROM snapshot.sqlite_master")]
+            listed = self._connection.execute("SELECT name FROM snapshot.sqlite_master WHERE type = 'table'")
+            held = [name for (name,) in listed]
             wanted = [".".join(found) for found in _TABLE.findall(tables)] if tables else held
             for one in wanted:
                 new = pattern.replace("$1", one.partition(".")[2])
