@@ -85,6 +85,10 @@ def test_the_servers_user_can_make_and_drop_no_table(crate: CrateDBDeployment) -
         assert "Missing 'DDL' privilege" in say(statement), statement
 
 
+def test_what_was_deleted_after_a_backup_is_there_again_after_the_restore(crate: CrateDBDeployment) -> None:
+    what_was_deleted_after_a_backup_is_there_again_after_the_restore(crate)
+
+
 def test_no_acknowledged_artifact_is_lost_when_seaweedfs_is_killed(crate: CrateDBDeployment) -> None:
     processes.need_host_of(crate.kubectl)
     with uploading(crate) as seen:
@@ -106,10 +110,6 @@ def test_no_acknowledged_write_is_lost_when_cratedb_is_killed(crate: CrateDBDepl
         eventually("writes after", lambda: seen.answers > killed + 20, 240)
     print(f"\n{seen}")
     assert seen.lost(crate) == {}
-
-
-def test_what_was_deleted_after_a_backup_is_there_again_after_the_restore(crate: CrateDBDeployment) -> None:
-    what_was_deleted_after_a_backup_is_there_again_after_the_restore(crate)
 
 
 def test_a_removal_keeps_data_and_passwords_unless_it_is_told_otherwise(crate: CrateDBDeployment) -> None:
