@@ -44,8 +44,8 @@ test-host: $(VENV)/dev ## a host of its own over SSH, killed and rebooted (Linux
 test-browser: $(VENV)/dev ## the web page in a real browser, alone and behind nginx and HAProxy (Debian, root)
 	@$(RUN) tests/run browser
 
-test-cluster: $(VENV)/dev ## the targets kubernetes and kubernetes_knative on a real Kubernetes (Linux, root, Go; the first time 15 min more)
-	@$(RUN) tests/run kubernetes_scenario knative_scenario cluster
+test-cluster: $(VENV)/dev ## the targets kubernetes, kubernetes_knative and cratedb_seaweedfs on a real Kubernetes (Linux, root, Go; the first time 15 min more)
+	@$(RUN) tests/run kubernetes_scenario knative_scenario cratedb_scenario cluster
 
 test-compose: $(VENV)/dev ## the compose targets on a real Docker Engine (Linux, root, Go; the first time 5 min more)
 	@$(RUN) tests/run compose_scenario compose_zones_scenario compose

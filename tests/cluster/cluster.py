@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support.testbed import build, cloudnative_pg, knative, lifecycle, preflight, processes, target_images
+from support.testbed import build, cloudnative_pg, cratedb, knative, lifecycle, preflight, processes, target_images
 from support.testbed.shell import Failure, say, tail
 
 
@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     command("load-image", load_image, "copy an image of the cluster's Docker engine into the node").add_argument("name")
     command("images", build_images, "build and load the images that the tests of the target kubernetes deploy")
     command("knative", load_knative, "build and load Knative, and write the files with which the role installs it")
+    command("cratedb", load_cratedb, "build and load what the target cratedb_seaweedfs needs, and write its variables")
     command("cloudnative-pg", load_cloudnative_pg, "build, load and install the operator CloudNativePG")
     command("logs", logs, "print the last lines of a component's log").add_argument("name", choices=lifecycle.NAMES)
     return top
@@ -92,6 +93,13 @@ def load_knative(_arguments: argparse.Namespace) -> int:
     lifecycle.require_up()
     with lifecycle.lock():
         knative.ensure()
+    return 0
+
+
+def load_cratedb(_arguments: argparse.Namespace) -> int:
+    lifecycle.require_up()
+    with lifecycle.lock():
+        cratedb.ensure()
     return 0
 
 

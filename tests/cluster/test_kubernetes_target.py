@@ -7,7 +7,6 @@ The tests of this folder share deployments, and run in the order of their files.
 
 from __future__ import annotations
 
-import base64
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.kubernetes import load, processes
+from support.kubernetes import load
 from support.kubernetes.client import RealClient
 from support.kubernetes.deployment import Deployment, changed_objects
 from support.kubernetes.kubectl import eventually, is_ready, name, restarts
+from support.kubernetes.secrets import secrets_in_clear
 
 pytestmark = pytest.mark.cluster
 
@@ -234,41 +234,13 @@ def test_secrets_appear_nowhere(make: Callable[..., Deployment], tmp_path: Path)
     deployment = make("t-secret", mlflow_server_auth="basic")
     given = {"mlflow_server_auth_password": "Given-by-a-vault-1"}
     try:
-        places = {"what Ansible prints": deployment.screen(tmp_path, "-vvv", "--diff", **given)}
-        argv = "\n".join(
-            command for pod in deployment.kubectl.items("pods") for command in processes.of_pod(pod).values()
-        )
-        kinds = ",".join(
-            kind
-            for kind in deployment.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name").split()
-            if kind not in ("secrets", "events", "events.events.k8s.io")
-        )
-        places |= {
-            "second run": deployment.screen(tmp_path, "-vvv", "--diff", "-e", "mlflow_server_access_log=true", **given),
-            "arguments of processes": argv,
-            "kubectl describe": deployment.kubectl("describe", kinds),
-            "kubectl describe secrets": deployment.kubectl("describe", "secrets"),
-            "kubectl get --output=yaml": deployment.kubectl("get", kinds, "--output=yaml"),
-            "events": deployment.kubectl("get", "events", "--output=yaml"),
-            **{
-                f"log of {name(pod)}": deployment.kubectl("logs", name(pod), "--all-containers")
-                for pod in deployment.kubectl.items("pods")
-            },
-        }
-        secrets = deployment.secrets()
+        secrets, found = secrets_in_clear(deployment, tmp_path, **given)
         assert set(secrets) >= {
             "mlflow-auth/admin-password", "mlflow-auth/flask-secret-key", "mlflow-database/password",
             "mlflow-database/owner-password", "mlflow-artifacts/access-key", "mlflow-artifacts/secret-key",
             "mlflow-auth/gateway-passphrase", "mlflow-auth/webhook-key",
         }  # fmt: skip
         assert secrets["mlflow-auth/admin-password"] == given["mlflow_server_auth_password"]
-        assert all(places.values()), f"nothing to search in: {[place for place, text in places.items() if not text]}"
-        found = {
-            (place, key)
-            for place, text in places.items()
-            for key, value in secrets.items()
-            if value in text or base64.b64encode(value.encode()).decode() in text
-        }
         assert found == set()
     finally:
         deployment.remove()

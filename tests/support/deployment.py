@@ -64,6 +64,16 @@ class Deployment:
                 start_new_session=True,
             )
 
+    def sql(self, statement: str) -> str:
+        """What the superuser gets, within the database's container."""
+        raise NotImplementedError
+
+    def set_aside(self) -> list[str]:
+        """What restores replaced and left in the database."""
+        return [
+            name for name in self.sql("SELECT datname FROM pg_database").split() if name.startswith("mlflow_before")
+        ]
+
     def screen(self, folder: Path, *options: str, **variables: Any) -> str:
         """All that a user sees of a deployment."""
         playbook = REPOSITORY / "playbooks" / f"{self.target}.yml"

@@ -1,9 +1,10 @@
-"""The engine and what a real CrateDB said to it: the scenarios, played back by the stand-in."""
+"""The engine and what a real CrateDB said to it: the scenarios, played back, and on the stand-in of the test cluster,
+which so does what the real one did."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
     SnapshotError,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import cratedb_application
-from support.cratedb import record, scenarios, stand_in
+from support.cratedb import record, running, scenarios, stand_in
 from support.ports import free_port
 
 Play = Callable[[str], Any]
@@ -26,20 +27,35 @@ ROWS = dict(sorted(scenarios.TABLES.items()))
 SAID = "Another operation works on the schema mlflow of CrateDB: a backup"
 
 
-@pytest.fixture
-def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
-    """What a scenario returns; every statement of it must have been recorded."""
-    folder = tmp_path / "repository"
-    folder.mkdir()
-    monkeypatch.setenv("CRATEDB_REPOSITORY", str(folder))
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Running]:
+    with running.started(tmp_path_factory.mktemp("cratedb")) as found:
+        yield found
 
-    def played(name: str) -> Any:
+
+@pytest.fixture(params=["recorded", "stand-in"])
+def play(
+    request: pytest.FixtureRequest, server: running.Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Play:
+    """What a scenario returns; every statement of it must have been recorded."""
+    monkeypatch.setenv("CRATEDB_REPOSITORY", str(server.repository))
+
+    def recorded(name: str) -> Any:
         with stand_in.served(name) as (answers, port):
             try:
                 return scenarios.ALL[name](record.database(f"http://127.0.0.1:{port}"), tmp_path / "work")
             finally:
                 assert not answers.unknown
-                assert list(folder.iterdir()) == [], "nothing is left where snapshots pass through"
+
+    def live(name: str) -> Any:
+        record.prepare(server.url)
+        return scenarios.ALL[name](record.database(server.url), tmp_path / "work")
+
+    def played(name: str) -> Any:
+        try:
+            return recorded(name) if request.param == "recorded" else live(name)
+        finally:
+            assert list(server.repository.iterdir()) == [], "nothing is left where snapshots pass through"
 
     return played
 

@@ -62,7 +62,6 @@ class Deployment(deployment.Deployment):
         return {name: str(inspect(name)["State"]["StartedAt"]) for name in self.containers()}
 
     def sql(self, statement: str, user: str = "postgres") -> str:
-        """What the superuser gets, within the database's container."""
         psql = ["psql", "--host=/tmp", f"--username={user}", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"]
         return docker("exec", self.database(), *psql, f"--command={statement}", "mlflow", check=False).strip()
 

@@ -72,7 +72,6 @@ class Deployment(deployment.Deployment):
         eventually(f"all servers of {self.namespace} ready", ready, seconds)
 
     def sql(self, statement: str, database: str = "mlflow") -> str:
-        """What the superuser gets, within the database's pod."""
         psql = ["psql", "--host=/tmp", "--username=postgres", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"]
         return self.kubectl.execute("mlflow-database-0", *psql, f"--command={statement}", database).strip()
 

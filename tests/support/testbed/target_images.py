@@ -41,9 +41,9 @@ def ensure() -> None:
 
 def build() -> None:
     """The engine's cache makes the second time quick."""
-    _build_mlflow(MLFLOW)
+    build_mlflow(MLFLOW)
     if _all_wanted():
-        _build_mlflow(OLD_MLFLOW, mlflow_version=OLD_VERSION)
+        build_mlflow(OLD_MLFLOW, mlflow_version=OLD_VERSION)
         _build_locust()
     images.build_image(
         _POSTGRESQL_CONTEXT, _POSTGRESQL_CONTEXT / "Containerfile", POSTGRESQL, {"BASE": images.DEBIAN_IMAGE}
@@ -51,7 +51,7 @@ def build() -> None:
     _build_seaweedfs()
 
 
-def _build_mlflow(tag: str, **wishes: str) -> None:
+def build_mlflow(tag: str, **wishes: str) -> None:
     variables = {
         "mlflow_image": tag,
         "mlflow_image_base": images.DEBIAN_IMAGE,
