@@ -60,8 +60,8 @@ def overdue(newest: dict[str, Any] | None, max_age_hours: float) -> str | None:
     if age < -_CLOCKS_DIFFER_HOURS:
         # It would hide for as long that backups have stopped.
         return (
-            f"the newest snapshot is of {newest['created']}, which is yet to come: the clock of this host or of the one "
-            f"that wrote it is wrong; set it, and write a new snapshot when that time is over or the snapshot is gone"
+            f"the newest snapshot is of {newest['created']}, which is yet to come: the clock of this host or of that "
+            f"which wrote it is wrong; set it, and remove that snapshot, or all later ones seem older"
         )
     return (
         f"the newest snapshot is {age:.1f} h old, and {max_age_hours:g} h are allowed" if age > max_age_hours else None
