@@ -290,3 +290,36 @@ def test_volume_servers_are_made_of_a_sample_with_a_master() -> None:
     assert made[1]["spec"] == {"size": "5Gi", "args": ["master", "/cluster/status"]}
     assert made[3]["spec"] == {"size": "50Gi", "args": ["volume", "/healthz"]}
     assert seaweedfs.parts([other, sample], 0, "5Gi", "50Gi") == [other]
+
+
+@pytest.mark.parametrize(
+    ("variable", "name", "value"),
+    [
+        ("labels", "a b", "x"),
+        ("labels", "", "x"),
+        ("labels", "-a", "x"),
+        ("labels", "Example.com/a", "x"),
+        ("labels", "example.com/", "x"),
+        ("labels", "a" * 64, "x"),
+        ("labels", "team", "a team"),
+        ("labels", "team", "x" * 64),
+        ("labels", "team", "é"),
+        ("labels", "team", "a\n"),
+        ("labels", "team", {"a": 1}),
+        ("annotations", "a b", "x"),
+        ("annotations", "a/b/c", "x"),
+    ],
+)
+def test_labels_that_kubernetes_would_refuse_are_named_before_anything_is_applied(
+    variable: str, name: str, value: Any
+) -> None:
+    with pytest.raises(BadInput, match=f"mlflow_{variable} holds '{name}: ") as refused:
+        completed(workload(), **{variable: {name: value}})
+    assert "which Kubernetes refuses" in str(refused.value)
+
+
+def test_labels_that_kubernetes_takes_are_applied() -> None:
+    labels = {"team": "A.b_c-1", "example.com/cost": 7, "empty": "", "yes": True}
+    item = completed(workload(), labels=labels, annotations={"example.com/note": "any text: ü\n"})
+    assert item["metadata"]["labels"].items() >= {"team": "A.b_c-1", "example.com/cost": "7", "yes": "true"}.items()
+    assert item["metadata"]["annotations"]["example.com/note"] == "any text: ü\n"

@@ -165,9 +165,12 @@ def _contradictions() -> Iterator[Row]:
 
 def _quantities() -> Iterator[Row]:
     for name in ("resources", "load_balancer_resources"):
-        for value in ("much", "1 Gi", "2gb", ""):
+        for value in ("much", "1 Gi", "2gb", "", "-1", "1Gi\n", " 1Gi", "1e999999999", "٣Gi"):
             limits = {"limits": {"cpu": "1", "memory": value}}
             yield Row("no quantity", "compose", {name: limits}, (f"mlflow_server_{name} limits memory:",))
+        for kind, value in (("memory", "0"), ("memory", "1m"), ("memory", "5"), ("cpu", "0"), ("cpu", "1e-9")):
+            limits = {"limits": {"cpu": "1", "memory": "2Gi", kind: value}}
+            yield Row("no quantity", "compose", {name: limits}, (f"mlflow_server_{name} limits {kind} to {value}",))
         yield Row("no quantity", "compose", {name: {}}, (f"mlflow_server_{name} must hold limits",))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cli, protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands, verify
 from support.documentation import RESERVED, documented
 from support.playbooks import REPOSITORY
 from support.snapshots import Small
@@ -105,6 +106,13 @@ def test_a_failed_backup_is_remembered_and_found(
 def test_an_overdue_backup_is_a_problem(small: Small) -> None:
     assert commands.describe(settings(small, max_age_hours=26))["problems"] == ["there is no snapshot"]
     assert commands.describe(settings(small))["healthy"] is True  # nobody asked how old
+
+
+@pytest.mark.parametrize(("hours", "words"), [(0.5, None), (-30, "is 30.0 h old"), (48, "which is yet to come")])
+def test_a_snapshot_from_the_future_does_not_hide_that_backups_have_stopped(hours: float, words: str | None) -> None:
+    created = (datetime.now(UTC) + timedelta(hours=hours)).isoformat(timespec="milliseconds")
+    due = verify.overdue({"created": created}, 26)
+    assert due is None if words is None else words in str(due)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
@@ -32,6 +33,9 @@ DATA_KINDS = ("PersistentVolumeClaim", "Secret", "Cluster", "Database")
 _CLUSTER_KINDS = ("Namespace",)
 _KINDS_OF_PODS = ("Deployment", "StatefulSet", "Job", "CronJob", kinds.KNATIVE_SERVICE)
 _NAME_LIMIT = 63
+_MARK = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_LABEL = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
+_ANYTHING = re.compile(r"(?s).*")
 
 _POD_DEFAULTS: dict[str, Any] = {
     # A Service called mlflow would put MLFLOW_PORT=tcp://… into every pod, and MLflow would read it.
@@ -78,6 +82,8 @@ def complete(objects: Iterable[Mapping[str, Any] | None], common: Mapping[str, A
         and C(pod_spec) (fields of every pod's spec, such as nodeSelector; null removes one).
     :raises BadInput: a name or a policy that Kubernetes would refuse.
     """
+    _check_marks("mlflow_labels", _texts(common.get("labels") or {}), _LABEL)
+    _check_marks("mlflow_annotations", _texts(common.get("annotations") or {}), _ANYTHING)
     return [_complete(_without_nulls(item), common) for item in objects if item]
 
 
@@ -145,6 +151,17 @@ def check_name(name: str, variable: str) -> None:
             f"{variable} is '{name}', which is no name for Kubernetes objects: small letters, digits and '-', "
             f"beginning with a letter, not ending with '-', at most 40 characters."
         )
+
+
+def _check_marks(variable: str, given: Mapping[str, str], value: re.Pattern[str]) -> None:
+    """Refuse labels and annotations that the API server would refuse when half of the objects are applied."""
+    for name, text in given.items():
+        if not _MARK.fullmatch(name) or not value.fullmatch(text):
+            raise BadInput(
+                f"{variable} holds '{name}: {text[:80]}', which Kubernetes refuses: names are letters, digits, '-', '_'"
+                f" and '.', with a domain and / before them or without, and values of labels the same, at most "
+                f"{_NAME_LIMIT} characters."
+            )
 
 
 def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:

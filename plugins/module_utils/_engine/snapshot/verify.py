@@ -48,11 +48,21 @@ def snapshots(place: Place, name: str | None) -> tuple[list[dict[str, Any]], lis
     return good, bad
 
 
+# Clocks of hosts are never quite the same.
+_CLOCKS_DIFFER_HOURS = 1
+
+
 def overdue(newest: dict[str, Any] | None, max_age_hours: float) -> str | None:
     """Why a new snapshot is due; None when it is not."""
     if newest is None:
         return "there is no snapshot"
     age = (time.time() - datetime.fromisoformat(newest["created"]).timestamp()) / 3600
+    if age < -_CLOCKS_DIFFER_HOURS:
+        # It would hide for as long that backups have stopped.
+        return (
+            f"the newest snapshot is of {newest['created']}, which is yet to come: the clock of this host or of that "
+            f"which wrote it is wrong; set it, and remove that snapshot, or all later ones seem older"
+        )
     return (
         f"the newest snapshot is {age:.1f} h old, and {max_age_hours:g} h are allowed" if age > max_age_hours else None
     )

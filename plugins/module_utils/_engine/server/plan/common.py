@@ -33,6 +33,8 @@ _PASSWORD_LENGTH = 12
 _POSTGRESQL_KEEPS = 3
 _POSTGRESQL_OFFERS = 100
 _FULL_NEEDS = "2Gi"
+# Less than that Docker refuses of memory, and Kubernetes of a processor.
+_LEAST = {"cpu": quantity("1m"), "memory": quantity("6Mi")}
 
 # What launch takes as it is; where things are on a platform is added to it.
 _OF_LAUNCH = (
@@ -231,9 +233,16 @@ def check_resources(request: Request, name: str) -> None:
         return
     for kind in ("cpu", "memory"):
         try:
-            quantity(limits.get(kind, ""))
+            # To Docker, nothing is no limit.
+            empty = quantity(limits.get(kind, "")) < _LEAST[kind]
         except BadInput as error:
             request.errors.add(f"mlflow_server_{name} limits {kind}: {error}")
+            continue
+        request.errors.add(
+            f"mlflow_server_{name} limits {kind} to {limits[kind]}, with which nothing runs: give at least"
+            f" {_LEAST[kind]:f}.",
+            empty,
+        )
 
 
 def check_profile_fits(request: Request) -> None:
