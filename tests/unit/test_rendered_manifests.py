@@ -251,6 +251,19 @@ def test_database_and_store_let_in_server_and_setup_and_nobody_else_unless_opene
             assert matched == {"artifact-store"}, "it asks nobody who they are"
 
 
+@pytest.mark.parametrize("case", ["seaweedfs", "seaweedfs-split", "cratedb-seaweedfs"])
+def test_no_variable_of_seaweedfs_is_named_like_one_of_its_flags(deployments: dict[str, Deployment], case: str) -> None:
+    # It takes flags from the environment, by their names in capitals: MASTER was the flag C(-master).
+    names = [
+        one["name"]
+        for pod in deployments[case].pods
+        if pod.component == "artifact-store"
+        for container in pod.containers
+        for one in container.get("env", [])
+    ]
+    assert names and not [one for one in names if not one.startswith("SEAWEEDFS_")]
+
+
 def test_parts_of_seaweedfs_have_a_pod_and_a_volume_each(deployments: dict[str, Deployment]) -> None:
     deployment = deployments["seaweedfs-split"]
     pods = [pod for pod in deployment.pods if pod.component == "artifact-store"]

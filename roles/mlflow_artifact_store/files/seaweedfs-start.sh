@@ -10,15 +10,15 @@ set -eu
 umask 077
 PATH=$PATH:/usr/local/bin:/usr/bin:/bin
 part=$1 at=127.0.0.1:9333
-[ "$part" != filer ] || at=$MASTER:8080
+[ "$part" != filer ] || at=$SEAWEEDFS_MASTER:8080
 case $part in
-ready) exec wget -q -O /dev/null -T 5 "http://127.0.0.1:8888/buckets/$BUCKET/?limit=1" ;;
+ready) exec wget -q -O /dev/null -T 5 "http://127.0.0.1:8888/buckets/$SEAWEEDFS_BUCKET/?limit=1" ;;
 master)
-	exec weed -logtostderr=true master -mdir=/objects -ip="$SELF" -ip.bind=0.0.0.0 -port=8080 -telemetry=false \
-		-volumeSizeLimitMB=1024 -defaultReplication="00$((COPIES - 1))"
+	exec weed -logtostderr=true master -mdir=/objects -ip="$SEAWEEDFS_SELF" -ip.bind=0.0.0.0 -port=8080 -telemetry=false \
+		-volumeSizeLimitMB=1024 -defaultReplication="00$((SEAWEEDFS_COPIES - 1))"
 	;;
 volume)
-	exec weed -logtostderr=true volume -dir=/objects -max=0 -ip="$SELF" -ip.bind=0.0.0.0 -port=8080 -master="$MASTER:8080"
+	exec weed -logtostderr=true volume -dir=/objects -max=0 -ip="$SEAWEEDFS_SELF" -ip.bind=0.0.0.0 -port=8080 -master="$SEAWEEDFS_MASTER:8080"
 	;;
 esac
 # Others' objects would stay unseen, and count as lost.
@@ -45,15 +45,15 @@ identity() {
 	key=$(secret "$2secret-key") || return 1
 	printf '{"name":"%s","credentials":[{"accessKey":"%s","secretKey":"%s"}],"actions":[%s]}' "$1" "$access" "$key" "$3"
 }
-server=$(identity server "" "\"Read:$BUCKET\",\"Write:$BUCKET\",\"List:$BUCKET\",\"Tagging:$BUCKET\"")
-reader=$(identity reader reader- "\"Read:$BUCKET\",\"List:$BUCKET\"")
+server=$(identity server "" "\"Read:$SEAWEEDFS_BUCKET\",\"Write:$SEAWEEDFS_BUCKET\",\"List:$SEAWEEDFS_BUCKET\",\"Tagging:$SEAWEEDFS_BUCKET\"")
+reader=$(identity reader reader- "\"Read:$SEAWEEDFS_BUCKET\",\"List:$SEAWEEDFS_BUCKET\"")
 admin=$(identity admin admin- '"Admin"')
 printf '{"identities":[%s,%s,%s]}' "$server" "$reader" "$admin" >/tmp/s3.json
 
 # The bucket, as soon as there is something to ask. What is there already is left as it is.
 (
 	until sh "$0" ready 2>/dev/null; do
-		echo "s3.bucket.create -name $BUCKET" |
+		echo "s3.bucket.create -name $SEAWEEDFS_BUCKET" |
 			timeout 60 weed shell -master="$at" -filer=127.0.0.1:8888 >/dev/null 2>&1 || true
 		sleep 1
 	done
