@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from . import trust
 from .errors import BadInput
 
 # Where containers find secrets that are files on their host.
@@ -38,7 +39,8 @@ _DESTINATION = (
 class BackupSettings:
     """C(settings) as mlflow-ops takes them, C(inside) the same for a container, which finds the files of C(copies)
     below C(/run/secrets), and of a cluster C(places): environment from Secrets, C(mounted): the sources of the volume
-    with those that are files, and C(pinned): with which pods it shares a node, because they share a volume."""
+    with those that are files, C(trusted): whom it trusts (C(trust.places)), C(env): what tells it so, and C(pinned):
+    with which pods it shares a node, because they share a volume."""
 
     settings: dict[str, Any]
     inside: dict[str, Any]
@@ -46,6 +48,8 @@ class BackupSettings:
     places: dict[str, dict[str, str]]
     mounted: list[dict[str, Any]]
     pinned: list[dict[str, Any]]
+    trusted: dict[str, dict[str, str]]
+    env: dict[str, str]
 
     def as_dict(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -107,7 +111,9 @@ def compute(
         if "secret" in place
     ]
     pinned = _pinned(str(options["name"]), database, store, server)
-    return BackupSettings(settings, inside, copies, _places(options, owner, store), mounted, pinned)
+    trusted = trust.places(database, store)
+    env = {name: value for name, value in (store.get("env") or {}).items() if name == "AWS_CA_BUNDLE"}
+    return BackupSettings(settings, inside, copies, _places(options, owner, store), mounted, pinned, trusted, env)
 
 
 def _pinned(
