@@ -44,7 +44,8 @@ RETURN = r"""
 _value:
   description:
     - C(settings) as C(mlflow-ops) takes them; C(inside), the same for a container; C(copies), the files that it finds
-      below C(/run/secrets); C(places), environment from Secrets of a cluster; and C(mounted), the sources of their volume.
+      below C(/run/secrets); C(places), environment from Secrets of a cluster; C(mounted), the sources of their volume; C(trusted), whom it trusts; and
+      C(env), what tells it so.
     - With wrong options only C(errors), the sentences.
   type: dict
 """

@@ -9,7 +9,7 @@ version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
   - Derives C(postgresql.conf) from the memory that the container may use and the connections that are to be offered.
-positional: memory_limit, max_connections
+positional: memory_limit, max_connections, tls
 options:
   _input:
     description: Further settings, by name. They win over what is derived.
@@ -23,6 +23,10 @@ options:
     description: Connections that the database offers.
     type: int
     required: true
+  tls:
+    description: Whether it serves TLS, with certificate and key in C(/run/tls).
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -45,9 +49,9 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database impo
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 
 
-def configuration(settings: Mapping[str, Any], memory_limit: str, max_connections: int) -> str:
+def configuration(settings: Mapping[str, Any], memory_limit: str, max_connections: int, tls: bool = False) -> str:
     try:
-        return engine.text(str(memory_limit), int(max_connections), settings)
+        return engine.text(str(memory_limit), int(max_connections), settings, tls)
     except EngineError as error:
         raise AnsibleFilterError(str(error)) from error
 

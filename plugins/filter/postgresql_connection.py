@@ -47,6 +47,10 @@ options:
     description: Connections that the database offers; empty where that is not known.
     type: str
     default: ''
+  authority:
+    description: Deployment in a cluster by whose own authority the server is verified; empty for nobody's.
+    type: str
+    default: ''
   type:
     description: The type of the component.
     type: str

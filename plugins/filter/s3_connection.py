@@ -40,6 +40,10 @@ options:
     description: File with the secret key.
     type: str
     default: ""
+  authority:
+    description: Deployment in a cluster by whose own authority the store is verified; empty for nobody's.
+    type: str
+    default: ""
   type:
     description: The type of the component.
     type: str

@@ -89,7 +89,6 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 def ensure(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    common = {"name": params["deployment"], "component": params["component"]}
     values: dict[str, Callable[[], str]] = {
         key: partial(str, value) if value else partial(generate, key) for key, value in params["values"].items()
     }
@@ -98,7 +97,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         params["namespace"],
         params["name"],
         values,
-        {**manifests.selector(common), manifests.PREFIX + "managed-by": manifests.MANAGER},
+        manifests.marks(params["deployment"], params["component"]),
         kind=params["type"],
         guarded_claim=params["guarded_claim"] or "",
         dry_run=module.check_mode,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from .ports import free_port
 
@@ -30,11 +31,24 @@ OWNER, OWNER_PASSWORD = "mlflow_owner", "owner%p@ss:w/rd'1"
 SERVER, SERVER_PASSWORD = "mlflow", 'server%p@ss:w/rd"2'
 
 
+def with_tls() -> PostgreSQL:
+    """One of the system: that of pgserver is built without TLS."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if not found:
+        pytest.skip("needs a PostgreSQL with TLS, such as Debian's package postgresql")
+    return PostgreSQL(found[-1].parents[1])
+
+
 class PostgreSQL:
-    def __init__(self) -> None:
+    def __init__(self, install: Path | None = None) -> None:
+        """:param install: the folder of the programs' C(bin); that of the package pgserver where none is given."""
         self.port = free_port()
         self.home = Path(tempfile.mkdtemp(prefix="mlops-pg-"))
         self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        self._process: subprocess.Popen[Any] | None = None
+        if install:
+            self._install = install
+            return
         spec = importlib.util.find_spec("pgserver")
         assert spec and spec.origin, "pgserver is not installed: see requirements-dev.txt"
         self._install = Path(spec.origin).parent / "pginstall"
@@ -45,7 +59,6 @@ class PostgreSQL:
                 if (packages / part).exists():
                     shutil.copytree(packages / part, self.home / part, symlinks=True)
             self._install = self.home / "pgserver" / "pginstall"
-        self._process: subprocess.Popen[Any] | None = None
 
     @property
     def tools(self) -> Path:
@@ -64,9 +77,12 @@ class PostgreSQL:
         done = subprocess.run(command, capture_output=True, text=True, check=False, **self._identity())
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def start(self) -> None:
+    def start(self, *settings: str) -> None:
+        """:param settings: NAME=VALUE each, over those of the tests."""
         command = [str(self._install / "bin" / "postgres"), "-D", str(self.home / "data"), "-p", str(self.port)]
         for setting in ("listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "max_connections=300"):
+            command += ["-c", setting]
+        for setting in settings:
             command += ["-c", setting]
         with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen(

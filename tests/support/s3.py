@@ -39,9 +39,11 @@ def program() -> Path:
 
 
 class S3:
-    def __init__(self) -> None:
+    def __init__(self, certificate: tuple[Path, Path] | None = None) -> None:
+        """:param certificate: and its key, for C(localhost): it serves TLS then."""
         self.port = free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.endpoint = f"https://localhost:{self.port}" if certificate else f"http://127.0.0.1:{self.port}"
+        self._certificate = certificate
         self.home = Path(tempfile.mkdtemp(prefix="mlops-s3-"))
         for bucket in BUCKETS:
             (self.home / "data" / bucket).mkdir(parents=True)
@@ -59,7 +61,10 @@ class S3:
     def start(self) -> None:
         environment = {**os.environ, "ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
         with (self.home / "log").open("ab") as log:
-            command = [str(program()), "--port", f"127.0.0.1:{self.port}", "posix", str(self.home / "data")]
+            command = [str(program()), "--port", f"127.0.0.1:{self.port}"]
+            if self._certificate:
+                command += [f"--cert={self._certificate[0]}", f"--key={self._certificate[1]}"]
+            command += ["posix", str(self.home / "data")]
             self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         end = time.monotonic() + 30
         while b"127.0.0.1" not in (self.home / "log").read_bytes():

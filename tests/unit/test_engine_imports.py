@@ -17,7 +17,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"standalone"}),
     frozenset(
         {"advice", "errors", "http", "secrets", "connection", "names", "progress", "programs", "protocol"}
-        | {"quantities", "renamed", "backup_settings", "fingerprint", "proofs", "schedule"}
+        | {"quantities", "renamed", "backup_settings", "fingerprint", "proofs", "schedule", "certificates", "trust"}
     ),
     frozenset({"database", "storage"}),
     frozenset({"host", "compose", "kubernetes"}),

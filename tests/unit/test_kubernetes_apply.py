@@ -106,7 +106,7 @@ class Api:
 
 
 def merged(before: Any, over: Any) -> Any:
-    if isinstance(over, list) and over and isinstance(over[0], dict):
+    if isinstance(over, list) and over and all(isinstance(item, dict) and "name" in item for item in over):
         was = {item["name"]: item for item in before or []}
         return [merged(was.get(item["name"]), item) for item in over]
     if not (isinstance(before, dict) and isinstance(over, dict)):
@@ -295,6 +295,24 @@ def test_a_secret_that_somebody_else_made_counts_too_and_one_that_is_not_there_l
     api.others = ({"metadata": {"name": "theirs"}, "data": {"password": "b25l"}},)
     applied(api, reading_secrets("theirs"))
     assert mark_of(api.sent[-1])
+
+
+def test_a_renewed_certificate_makes_new_pods_of_those_who_serve_it_and_of_those_who_trust_it() -> None:
+    sources = [{"secret": {"name": "mlflow-ca", "items": [{"key": "ca.crt", "path": "database.crt"}]}}]
+    for volume, name in (
+        ({"secret": {"secretName": "mlflow-database-tls"}}, "mlflow-database-tls"),
+        ({"projected": {"sources": sources}}, "mlflow-ca"),
+    ):
+        api = WithSecrets()
+        item = deployment()
+        item["spec"]["template"]["spec"]["volumes"] = [{"name": "of-the-certificate", **volume}]
+        marks = []
+        for certificate in ("b25l", "b25l", "dHdv"):
+            api.secrets = ({"metadata": {"name": name}, "data": {"certificate": certificate}},)
+            applied(api, item)
+            api.objects = [merged({}, api.sent[-1])]
+            marks.append(mark_of(api.sent[-1]))
+        assert marks[0] and marks[0] == marks[1] != marks[2], name
 
 
 def claim(size: str, storage_class: str | None = None) -> Object:

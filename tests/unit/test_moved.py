@@ -81,6 +81,10 @@ def test_both_are_named_when_both_moved() -> None:
         (launch(), launch(at(SQLITE, "sqlite:////srv//mlflow/mlflow.db"))),
         (launch(store=at(FOLDER, "file:///srv/mlflow/artifacts/")), launch()),
         (launch(store=BUCKET), launch(store=at(BUCKET, "s3://bucket/prefix/"))),
+        (
+            launch(store=at(BUCKET, "s3://bucket", env={"MLFLOW_S3_ENDPOINT_URL": "http://mlflow-artifacts:7070"})),
+            launch(store=at(BUCKET, "s3://bucket", env={"MLFLOW_S3_ENDPOINT_URL": "https://mlflow-artifacts:7070"})),
+        ),
         (launch(store=BUCKET), launch(store=BUCKET, direct_artifacts=True)),
     ],
 )

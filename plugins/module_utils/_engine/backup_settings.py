@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from . import trust
 from .quantities import number, whole
 from .schedule import Schedule
 
@@ -39,8 +40,9 @@ _DESTINATION = (
 class BackupSettings:
     """C(settings) as mlflow-ops takes them, C(inside) the same for a container, which finds the files of C(copies)
     below C(/run/secrets), and of a cluster C(places): environment from Secrets, C(mounted): the sources of the volume
-    with those that are files, and C(pinned): with which pods it shares a node, because they share a volume. C(cron):
-    the five fields of the schedule, C(calendar): the same for systemd."""
+    with those that are files, C(trusted): whom it trusts (C(trust.places)), C(env): what tells it so, and C(pinned):
+    with which pods it shares a node, because they share a volume. C(cron): the five fields of the schedule,
+    C(calendar): the same for systemd."""
 
     settings: dict[str, Any]
     inside: dict[str, Any]
@@ -48,6 +50,8 @@ class BackupSettings:
     places: dict[str, dict[str, str]]
     mounted: list[dict[str, Any]]
     pinned: list[dict[str, Any]]
+    trusted: dict[str, dict[str, str]]
+    env: dict[str, str]
     cron: list[str]
     calendar: str
 
@@ -114,7 +118,11 @@ def compute(
     ]
     pinned = _pinned(str(options["name"]), database, store, server)
     places = _places(options, owner, store)
-    return BackupSettings(settings, inside, copies, places, mounted, pinned, schedule.cron, schedule.calendar)
+    trusted = trust.places(database, store)
+    env = {name: value for name, value in (store.get("env") or {}).items() if name == "AWS_CA_BUNDLE"}
+    return BackupSettings(
+        settings, inside, copies, places, mounted, pinned, trusted, env, schedule.cron, schedule.calendar
+    )
 
 
 def _pinned(

@@ -24,6 +24,7 @@ _SECRET_NAMES = re.compile(
 # What a connection may tell beside that, for others than the launch.
 _FOR_OTHERS = (
     "access_mode",  # of the volume
+    "ca",  # where the certificate lies of who vouches for it, for pods: C(trust.py)
     "being_created",  # whether somebody else, such as an operator, makes databases and roles meanwhile
     "claim",  # the volume that holds the artifacts
     "create_bucket",  # whether a missing bucket is to be created

@@ -61,6 +61,10 @@ printf '{"identities":[%s,%s,%s]}' "$server" "$reader" "$admin" >/tmp/s3.json
 export WEED_GRPC_CA=/nowhere/ca WEED_GRPC_S3_CERT=/nowhere/certificate WEED_GRPC_S3_KEY=/nowhere/key
 set -- -ip=127.0.0.1 -ip.bind=127.0.0.1 -s3 -s3.port=7070 -s3.ip.bind=0.0.0.0 -s3.config=/tmp/s3.json -s3.iam=false \
 	-s3.port.iceberg=0 -s3.port.lance=0 -s3.allowDeleteBucketNotEmpty=false
+# Others than it reach S3 alone.
+if [ -e /run/tls/tls.crt ]; then
+	set -- "$@" -s3.cert.file=/run/tls/tls.crt -s3.key.file=/run/tls/tls.key
+fi
 if [ "$part" = filer ]; then
 	exec weed -logtostderr=true filer -master="$at" -defaultStoreDir=/objects "$@"
 fi

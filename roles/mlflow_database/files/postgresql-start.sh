@@ -28,5 +28,7 @@ SQL
 	pg_ctl --pgdata="$new" --wait --silent --mode=fast stop
 	mv "$new" "$data"
 fi
-exec postgres -D "$data" -c config_file=/etc/postgresql/postgresql.conf -c hba_file="$data/pg_hba.conf" \
+hba=/etc/postgresql/pg_hba.conf
+[ -e "$hba" ] || hba=$data/pg_hba.conf
+exec postgres -D "$data" -c config_file=/etc/postgresql/postgresql.conf -c hba_file="$hba" \
 	-c ident_file="$data/pg_ident.conf"

@@ -24,6 +24,10 @@ OF_STORE = {("mlflow-artifacts", "access-key"), ("mlflow-artifacts", "secret-key
 OF_SEAWEEDFS = OF_STORE | {
     ("mlflow-artifacts", f"{identity}-{key}-key") for identity in ("admin", "reader") for key in ("access", "secret")
 }
+OF_AUTHORITY = {("mlflow-ca", "ca.crt")}
+OF_TLS_OF_DATABASE, OF_TLS_OF_STORE = (
+    {(f"mlflow-{component}-tls", f"tls.{part}") for part in ("crt", "key")} for component in ("database", "artifacts")
+)
 OF_AUTH = {("mlflow-auth", "admin-password"), ("mlflow-auth", "flask-secret-key")}
 
 _AS_THE_CLUSTER_CHOOSES = dict.fromkeys(
@@ -160,15 +164,27 @@ CASES = {
         OF_STORE,
         OF_AUTH,
     ),
+    "tls-inside": _case(
+        {"mlflow_tls_inside": "true", "mlflow_server_auth": "basic", "mlflow_backup_enabled": True},
+        OF_DATABASE,
+        OF_STORE,
+        OF_AUTH,
+        OF_AUTHORITY,
+        OF_TLS_OF_DATABASE,
+        OF_TLS_OF_STORE,
+    ),
     "seaweedfs": _case({"mlflow_artifact_store_type": "seaweedfs"}, OF_DATABASE, OF_SEAWEEDFS),
     "seaweedfs-split": _case(
         {
+            "mlflow_artifact_store_tls": True,
             "mlflow_artifact_store_type": "seaweedfs",
             "mlflow_artifact_store_volume_servers": "2",
             "mlflow_artifact_store_copies": "2",
         },
         OF_DATABASE,
         OF_SEAWEEDFS,
+        OF_AUTHORITY,
+        OF_TLS_OF_STORE,
     ),
     "cratedb-seaweedfs": _case(_CRATEDB, OF_DATABASE, OF_SEAWEEDFS),
     "cratedb-three-nodes": _case(

@@ -12,10 +12,20 @@ from ..quantities import quantity
 _MIB = 2**20
 
 
-def text(memory_limit: str, max_connections: int, settings: Mapping[str, Any]) -> str:
+# Where the container has certificate and key.
+_TLS = {
+    "ssl": "on",
+    "ssl_cert_file": "/run/tls/tls.crt",
+    "ssl_key_file": "/run/tls/tls.key",
+    "ssl_min_protocol_version": "TLSv1.3",
+}
+
+
+def text(memory_limit: str, max_connections: int, settings: Mapping[str, Any], tls: bool = False) -> str:
     """The file postgresql.conf.
 
     :param memory_limit: of the container, as Kubernetes and compose files write it.
+    :param tls: whether it serves TLS.
     :param settings: further ones, which come last: the last one of a name holds.
     :raises BadInput: the limit is no quantity.
     """
@@ -41,7 +51,7 @@ def text(memory_limit: str, max_connections: int, settings: Mapping[str, Any]) -
         "password_encryption = scram-sha-256",
         "log_timezone = 'UTC'",
         "timezone = 'UTC'",
-        *(f"{name} = '{_quoted(value)}'" for name, value in settings.items()),
+        *(f"{name} = '{_quoted(value)}'" for name, value in {**(_TLS if tls else {}), **settings}.items()),
     ]
     return "\n".join(lines) + "\n"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .. import trust
 from ..connection import DatabaseUri
 from ..errors import BadInput
 from ..quantities import whole
@@ -23,6 +24,7 @@ def postgresql_connection(
     owner_key: str = "owner-password",
     auth_uri: str = "",
     max_connections: str | int = "",
+    authority: str = "",
     type: str = "external_postgresql",
     more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -30,6 +32,7 @@ def postgresql_connection(
 
     :param secret: Kubernetes Secret with the key C(password); passwords are in files otherwise.
     :param owner_secret: Secret with the owner's password under C(owner_key), where it is another.
+    :param authority: the deployment in a cluster by whose own authority the server is verified; empty for nobody's.
     :param more: what else the connection says.
     """
     database = _checked(uri, "mlflow_database_uri")
@@ -38,6 +41,8 @@ def postgresql_connection(
         if auth_uri
         else database.replace(database=f"{database.database}_auth")
     )
+    if authority:
+        database, users = (one.verified(trust.file("database")) for one in (database, users))
     connection: dict[str, Any] = {
         "type": type,
         "uri": database.uri,
@@ -46,6 +51,8 @@ def postgresql_connection(
         "auth_uri": users.uri,
         "secrets": {"PGPASSWORD": {"secret": secret, "key": "password"} if secret else {"file": password_file}},
     }
+    if authority:
+        connection["ca"] = trust.authority_of(authority)
     if max_connections:
         connection["max_connections"] = whole(max_connections, "mlflow_database_max_connections", 1)
     if owner and owner != database.user:

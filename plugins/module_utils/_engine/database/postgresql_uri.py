@@ -91,6 +91,13 @@ class PostgreSQLUri(DatabaseUri):
         changed = with_changed(self, query=(*self.query, *unset.items()))
         return with_changed(changed, uri=changed._written(urlsplit(self.uri).scheme))
 
+    def verified(self, ca_file: str) -> PostgreSQLUri:
+        """The same, for a server that must show by TLS that it is the one, by a certificate of who is in that file."""
+        options = (("sslmode", "verify-full"), ("sslrootcert", ca_file))
+        others = tuple(pair for pair in self.query if pair[0] not in dict(options))
+        changed = with_changed(self, query=(*options, *others))
+        return with_changed(changed, uri=changed._written(urlsplit(self.uri).scheme))
+
     @property
     def libpq(self) -> str:
         """As libpq and its programs want it, with those limits."""

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
+from .. import trust
 from ..errors import BadInput
 from ..quantities import quantity
 from . import kinds
@@ -80,6 +81,7 @@ def complete(objects: Iterable[Mapping[str, Any] | None], common: Mapping[str, A
     :param common: C(name), C(namespace) and C(component), and optionally C(labels), C(annotations) (of every object
         and pod), C(run_as) (the number that pods run as; empty where the cluster chooses one), C(image_pull_policy)
         and C(pod_spec) (fields of every pod's spec, such as nodeSelector; null removes one).
+        C(trusted) has by file the keys of Secrets with whom pods trust (C(trust.places)): each pod gets them.
     :raises BadInput: a name or a policy that Kubernetes would refuse.
     """
     _check_marks("mlflow_labels", _texts(common.get("labels") or {}), _LABEL)
@@ -94,6 +96,11 @@ def selector(common: Mapping[str, Any], component: str | None = None) -> dict[st
         PREFIX + "instance": str(common["name"]),
         COMPONENT: component or str(common["component"]),
     }
+
+
+def marks(deployment: str, component: str) -> dict[str, str]:
+    """The labels by which an object is found to be the deployment's own."""
+    return {**selector({"name": deployment, "component": component}), MANAGED_BY: MANAGER}
 
 
 def references(objects: Iterable[Mapping[str, Any]], keep_data: bool = True) -> list[dict[str, Any]]:
@@ -196,6 +203,7 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
         template["spec"] = _pod(template["spec"], chosen, requested, runs_as)
         for container in (*template["spec"].get("initContainers", ()), *template["spec"]["containers"]):
             container.setdefault("imagePullPolicy", _pull_policy(common))
+        _mount_trusted(template["spec"], common.get("trusted") or {})
     item = _without_empty(item)
     if item["kind"] == "Job":
         # A Job cannot be changed: other pods are another Job, and the checksum tells them apart.
@@ -243,6 +251,21 @@ def _pod(
     for constraint in result.get("topologySpreadConstraints") or []:
         constraint.setdefault("labelSelector", {"matchLabels": dict(chosen)})
     return result
+
+
+def _mount_trusted(spec: dict[str, Any], trusted: Mapping[str, Mapping[str, str]]) -> None:
+    """Give every container of a pod the certificates of those that it trusts."""
+    if not trusted:
+        return
+    sources = [
+        {"secret": {"name": place["secret"], "items": [{"key": place["key"], "path": file}]}}
+        for file, place in trusted.items()
+    ]
+    # Certificates are no secrets.
+    spec.setdefault("volumes", []).append({"name": "trusted", "projected": {"defaultMode": 0o444, "sources": sources}})
+    for container in (*spec.get("initContainers", ()), *spec["containers"]):
+        mount = {"name": "trusted", "mountPath": trust.FOLDER, "readOnly": True}
+        container.setdefault("volumeMounts", []).append(mount)
 
 
 def _local_storage(container: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,5 +62,10 @@ def _read_by(item: Object) -> set[str]:
     spec = _template(item)["spec"]
     containers = [*spec.get("containers", []), *spec.get("initContainers", [])]
     variables = [one.get("valueFrom") or {} for container in containers for one in container.get("env") or []]
-    volumes = [one["secret"]["secretName"] for one in spec.get("volumes") or [] if "secret" in one]
-    return {one["secretKeyRef"]["name"] for one in variables if "secretKeyRef" in one} | set(volumes)
+    volumes = spec.get("volumes") or []
+    sources = [one for volume in volumes for one in (volume.get("projected") or {}).get("sources") or []]
+    return {
+        *(one["secretKeyRef"]["name"] for one in variables if "secretKeyRef" in one),
+        *(one["secret"]["secretName"] for one in volumes if "secret" in one),
+        *(one["secret"]["name"] for one in sources if "secret" in one),
+    }

@@ -1,11 +1,12 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Secrets of a cluster: what is missing is made, what exists is never changed."""
+"""Secrets of a cluster: what is missing is made, and what exists is changed only where somebody says so."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 from ..errors import BadInput
 from . import manifests
@@ -21,17 +22,19 @@ def ensure_secret(
     *,
     kind: str = "Opaque",
     guarded_claim: str = "",
+    replaces: Collection[str] = (),
     dry_run: bool = False,
 ) -> list[str]:
-    """Create the keys of a Secret that do not exist yet; what exists is never changed.
+    """Create the keys of a Secret that do not exist yet; what exists is never changed, but for C(replaces).
 
     :param values: makes the value of each key.
     :param guarded_claim: volume that holds data made with the secret: where it exists, no new secret would fit.
-    :returns: the keys that were (or would be) created.
+    :param replaces: keys that get another value, also where they exist.
+    :returns: the keys that were (or would be) written.
     """
     path = f"/api/v1/namespaces/{namespace}/secrets"
     found = cluster.get(f"{path}/{name}")
-    missing = [key for key in values if key not in ((found or {}).get("data") or {})]
+    missing = [key for key in values if key in replaces or key not in ((found or {}).get("data") or {})]
     if not missing:
         return []
     if guarded_claim and cluster.get(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{guarded_claim}"):
@@ -39,8 +42,7 @@ def ensure_secret(
             f"The volume {namespace}/{guarded_claim} exists, but the Secret {name} lacks {', '.join(missing)}: new "
             f"passwords would not open its data. Restore the Secret, or remove the volume if its data is not wanted."
         )
-    marks = {key: labels[key] for key in (manifests.PREFIX + "instance", manifests.PREFIX + "managed-by")}
-    if found is not None and not marks.items() <= (found["metadata"].get("labels") or {}).items():
+    if found is not None and not is_of(found, labels[manifests.PREFIX + "instance"]):
         raise BadInput(
             f"The Secret {namespace}/{name} exists, was not made by this deployment, and lacks {', '.join(missing)}: "
             f"add them, or remove it, or set mlflow_name to another one."
@@ -54,6 +56,15 @@ def ensure_secret(
         else:
             cluster.call("PUT", f"{path}/{name}", {**found, "data": {**(found.get("data") or {}), **data}})
     return missing
+
+
+def is_of(found: Mapping[str, Any], deployment: str) -> bool:
+    """Whether a deployment made this Secret."""
+    labels = found["metadata"].get("labels") or {}
+    return (
+        labels.get(manifests.PREFIX + "instance") == deployment
+        and labels.get(manifests.MANAGED_BY) == manifests.MANAGER
+    )
 
 
 def of(cluster: Cluster, namespace: str, deployment: str, names: Iterable[str]) -> dict[str, dict[str, str]]:

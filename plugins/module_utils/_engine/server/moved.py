@@ -56,5 +56,6 @@ def _store(env: Mapping[str, str]) -> tuple[Any, ...]:
     parts = urlsplit(text)
     if parts.scheme in ("", "file"):
         return ("file", posixpath.normpath(unquote(parts.path) if parts.scheme else text))
-    endpoint = env.get(_ENDPOINT, "").rstrip("/").lower() if parts.scheme == "s3" else ""
+    # With TLS or without, it is the same store.
+    endpoint = env.get(_ENDPOINT, "").lower().partition("://")[2].rstrip("/") if parts.scheme == "s3" else ""
     return (parts.scheme, parts.netloc.lower(), parts.path.strip("/"), endpoint)

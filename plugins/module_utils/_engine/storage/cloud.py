@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -238,7 +240,13 @@ def _azure(place: Place) -> Any:
 
 def _open(kind: str, container: str, path: str, options: dict[str, Any], endpoint: str | None) -> Any:
     library = _obstore()
-    client = {"allow_http": bool(endpoint and endpoint.startswith("http:")), "connect_timeout": "10s"}
+    client: dict[str, Any] = {
+        "allow_http": bool(endpoint and endpoint.startswith("http:")),
+        "connect_timeout": "10s",
+    }
+    if trusted := os.environ.get("AWS_CA_BUNDLE") if kind == "S3Store" else None:
+        # As boto reads it, but beside those whom everybody trusts: another bucket may be elsewhere.
+        client["root_certificate"] = _certificates(trusted)
     retries = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
     given = {name: value for name, value in options.items() if value}
     try:
@@ -247,6 +255,13 @@ def _open(kind: str, container: str, path: str, options: dict[str, Any], endpoin
         )
     except library.exceptions.BaseError as error:
         raise SnapshotError(f"{container} cannot be opened: {' '.join(str(error).split())[:300]}") from error
+
+
+def _certificates(file: str) -> str:
+    try:
+        return Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"AWS_CA_BUNDLE is {file}, which cannot be read: {error}.") from error
 
 
 def _obstore() -> Any:

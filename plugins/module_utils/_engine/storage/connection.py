@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from .. import trust
 from ..errors import BadInput
 from ..names import host_of_url
 
@@ -28,6 +29,7 @@ def bucket(
     secret: str = "",
     access_key_file: str = "",
     secret_key_file: str = "",
+    authority: str = "",
     type: str = "external_s3",
     more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -36,6 +38,7 @@ def bucket(
     :param endpoint: URL of the store; empty for AWS.
     :param create: whether a bucket that is missing is to be created.
     :param secret: Kubernetes Secret with C(access-key) and C(secret-key).
+    :param authority: the deployment in a cluster by whose own authority the store is verified; empty for nobody's.
     :param more: what else the connection says.
     :raises BadInput: it is no bucket, or the endpoint is no URL or holds keys.
     """
@@ -50,13 +53,17 @@ def bucket(
     elif access_key_file:
         files = (access_key_file, secret_key_file)
         keys = {name: {"file": file} for name, file in zip(_KEYS, files, strict=True)}
+    env = {"AWS_DEFAULT_REGION": region, **({"MLFLOW_S3_ENDPOINT_URL": endpoint} if endpoint else {})}
+    if authority:
+        env["AWS_CA_BUNDLE"] = trust.file("artifacts")
     return {
         "type": type,
         "uri": uri,
         "host": place.hostname,
         "port": place.port or _PORTS.get(place.scheme, 443),
         "create_bucket": create,
-        "env": {"AWS_DEFAULT_REGION": region, **({"MLFLOW_S3_ENDPOINT_URL": endpoint} if endpoint else {})},
+        "env": env,
         "secrets": keys,
+        **({"ca": trust.authority_of(authority)} if authority else {}),
         **(more or {}),
     }

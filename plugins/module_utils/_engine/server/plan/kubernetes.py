@@ -6,13 +6,16 @@ the settings say."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from ... import trust
 from ...errors import BadInput
 from ...quantities import quantity
 from ..settings import Errors
+from . import cluster_needs as needs
 from . import common
+from .cluster_needs import flag, secrets_of
 
 _KNATIVE = "KnativeService"
 # What publishes the servers, by the kind of their workload.
@@ -20,9 +23,6 @@ _EXPOSED = {
     "Deployment": ("none", "ingress", "httproute", "loadbalancer", "route"),
     _KNATIVE: ("none", "knative"),
 }
-_GROUPS_OF_EXPOSED = {"httproute": "gateway.networking.k8s.io", "route": "route.openshift.io"}
-_GROUP_OF_CLOUDNATIVE_PG = "postgresql.cnpg.io"
-_GROUP_OF_KNATIVE = "serving.knative.dev"
 _CONFIGURATION = "/etc/mlflow"
 _LAUNCH_FILE = f"{_CONFIGURATION}/launch.json"
 _PASSWORD_KEY = "admin-password"  # noqa: S105
@@ -35,31 +35,6 @@ _INHERITED = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST",
 )  # fmt: skip
-_PERMISSIONS = (
-    "get namespaces",
-    "create secrets",
-    "patch configmaps",
-    "patch services",
-    "patch serviceaccounts",
-    "patch persistentvolumeclaims",
-    "patch deployments.apps",
-    "patch statefulsets.apps",
-    "patch jobs.batch",
-    "patch cronjobs.batch",
-    "create jobs.batch",
-    "create configmaps",
-    "delete jobs.batch",
-    "patch horizontalpodautoscalers.autoscaling",
-    "patch poddisruptionbudgets.policy",
-    "patch networkpolicies.networking.k8s.io",
-    "get pods",
-    "create pods/exec",
-    "create pods/attach",
-)
-_PERMISSIONS_OF_KNATIVE = (
-    "patch services.serving.knative.dev",
-    "delete services.serving.knative.dev",
-)
 # The namespaces from which Knative reaches servers, and the ports at which it does: those of its proxy in each pod.
 _SPACES_OF_KNATIVE = ("knative-serving", "kourier-system")
 _PORTS_OF_KNATIVE = (8012, 8013, 8022, 8112, 9090, 9091)
@@ -100,8 +75,9 @@ def plan(request: common.Request) -> dict[str, Any]:
     NetworkPolicy has it);
     C(schema) and C(bucket) (C(args) and C(env) of the containers that set up; C(bucket) is {} without one);
     C(operations) (C(env) of the pods of operations by identity: C(schema), C(trial));
-    C(secret_env) (places by environment variable of the servers), C(permissions), C(groups) (of the API, which must be
-    served), C(secret_names), C(external_places) (of Secrets that must be there), C(storage_classes);
+    C(secret_env) (places by environment variable of the servers), C(trusted) (whom pods trust, C(trust.places)),
+    C(permissions), C(groups) (of the API, which must be served), C(secret_names), C(external_places) (of Secrets that
+    must be there), C(storage_classes);
     C(deployed) (whether servers were there), C(proven) (whether the client proved just those), C(stopped) (whether
     somebody took them all away), C(other_workload) (kind of the workload that the servers are so far, if it is another;
     else empty), C(settled) (whether everything runs).
@@ -132,7 +108,7 @@ def plan(request: common.Request) -> dict[str, Any]:
             "inherits": list(_INHERITED),
         },
     )
-    secret_env = {name: place for name, place in _secrets(launch).items() if "secret" in place}
+    secret_env = {name: place for name, place in secrets_of(launch).items() if "secret" in place}
     # Knative's gateway listens on the port of the scheme, and knows the full name.
     knative = _kind(request) == _KNATIVE
     host = f"{request.name}.{namespace}.svc" + (".cluster.local" if knative else "")
@@ -155,6 +131,7 @@ def plan(request: common.Request) -> dict[str, Any]:
         "scratch": _SCRATCH[_kind(request)],
         "knative": _of_knative(request),
         "secret_env": secret_env,
+        "trusted": trust.places(request.database, request.store),
         **_of_pods(request, secret_env),
         **_of_network(request),
         "schema": schema,
@@ -163,10 +140,10 @@ def plan(request: common.Request) -> dict[str, Any]:
             "trial": [*_QUIET, *_env_of_secrets(secret_env), *_env_of_secrets(admin)],
         },
         "bucket": _bucket(request),
-        "permissions": [*_PERMISSIONS, *(_PERMISSIONS_OF_KNATIVE if knative else ())],
-        "groups": _groups(request),
-        "secret_names": _secret_names(request, secret),
-        "external_places": _external_places(request),
+        "permissions": needs.permissions(request, knative),
+        "groups": needs.groups(request, knative),
+        "secret_names": needs.secret_names(request, secret),
+        "external_places": needs.external_places(request),
         "storage_classes": common.unique(
             str(one["storage_class"] or "") for one in (request.database, request.store) if "storage_class" in one
         ),
@@ -185,8 +162,9 @@ def plan(request: common.Request) -> dict[str, Any]:
             "artifacts": common.artifacts_folder(request),
         },
     }
-    places = [*secret_env.values(), *_secrets(request.owner).values(), *([password] if request.auth else [])]
-    places += request.store.get("secret_places") or []
+    places = [*secret_env.values(), *secrets_of(request.owner).values(), *([password] if request.auth else [])]
+    places += [place for one in (request.database, request.store) for place in one.get("secret_places") or []]
+    places += own["trusted"].values()
     return {
         "launch": launch,
         "ports": {"listen": common.CONTAINER_PORT, "publish": port},
@@ -225,7 +203,7 @@ def fits(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
     found, own = Errors(), planned["kubernetes"]
     namespace, classes = own["namespace"], list(observed.get("storage_classes") or [])
     unknown = [one for one in own["storage_classes"] if one and one not in classes]
-    missing = _missing_keys(own["external_places"], observed.get("secrets") or {})
+    missing = needs.missing_keys(own["external_places"], observed.get("secrets") or {})
     denied, groups = list(observed.get("denied") or []), list(observed.get("missing_groups") or [])
     found.add(
         f"Kubernetes {observed.get('version')} is too old: 1.{_OLDEST_MINOR} or newer is needed.",
@@ -347,7 +325,7 @@ def _kind(request: common.Request) -> str:
 
 def _workload(request: common.Request) -> dict[str, str]:
     kind = _kind(request)
-    api = (f"{_GROUP_OF_KNATIVE}/v1", "Service") if kind == _KNATIVE else ("apps/v1", kind)
+    api = (f"{needs.GROUP_OF_KNATIVE}/v1", "Service") if kind == _KNATIVE else ("apps/v1", kind)
     template = f"kubernetes/{'knative_service' if kind == _KNATIVE else 'deployment'}.yaml.j2"
     return {"kind": kind, "api_version": api[0], "api_kind": api[1], "template": template}
 
@@ -396,7 +374,7 @@ def _of_pods(request: common.Request, secret_env: Mapping[str, Mapping[str, Any]
     settings, database, store = request.settings, request.database, request.store
     prefix = settings.text("static_prefix")
     args = ["exec", _LAUNCH_FILE]
-    if _flag(database, "being_created"):
+    if flag(database, "being_created"):
         args.append("--being-created")
     if request.auth:
         args.append(f"--auth-uri={database.get('auth_uri')}")
@@ -526,11 +504,11 @@ def _schema(request: common.Request, password: Mapping[str, str]) -> dict[str, A
         # are stopped has asked before.
         "--while-reserved",
     ]
-    if _flag(request.database, "being_created"):
+    if flag(request.database, "being_created"):
         args.append("--being-created")
     if request.grantee:
         args.append(f"--grantee={request.grantee}")
-    env = [*_env(request.database), *_env_of_secrets(_secrets(owner))]
+    env = [*_env(request.database), *_env_of_secrets(secrets_of(owner))]
     if request.auth:
         admin = request.settings.text("auth_admin", "admin")
         args += [f"--auth-uri={owner.get('auth_uri')}", f"--admin-username={admin}"]
@@ -543,9 +521,9 @@ def _bucket(request: common.Request) -> dict[str, Any]:
     if not request.uses_bucket:
         return {}
     args = ["bucket", f"--uri={request.store.get('uri')}", f"--wait-timeout={_BUCKET_SECONDS}"]
-    if _flag(request.store, "create_bucket"):
+    if flag(request.store, "create_bucket"):
         args.append("--create")
-    return {"args": args, "env": [*_env(request.store), *_env_of_secrets(_secrets(request.store))]}
+    return {"args": args, "env": [*_env(request.store), *_env_of_secrets(secrets_of(request.store))]}
 
 
 def _env(one: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -559,58 +537,6 @@ def _env_of_secrets(places: Mapping[str, Mapping[str, Any]]) -> list[dict[str, A
         for name, place in places.items()
         if isinstance(place, Mapping)
     ]
-
-
-def _flag(one: Mapping[str, Any], name: str) -> bool:
-    return str(one.get(name) or "").lower() in ("true", "yes", "on", "1")
-
-
-def _groups(request: common.Request) -> list[str]:
-    exposed = _GROUPS_OF_EXPOSED.get(request.settings.text("expose"))
-    operator = request.database.get("type") == "cloudnative_pg"
-    knative = _kind(request) == _KNATIVE
-    return [
-        *([exposed] if exposed else []),
-        *([_GROUP_OF_CLOUDNATIVE_PG] if operator else []),
-        *([_GROUP_OF_KNATIVE] if knative else []),
-    ]
-
-
-def _secrets(one: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(one.get("secrets") or {})
-
-
-def _places(request: common.Request, *, external: bool) -> list[Mapping[str, Any]]:
-    """Of secrets that components have, or only those that somebody else must create."""
-
-    def is_meant(one: Mapping[str, Any]) -> bool:
-        return not external or (str(one.get("type")).startswith("external") and not _flag(one, "creates_secret"))
-
-    places: list[Mapping[str, Any]] = []
-    if is_meant(request.database):
-        places += [*_secrets(request.database).values(), *_secrets(request.database.get("owner") or {}).values()]
-    if is_meant(request.store):
-        places += _secrets(request.store).values()
-    given = request.settings.mapping("secret_env").values()
-    return [place for place in [*places, *given] if isinstance(place, Mapping)]
-
-
-def _external_places(request: common.Request) -> list[dict[str, Any]]:
-    return [dict(place) for place in _places(request, external=True)]
-
-
-def _secret_names(request: common.Request, own: str) -> list[str]:
-    """All that the deployment knows of, so that one inspection serves every role."""
-    named = (str(place.get("secret") or "") for place in _places(request, external=False))
-    return common.unique([*filter(None, named), own])
-
-
-def _missing_keys(places: Iterable[Mapping[str, Any]], found: Mapping[str, Any]) -> list[str]:
-    return common.unique(
-        f"{place.get('secret')}/{place.get('key')}"
-        for place in places
-        if place.get("key") not in (found.get(str(place.get("secret"))) or [])
-    )
 
 
 def _servers(request: common.Request) -> list[Mapping[str, Any]]:

@@ -1,0 +1,150 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Certificates by an authority of the deployment's own: how they are made, and when another is due.
+
+The library is cryptography, without which ansible-core itself cannot be installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from .errors import MissingLibrary
+
+# A renewed authority keeps its key, so that nobody has to trust another one at once.
+_AUTHORITY_TERM = timedelta(days=3650)
+# Nobody renews but a deploy: a deployment that is left alone for so long, less a third, can no longer be reached.
+_SERVER_TERM = timedelta(days=3 * 365)
+# Clocks of nodes may be behind.
+_BEFORE = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate with its private key, both as PEM."""
+
+    certificate: str
+    key: str = field(repr=False)
+
+
+def new_authority(name: str, now: datetime | None = None) -> Pair:
+    """An authority with a key of its own, and its term before it."""
+    _x509, ec, _serialization = _library()
+    return _authority(name, ec.generate_private_key(ec.SECP256R1()), now or datetime.now(UTC))
+
+
+def renewed(authority: Pair, now: datetime | None = None) -> Pair:
+    """The same authority for another term: who trusts either trusts what either has signed."""
+    x509, _ec, serialization = _library()
+    key = serialization.load_pem_private_key(authority.key.encode(), None)
+    subject = x509.load_pem_x509_certificate(authority.certificate.encode()).subject
+    (name,) = subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return _authority(str(name.value), key, now or datetime.now(UTC))
+
+
+def issue(authority: Pair, names: Sequence[str], now: datetime | None = None) -> Pair:
+    """A certificate for a server, with a new key.
+
+    :param names: of the server, as its clients write them; the first one may have 64 characters.
+    """
+    x509, ec, serialization = _library()
+    now = now or datetime.now(UTC)
+    key = ec.generate_private_key(ec.SECP256R1())
+    signer = x509.load_pem_x509_certificate(authority.certificate.encode())
+    builder = (
+        _builder(names[0], signer.subject, key, now, min(now + _SERVER_TERM, signer.not_valid_after_utc))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(x509, digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+    )
+    return _signed(builder, key, serialization.load_pem_private_key(authority.key.encode(), None))
+
+
+def belong_together(pair: Pair) -> bool:
+    """Whether certificate and key can be read, and are of each other."""
+    x509, _ec, serialization = _library()
+    try:
+        certificate = x509.load_pem_x509_certificate(pair.certificate.encode())
+        key = serialization.load_pem_private_key(pair.key.encode(), None)
+    except (ValueError, TypeError):
+        return False
+    return bool(certificate.public_key() == key.public_key())
+
+
+def is_good(pair: Pair, authority: Pair, names: Sequence[str], now: datetime | None = None) -> bool:
+    """Whether clients that trust the authority find just these names in the certificate, for some time yet."""
+    if not belong_together(pair):
+        return False
+    x509, _ec, _serialization = _library()
+    certificate = x509.load_pem_x509_certificate(pair.certificate.encode())
+    try:
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.certificate.encode()))
+        own = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except Exception:  # the library has one for a signature, a name and a field each that are not those
+        return False
+    return set(own.get_values_for_type(x509.DNSName)) == set(names) and not is_due(pair.certificate, now)
+
+
+def is_due(certificate: str, now: datetime | None = None) -> bool:
+    """Whether less than a third of its term is left."""
+    x509, _ec, _serialization = _library()
+    found = x509.load_pem_x509_certificate(certificate.encode())
+    start, end = found.not_valid_before_utc, found.not_valid_after_utc
+    return bool((now or datetime.now(UTC)) > end - (end - start) / 3)
+
+
+def _authority(name: str, key: Any, now: datetime) -> Pair:
+    x509, _ec, _serialization = _library()
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    builder = (
+        _builder(name, subject, key, now, now + _AUTHORITY_TERM)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(x509, key_cert_sign=True, crl_sign=True), critical=True)
+    )
+    return _signed(builder, key, key)
+
+
+def _builder(name: str, issuer: Any, key: Any, now: datetime, end: datetime) -> Any:
+    x509, _ec, _serialization = _library()
+    return (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BEFORE)
+        .not_valid_after(end)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _usage(x509: Any, **meant: bool) -> Any:
+    others = (
+        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+        "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+    )  # fmt: skip
+    return x509.KeyUsage(**{**dict.fromkeys(others, False), **meant})
+
+
+def _signed(builder: Any, key: Any, signer: Any) -> Pair:
+    _x509, _ec, serialization = _library()
+    from cryptography.hazmat.primitives import hashes
+
+    encoding = serialization.Encoding.PEM
+    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return Pair(builder.sign(signer, hashes.SHA256()).public_bytes(encoding).decode(), private.decode())
+
+
+def _library() -> tuple[Any, Any, Any]:
+    try:
+        from cryptography import x509
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+    except ImportError as error:
+        raise MissingLibrary("cryptography", "make certificates") from error
+    return x509, ec, serialization

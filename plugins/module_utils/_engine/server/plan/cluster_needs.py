@@ -1,0 +1,99 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a deployment needs of a cluster beside its own objects: permissions, groups of the API, Secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ... import trust
+from . import common
+
+_GROUPS_OF_EXPOSED = {"httproute": "gateway.networking.k8s.io", "route": "route.openshift.io"}
+_GROUP_OF_CLOUDNATIVE_PG = "postgresql.cnpg.io"
+GROUP_OF_KNATIVE = "serving.knative.dev"
+_PERMISSIONS = (
+    "get namespaces",
+    "create secrets",
+    "patch configmaps",
+    "patch services",
+    "patch serviceaccounts",
+    "patch persistentvolumeclaims",
+    "patch deployments.apps",
+    "patch statefulsets.apps",
+    "patch jobs.batch",
+    "patch cronjobs.batch",
+    "create jobs.batch",
+    "create configmaps",
+    "delete jobs.batch",
+    "patch horizontalpodautoscalers.autoscaling",
+    "patch poddisruptionbudgets.policy",
+    "patch networkpolicies.networking.k8s.io",
+    "get pods",
+    "create pods/exec",
+    "create pods/attach",
+)
+_PERMISSIONS_OF_KNATIVE = (
+    "patch services.serving.knative.dev",
+    "delete services.serving.knative.dev",
+)
+
+
+def permissions(request: common.Request, knative: bool) -> list[str]:
+    """What whoever deploys must be allowed, each as verb and resource."""
+    # Certificates are renewed in the Secrets that hold them.
+    renewing = ["update secrets"] if trust.places(request.database, request.store) else []
+    return [*_PERMISSIONS, *(_PERMISSIONS_OF_KNATIVE if knative else ()), *renewing]
+
+
+def groups(request: common.Request, knative: bool) -> list[str]:
+    """Of the API, beyond Kubernetes' own."""
+    exposed = _GROUPS_OF_EXPOSED.get(request.settings.text("expose"))
+    operator = request.database.get("type") == "cloudnative_pg"
+    return [
+        *([exposed] if exposed else []),
+        *([_GROUP_OF_CLOUDNATIVE_PG] if operator else []),
+        *([GROUP_OF_KNATIVE] if knative else []),
+    ]
+
+
+def secrets_of(one: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(one.get("secrets") or {})
+
+
+def flag(one: Mapping[str, Any], name: str) -> bool:
+    return str(one.get(name) or "").lower() in ("true", "yes", "on", "1")
+
+
+def _places(request: common.Request, *, external: bool) -> list[Mapping[str, Any]]:
+    """Of secrets that components have, or only those that somebody else must create."""
+
+    def is_meant(one: Mapping[str, Any]) -> bool:
+        return not external or (str(one.get("type")).startswith("external") and not flag(one, "creates_secret"))
+
+    places: list[Mapping[str, Any]] = []
+    if is_meant(request.database):
+        places += [*secrets_of(request.database).values(), *secrets_of(request.database.get("owner") or {}).values()]
+    if is_meant(request.store):
+        places += secrets_of(request.store).values()
+    given = request.settings.mapping("secret_env").values()
+    return [place for place in [*places, *given] if isinstance(place, Mapping)]
+
+
+def external_places(request: common.Request) -> list[dict[str, Any]]:
+    return [dict(place) for place in _places(request, external=True)]
+
+
+def secret_names(request: common.Request, own: str) -> list[str]:
+    """All that the deployment knows of, so that one inspection serves every role."""
+    named = (str(place.get("secret") or "") for place in _places(request, external=False))
+    return common.unique([*filter(None, named), own])
+
+
+def missing_keys(places: Iterable[Mapping[str, Any]], found: Mapping[str, Any]) -> list[str]:
+    return common.unique(
+        f"{place.get('secret')}/{place.get('key')}"
+        for place in places
+        if place.get("key") not in (found.get(str(place.get("secret"))) or [])
+    )

@@ -1,0 +1,83 @@
+"""TLS between the pods of a deployment: switched on for one that exists, verified, made once, made again when lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from support.kubernetes.deployment import Deployment, changed_objects
+
+pytestmark = pytest.mark.cluster
+
+SESSIONS = """
+SELECT DISTINCT s.version FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) WHERE a.usename = 'mlflow'
+"""
+
+
+@pytest.fixture(scope="module")
+def encrypted(make: Callable[..., Deployment]) -> Iterator[Deployment]:
+    """One that was there without."""
+    deployment = make(
+        "t-tls",
+        mlflow_server_auth="basic",
+        mlflow_server_replicas=1,
+        mlflow_server_max_replicas=1,
+        mlflow_backup_enabled=True,
+        mlflow_backup_storage_size="1Gi",
+    )
+    try:
+        deployment.deploy().succeeded()
+        deployment.variables["mlflow_tls_inside"] = True
+        deployment.deploy().succeeded()
+        yield deployment
+    finally:
+        deployment.remove()
+
+
+def in_a_server(deployment: Deployment, command: str) -> str:
+    return deployment.kubectl.execute(deployment.server(), "sh", "-c", command, check=False)
+
+
+def test_a_second_run_changes_nothing(encrypted: Deployment) -> None:
+    before = encrypted.secrets()
+    assert encrypted.deploy().succeeded().stats["changed"] == 0
+    assert encrypted.secrets() == before
+
+
+def test_servers_talk_tls_to_the_database_and_whoever_does_not_is_refused(encrypted: Deployment) -> None:
+    assert encrypted.sql(SESSIONS) == "TLSv1.3"
+    plain = "sslmode=verify-full&sslrootcert=/run/mlflow-ca/database.crt"
+    said = in_a_server(encrypted, f'psql "$(echo "$READY_DATABASE" | sed "s|{plain}|sslmode=disable|")" -c "SELECT 1"')
+    assert "no pg_hba.conf entry" in said and "no encryption" in said
+
+
+def test_another_name_of_the_database_is_no_name_of_it(encrypted: Deployment) -> None:
+    address = encrypted.kubectl.json("get", "service", "mlflow-database")["spec"]["clusterIP"]
+    said = in_a_server(
+        encrypted, f'psql "$(echo "$READY_DATABASE" | sed "s|@mlflow-database:|@{address}:|")" -c "SELECT 1"'
+    )
+    assert "does not match host name" in said
+
+
+def test_backup_and_drill_verify_as_well(encrypted: Deployment) -> None:
+    encrypted.play("backup").succeeded()
+    encrypted.play("drill").succeeded()
+
+
+def test_no_key_is_in_a_log_or_an_event_and_no_pod_has_that_of_the_authority(encrypted: Deployment) -> None:
+    keys = [value for name, value in encrypted.secrets().items() if name.endswith("/tls.key")]
+    assert len(keys) == 3
+    said = encrypted.deploy("-vvv", "--diff").succeeded().output + str(encrypted.kubectl.items("events"))
+    assert not [key for key in keys if key.splitlines()[1] in said]
+    assert "mlflow-authority" not in str(encrypted.kubectl.items("pods"))
+
+
+def test_a_lost_certificate_is_made_again_and_served(encrypted: Deployment) -> None:
+    before = encrypted.secrets()
+    encrypted.kubectl("delete", "secret", "mlflow-database-tls")
+    result = encrypted.deploy().succeeded()
+    after = encrypted.secrets()
+    assert changed_objects(result) == {"StatefulSet mlflow-database"}
+    assert after["mlflow-authority/tls.key"] == before["mlflow-authority/tls.key"]
+    assert after["mlflow-database-tls/tls.key"] != before["mlflow-database-tls/tls.key"]
+    encrypted.play("health", mlflow_health_level="full").succeeded()
