@@ -455,3 +455,18 @@ def test_what_somebody_else_has_made_is_not_taken_where_only_own_is_meant() -> N
     assert api.sent == []
     theirs["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "mlops.mlflow"
     assert applied(Api(theirs), ours, only_own=True)[0]["created"] is False
+
+
+def test_a_service_of_knative_that_has_no_annotation_of_ours_any_more_keeps_those_of_knative() -> None:
+    service = {**deployment(), "apiVersion": "serving.knative.dev/v1", "kind": "Service"}
+    service["metadata"] = {key: value for key, value in service["metadata"].items() if key != "annotations"}
+    theirs = {"serving.knative.dev/creator": "admin", "serving.knative.dev/lastModifier": "admin"}
+    fields = {"f:metadata": {"f:annotations": {".": {}, "f:mlops.mlflow/proven": {}}}}
+    was = {**service, "metadata": {**service["metadata"], "annotations": {**theirs, "mlops.mlflow/proven": "abc"}}}
+    was["metadata"]["managedFields"] = [
+        {"manager": "mlops.mlflow", "operation": "Apply", "apiVersion": service["apiVersion"], "fieldsV1": fields}
+    ]
+    assert apply._with_their_annotations(was, service)["metadata"]["annotations"] == theirs
+    was["metadata"]["managedFields"][0]["fieldsV1"] = {"f:metadata": {"f:labels": {}}}
+    assert apply._with_their_annotations(was, service) == service
+    assert apply._with_their_annotations(None, service) == service

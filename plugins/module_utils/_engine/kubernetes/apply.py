@@ -59,7 +59,8 @@ def apply(
     if fixed:
         raise BadInput(f"{' '.join(fixed)} Nothing was applied.")
     marked = secret_marks.marked(cluster, objects, live)
-    return [_applied(cluster, item, paths[_kind(item)], found, dry_run) for item in marked]
+    whole = [_with_their_annotations(live.get(kinds.key(item)), item) for item in marked]
+    return [_applied(cluster, item, paths[_kind(item)], found, dry_run) for item in whole]
 
 
 def _is_foreign(live: Mapping[str, Any] | None, item: Mapping[str, Any]) -> bool:
@@ -86,6 +87,19 @@ def _applied(
     after = cluster.apply(path, item, manifests.MANAGER, dry_run=dry_run)
     was, became = differences(_ours(before or {}), _ours(after))
     return {**told, "changed": bool(was or became), "created": before is None, "before": was, "after": became}
+
+
+def _with_their_annotations(live: Mapping[str, Any] | None, item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where no annotation is ours any more, those that Knative refuses to lose: who gives up a whole map takes with it
+    what nobody owns, such as what a webhook has put there."""
+    if live is None or item["metadata"].get("annotations"):
+        return item
+    owned = [(entry.get("fieldsV1") or {}).get("f:metadata") or {} for entry in _applied_by_us(live)]
+    there = live["metadata"].get("annotations") or {}
+    theirs = {name: value for name, value in there.items() if name.startswith(f"{kinds.KNATIVE_GROUP}/")}
+    if not theirs or not any("f:annotations" in fields for fields in owned):
+        return item
+    return {**item, "metadata": {**item["metadata"], "annotations": theirs}}
 
 
 def _hands_over_replicas(live: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
