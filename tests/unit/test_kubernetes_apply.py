@@ -461,7 +461,7 @@ def test_a_service_of_knative_that_has_no_annotation_of_ours_any_more_keeps_thos
     service = {**deployment(), "apiVersion": "serving.knative.dev/v1", "kind": "Service"}
     service["metadata"] = {key: value for key, value in service["metadata"].items() if key != "annotations"}
     theirs = {"serving.knative.dev/creator": "admin", "serving.knative.dev/lastModifier": "admin"}
-    fields = {"f:metadata": {"f:annotations": {".": {}, "f:mlops.mlflow/proven": {}}}}
+    fields: Object = {"f:metadata": {"f:annotations": {".": {}, "f:mlops.mlflow/proven": {}}}}
     was = {**service, "metadata": {**service["metadata"], "annotations": {**theirs, "mlops.mlflow/proven": "abc"}}}
     was["metadata"]["managedFields"] = [
         {"manager": "mlops.mlflow", "operation": "Apply", "apiVersion": service["apiVersion"], "fieldsV1": fields}
