@@ -79,7 +79,18 @@ def variables() -> Path:
 def fleet(cluster: Kubectl, variables: Path) -> Iterator[Fleet]:
     # The quota of a deployment's namespace is for that deployment.
     found = Fleet(cluster, "t-fleet", variables, cluster_prerequisites_quota=False)
+    # Its database is for it alone, too.
+    shared = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "t-shared", "namespace": found.namespace},
+        "spec": {
+            "podSelector": {"matchLabels": {"app.kubernetes.io/component": "database"}},
+            "ingress": [{"from": [{"podSelector": {}}]}],
+        },
+    }
     with found.deployed():
+        found.kubectl.apply(shared)
         found.create_databases()
         yield found
 
