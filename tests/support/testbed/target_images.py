@@ -49,6 +49,8 @@ def build() -> None:
         _POSTGRESQL_CONTEXT, _POSTGRESQL_CONTEXT / "Containerfile", POSTGRESQL, {"BASE": images.DEBIAN_IMAGE}
     )
     _build_seaweedfs()
+    # What builds have left, 2 GB each time. Of the last day it is the cache.
+    images.docker("image", "prune", "--force", "--filter=until=24h", check=False)
 
 
 def build_mlflow(tag: str, **wishes: str) -> None:
