@@ -53,7 +53,7 @@ class Fleet(KnativeDeployment):
             "mlflow_database_uri": "postgresql+psycopg2://mlflow@mlflow-database:5432/{{ mlflow_name }}",
             "mlflow_database_owner": "mlflow_owner",
             "mlflow_database_secret": "mlflow-database",
-            "mlflow_database_max_connections": 400,
+            "mlflow_database_max_connections": 200,
         }
         return self.play(playbook, **{**own, **more})
 
