@@ -86,6 +86,8 @@ def test_check_mode_names_what_a_changed_wish_would_change_and_changes_nothing(m
     assert changed_objects(result) == {"ConfigMap mlflow", "Deployment mlflow"}
     differences = [task["diff"] for title, task in result.results if "Apply the manifests" in title and "diff" in task]
     assert "--access-logfile" in str(differences)
+    # Also one with which the server is at another URL.
+    assert changed_objects(main.deploy("--check", mlflow_server_static_prefix="/mlflow").succeeded())
     assert wishes_of(main) == before
 
 

@@ -96,6 +96,8 @@ def test_check_mode_says_what_a_changed_wish_would_change_and_changes_nothing(mu
     before = multi_az.started()
     result = multi_az.deploy("--check", mlflow_server_access_log=True).succeeded()
     assert result.stats["changed"] > 0
+    # Also one with which the server is at another URL.
+    assert multi_az.deploy("--check", mlflow_server_static_prefix="/mlflow").succeeded().stats["changed"] > 0
     assert multi_az.deploy("--check").succeeded().stats["changed"] == 0
     assert multi_az.started() == before
 
