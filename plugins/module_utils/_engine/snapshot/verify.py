@@ -17,6 +17,9 @@ from ..storage.cloud import Place, connect
 from . import artifacts, chunks, layout, manifest
 from .manifest import Manifest
 
+# Clocks of hosts are never quite the same.
+_CLOCKS_DIFFER_HOURS = 1
+
 
 @dataclass
 class Verified:
@@ -46,10 +49,6 @@ def snapshots(place: Place, name: str | None) -> tuple[list[dict[str, Any]], lis
         if name is None or found.name == name:
             good.append(found.summary())
     return good, bad
-
-
-# Clocks of hosts are never quite the same.
-_CLOCKS_DIFFER_HOURS = 1
 
 
 def overdue(newest: dict[str, Any] | None, max_age_hours: float) -> str | None:
