@@ -131,7 +131,7 @@ quotas:
   type: dict
   sample: {team: {pods: "20"}}
 launch:
-  description: What the servers are started with, and where their secrets are; empty where none are.
+  description: What the servers are started with, and where their secrets are; empty where none are, or none has served so far.
   returned: success
   type: dict
   sample: {argv: [], env: {}, secrets: {}, jobs: null, inherits: [], keys: []}
@@ -142,12 +142,12 @@ jobs:
   sample: {mlflow-setup: {state: complete, checksum: 0a1b2c3d}}
 workloads:
   description:
-    - Kind, name, wanted and ready replicas of each workload, whether it was stopped, and for servers the version of MLflow, and
-      whether just what they are was proven by M(mlops.mlflow.mlflow_smoke_test).
+    - Kind, name, wanted and ready replicas of each workload, whether it was stopped and is known to have served, and for
+      servers the version of MLflow, and whether just what they are was proven by M(mlops.mlflow.mlflow_smoke_test).
   returned: success
   type: list
   elements: dict
-  sample: [{kind: Deployment, name: mlflow, wanted: 2, ready: 2, version: 3.17.2, proven: true, stopped: false}]
+  sample: [{kind: Deployment, name: mlflow, wanted: 2, ready: 2, version: 3.17.2, proven: true, stopped: false, served: true}]
 unsettled:
   description: Workloads that are not rolled out, each with the reason.
   returned: success
@@ -182,7 +182,8 @@ def gather(module: AnsibleModule) -> dict[str, Any]:
         groups=params["groups"],
     )
     state = inspect.state(client, params["namespace"], params["name"], params["workload"])
-    return {"changed": False, **found, **state}
+    launch = inspect.launch_that_served(found, state["workloads"], params["name"])
+    return {"changed": False, **found, **state, "launch": launch}
 
 
 def main() -> None:

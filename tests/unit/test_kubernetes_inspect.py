@@ -36,6 +36,11 @@ def served(*groups: str) -> dict[str, Any]:
     return {"groups": [{"name": group} for group in groups]}
 
 
+def once_proven(workload: dict[str, Any]) -> dict[str, Any]:
+    workload["metadata"]["annotations"][inspect.PROVEN] = "of what it was before"
+    return workload
+
+
 def look(answers: dict[str, Any] | None = None, rules: set[str] | None = None, **wanted: Any) -> dict[str, Any]:
     return inspect.gather(Cluster(Api(answers, rules)), "team-a", "mlflow", **wanted)
 
@@ -158,7 +163,7 @@ def test_the_state_of_a_deployment_names_what_is_not_settled() -> None:
         "mlflow",
     )
     workload = {"kind": "Deployment", "name": "mlflow", "wanted": 2, "ready": 1, "version": "", "proven": False}
-    workload |= {"stopped": False}
+    workload |= {"stopped": False, "served": True}
     assert found["workloads"] == [workload]
     assert found["unsettled"] == ["Deployment/mlflow: 1 of 2 ready"]
     assert [(one["ready"], one["restarts"], one["problem"]) for one in found["pods"]] == [
@@ -166,6 +171,35 @@ def test_the_state_of_a_deployment_names_what_is_not_settled() -> None:
         (False, 2, "container mlflow crashed 2 times: Killed"),
         (False, 0, ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("setup", "workload", "served"),
+    [
+        (job("FailureTarget", "Failed"), deployment(1, 0), False),
+        (job(), deployment(1, 0), False),
+        (None, deployment(1, 0), False),
+        (job("SuccessCriteriaMet", "Complete"), deployment(1, 0), True),
+        (job("FailureTarget", "Failed"), deployment(1, 1), True),
+        (job("FailureTarget", "Failed"), deployment(0, 0), True),
+        (job("FailureTarget", "Failed"), once_proven(deployment(1, 0)), True),
+    ],
+)
+def test_what_never_had_data_does_not_say_where_the_data_is(
+    setup: dict[str, Any] | None, workload: dict[str, Any], served: bool
+) -> None:
+    started = {"data": {"launch.json": '{"argv": ["mlflow"]}'}}
+    api = Api(
+        {
+            f"{NAMESPACE}/configmaps/mlflow": started,
+            "/apis/batch/v1/namespaces/team-a/jobs": [setup] if setup else [],
+            "/apis/apps/v1/namespaces/team-a/deployments": [workload],
+        }
+    )
+    found = inspect.gather(Cluster(api), "team-a", "mlflow")
+    state = inspect.state(Cluster(api), "team-a", "mlflow")
+    launch = inspect.launch_that_served(found, state["workloads"], "mlflow")
+    assert launch == ({"argv": ["mlflow"]} if served else {})
 
 
 def test_a_refusal_is_told_in_the_clusters_own_words() -> None:

@@ -126,13 +126,29 @@ def state(cluster: Cluster, namespace: str, name: str, workload: str = "Deployme
                 unsettled.append(f"{kind}/{item['metadata']['name']}: {reason}")
             number = item["spec"].get("replicas", 1)
             ready = (item.get("status") or {}).get("readyReplicas", 0)
-            workloads.append({**_workload(kind, item), "wanted": number, "ready": ready, "stopped": number == 0})
+            numbers = {"wanted": number, "ready": ready, "stopped": number == 0}
+            workloads.append({**_workload(kind, item), **numbers, "served": _served(item, numbers)})
     pods = _pods(cluster, namespace, query)
     if workload == kinds.KNATIVE_SERVICE:
         found, reasons = _knative_service(cluster, namespace, name, pods)
         workloads += found
         unsettled += reasons
     return {"workloads": workloads, "unsettled": unsettled, "pods": pods}
+
+
+def launch_that_served(found: Mapping[str, Any], workloads: Iterable[Mapping[str, Any]], name: str) -> dict[str, Any]:
+    """What servers are started with that have data: {} of a first deployment that failed before there was any.
+
+    :param found: what C(gather) returned. :param workloads: as C(state) returned them.
+    """
+    prepared = (found["jobs"].get(f"{name}-setup") or {}).get("state") == "complete"
+    served = any(one["served"] for one in workloads if one["name"] == name)
+    return dict(found["launch"]) if prepared or served else {}
+
+
+def _served(item: Mapping[str, Any], numbers: Mapping[str, Any]) -> bool:
+    """Whether it is known to have answered: it does, or did before it was stopped, or when it was proven."""
+    return bool(numbers["ready"] or numbers["stopped"] or proven(item))
 
 
 def _workload(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,7 +173,9 @@ def _knative_service(
     number = {"wanted": len(servers), "ready": sum(pod["ready"] for pod in servers), "stopped": item is None}
     reason = unready(item, kinds.KNATIVE_SERVICE) if item else None
     told = [f"{kinds.KNATIVE_SERVICE}/{name}: {reason}"] if reason else []
-    return [{**_workload(kinds.KNATIVE_SERVICE, found), **number}], told
+    # One that sleeps is ready without a pod.
+    served = reason is None or _served(found, number)
+    return [{**_workload(kinds.KNATIVE_SERVICE, found), **number, "served": served}], told
 
 
 def _pods(cluster: Cluster, namespace: str, query: Mapping[str, str]) -> list[dict[str, Any]]:

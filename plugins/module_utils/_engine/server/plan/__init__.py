@@ -59,7 +59,7 @@ def plan(
         secrets    what is put where: platform's own, see host, compose and kubernetes
         schema     options of modules under the role that may change it: C(reads) of mlflow_schema_info, C(writes) of
                    mlflow_schema
-        bucket     whether artifacts are in a bucket
+        bucket     options of mlflow_bucket; {} where artifacts are in none
         auth       C(enabled); C(database_uri) as auth.ini has it, C(username) (empty without), C(cache_seconds)
         staged     C(runner): as in C(connection), but with what an upgrade prepares alongside that which serves
         version    that the server must answer
@@ -122,7 +122,7 @@ def _shared(request: common.Request) -> dict[str, Any]:
         "name": request.name,
         "listens": common.listens(request),
         "target": settings.text("inventory_hostname", "this host"),
-        "bucket": request.uses_bucket,
+        "bucket": common.bucket_options(request),
         "auth": {
             "enabled": request.auth,
             "username": settings.text("auth_admin", "admin") if request.auth else "",

@@ -62,15 +62,11 @@ def secrets_of(one: Mapping[str, Any]) -> dict[str, Any]:
     return dict(one.get("secrets") or {})
 
 
-def flag(one: Mapping[str, Any], name: str) -> bool:
-    return str(one.get(name) or "").lower() in ("true", "yes", "on", "1")
-
-
 def _places(request: common.Request, *, external: bool) -> list[Mapping[str, Any]]:
     """Of secrets that components have, or only those that somebody else must create."""
 
     def is_meant(one: Mapping[str, Any]) -> bool:
-        return not external or (str(one.get("type")).startswith("external") and not flag(one, "creates_secret"))
+        return not external or (str(one.get("type")).startswith("external") and not common.flag(one, "creates_secret"))
 
     places: list[Mapping[str, Any]] = []
     if is_meant(request.database):

@@ -27,6 +27,8 @@ CONTAINER_AUTH_FILE = "/etc/mlflow/auth.ini"
 FLASK_KEY = "flask-secret-key"
 # How long whoever changes the schema waits for a database that comes up.
 SCHEMA_SECONDS = 180
+# How long whoever proves the bucket waits for a store that comes up.
+BUCKET_SECONDS = 120
 # The application of the profile throughput, as the role and the image install it.
 _TRANSFERS = "mlops_mlflow_transfers"
 _PASSWORD_LENGTH = 12
@@ -319,6 +321,19 @@ def schema_options_of_containers(request: Request) -> dict[str, Any]:
             "wait_timeout": SCHEMA_SECONDS,
         },
     )
+
+
+def bucket_options(request: Request) -> dict[str, Any]:
+    """Options of the module that proves the bucket before a server is given it; {} without a bucket."""
+    if not request.uses_bucket:
+        return {}
+    create = flag(request.store, "create_bucket")
+    return {"uri": request.store.get("uri"), "create": create, "wait_timeout": BUCKET_SECONDS}
+
+
+def flag(one: Mapping[str, Any], name: str) -> bool:
+    """Whether a connection says yes to something, as Ansible writes it."""
+    return str(one.get(name) or "").lower() in ("true", "yes", "on", "1")
 
 
 def launch_files(computed: Mapping[str, Any]) -> dict[str, str]:

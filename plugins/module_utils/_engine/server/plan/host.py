@@ -21,6 +21,9 @@ _STANDALONE = Path(__file__).parents[2] / "standalone"
 _ALWAYS = ("uvloop", "httptools", "obstore", "pyfastcdc", "zstandard")
 # Older versions of MLflow do not say that they cannot use a newer SQLAlchemy.
 _NEWER_SQLALCHEMY_SINCE = (3, 10)
+# What an operation can be told of how a bucket is reached, by the variable that tells the server.
+_OF_BUCKET = {"AWS_ACCESS_KEY_ID": "access_key_file", "AWS_SECRET_ACCESS_KEY": "secret_key_file"}
+_REGION = "AWS_DEFAULT_REGION"
 # Of a program of supervisor and a unit of systemd; of a user of the system.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -122,6 +125,7 @@ def plan(request: common.Request) -> dict[str, Any]:
             **{name: place["file"] for name, place in stored.items()},
         },
         "staged": {"runner": {**runner, "python": interpreter}},
+        "bucket": _bucket(request, launch),
         "schema": common.schema_options(request, reads=_given(password_file=own["owner_password_file"])),
         "deployed": str(request.found.get("deployed") or ""),
         "resources": {
@@ -230,6 +234,18 @@ def _data_dirs(request: common.Request) -> list[str]:
     if request.store.get("type") == "local":
         folders.append(str(request.store.get("uri") or ""))
     return folders + request.database_folders
+
+
+def _bucket(request: common.Request, launch: Mapping[str, Any]) -> dict[str, Any]:
+    """How it is proven, as the server will reach it; {} also where that is in a way that an operation has not: then the
+    check of the server's health is the first that tells."""
+    env, secrets = launch.get("env") or {}, launch.get("secrets") or {}
+    if {name for name in {**env, **secrets} if name.startswith("AWS_")} - {_REGION, *_OF_BUCKET}:
+        return {}
+    files = {option: str((secrets.get(name) or {}).get("file") or "") for name, option in _OF_BUCKET.items()}
+    options = common.bucket_options(request)
+    place = _given(endpoint=env.get("MLFLOW_S3_ENDPOINT_URL", ""), region=env.get(_REGION, ""), **files)
+    return {**options, **place} if options else {}
 
 
 def _endpoints(request: common.Request) -> list[str]:

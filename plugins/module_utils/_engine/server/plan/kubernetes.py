@@ -15,7 +15,7 @@ from ...quantities import quantity
 from ..settings import Errors
 from . import cluster_needs as needs
 from . import common
-from .cluster_needs import flag, secrets_of
+from .cluster_needs import secrets_of
 
 _KNATIVE = "KnativeService"
 # What publishes the servers, by the kind of their workload.
@@ -26,8 +26,6 @@ _EXPOSED = {
 _CONFIGURATION = "/etc/mlflow"
 _LAUNCH_FILE = f"{_CONFIGURATION}/launch.json"
 _PASSWORD_KEY = "admin-password"  # noqa: S105
-# Seconds that setting up waits for the store and for the database.
-_BUCKET_SECONDS = 120
 _OLDEST_MINOR = 27
 # What clusters put into pods so that they act under an identity of a cloud, without a key.
 _INHERITED = (
@@ -374,7 +372,7 @@ def _of_pods(request: common.Request, secret_env: Mapping[str, Mapping[str, Any]
     settings, database, store = request.settings, request.database, request.store
     prefix = settings.text("static_prefix")
     args = ["exec", _LAUNCH_FILE]
-    if flag(database, "being_created"):
+    if common.flag(database, "being_created"):
         args.append("--being-created")
     if request.auth:
         args.append(f"--auth-uri={database.get('auth_uri')}")
@@ -504,7 +502,7 @@ def _schema(request: common.Request, password: Mapping[str, str]) -> dict[str, A
         # are stopped has asked before.
         "--while-reserved",
     ]
-    if flag(request.database, "being_created"):
+    if common.flag(request.database, "being_created"):
         args.append("--being-created")
     if request.grantee:
         args.append(f"--grantee={request.grantee}")
@@ -520,8 +518,8 @@ def _bucket(request: common.Request) -> dict[str, Any]:
     """The container that proves the bucket; {} without one."""
     if not request.uses_bucket:
         return {}
-    args = ["bucket", f"--uri={request.store.get('uri')}", f"--wait-timeout={_BUCKET_SECONDS}"]
-    if flag(request.store, "create_bucket"):
+    args = ["bucket", f"--uri={request.store.get('uri')}", f"--wait-timeout={common.BUCKET_SECONDS}"]
+    if common.flag(request.store, "create_bucket"):
         args.append("--create")
     return {"args": args, "env": [*_env(request.store), *_env_of_secrets(secrets_of(request.store))]}
 
