@@ -163,3 +163,20 @@ def test_a_schedule_that_no_scheduler_takes_or_each_in_its_way_is_refused(schedu
 def test_a_number_that_backups_could_not_run_with_is_refused(name: str, value: Any) -> None:
     with pytest.raises(BadInput, match=f"mlflow_backup_{name} (must be a|is )"):
         told(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "name", ["destination", "access_key_file", "secret_key_file", "account_key_file", "pg_bindir", "scratch_dir"]
+)
+@pytest.mark.parametrize("value", ["~/keys", "relative/keys", "/keys/a\nb", "/keys/%h", "/keys/$HOME", '/keys/"a"'])
+@pytest.mark.parametrize("platform", ["host", "compose", "kubernetes"])
+def test_a_path_that_the_programs_of_a_schedule_would_read_differently_is_refused(
+    name: str, value: Any, platform: str
+) -> None:
+    with pytest.raises(BadInput, match=f"mlflow_backup_{name} is "):
+        told(platform, **{name: value})
+
+
+def test_a_further_secret_is_a_path_as_well() -> None:
+    with pytest.raises(BadInput, match="mlflow_backup_secrets kek is "):
+        told(secrets={"kek": "kek.txt"})

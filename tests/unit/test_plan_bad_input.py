@@ -196,6 +196,28 @@ def _databases() -> Iterator[Row]:
     yield Row("database", "host", {}, ("absolute path",), {"database": relative})
 
 
+def _objects() -> Iterator[Row]:
+    for name, value in (
+        ("tls_secret", "Certificate"),
+        ("tls_secret", "cert\n"),
+        ("tls_secret", "-cert"),
+        ("tls_secret", "a" * 254),
+        ("ingress_class", "nginx class"),
+        ("allowed_namespaces", ["notebooks", "Team_A"]),
+        ("allowed_namespaces", "*"),
+    ):
+        error = f"mlflow_server_{name} is '{(value[-1] if isinstance(value, list) else value)[:80]}"
+        yield Row("name of an object", "kubernetes", {name: value}, (error,))
+    published = {"expose": "httproute", "hostname": "mlflow.example.com"}
+    for gateway, error in (
+        ({}, "mlflow_server_gateway must name the Gateway"),
+        ({"namespace": "gateways"}, "mlflow_server_gateway must name the Gateway"),
+        ({"name": "Main"}, "mlflow_server_gateway name is 'Main'"),
+        ({"name": "main", "namespace": "a/b"}, "mlflow_server_gateway namespace is 'a/b'"),
+    ):
+        yield Row("name of an object", "kubernetes", {**published, "gateway": gateway}, (error,))
+
+
 def _too_large() -> Iterator[Row]:
     for platform, name in (("host", "health_timeout"), ("compose", "drain_seconds"), ("host", "auth_cache_seconds")):
         for value in (10**10, "9" * 500):
@@ -229,7 +251,7 @@ ROWS = [
     row
     for table in (
         _types, _too_large, _variables, _numbers, _ranges, _flags, _choices, _paths, _texts, _prefixes,
-        _contradictions, _quantities, _databases,
+        _contradictions, _quantities, _databases, _objects,
     )
     for row in table()
 ]  # fmt: skip

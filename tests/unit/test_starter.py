@@ -262,3 +262,17 @@ def test_a_secret_that_no_variable_can_hold_is_one_sentence(tmp_path: Path, cont
     (tmp_path / "password").write_bytes(content)
     with pytest.raises(SystemExit, match=r"PGPASSWORD in .*password is no text"):
         starter._read("PGPASSWORD", {"file": str(tmp_path / "password")})
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"argv": [], "env": {}, "secrets": {}}', "[" * 100_000, "\xff"])
+def test_a_file_that_is_no_launch_is_named_in_one_line(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "launch.json"
+    file.write_bytes(text.encode("latin-1"))
+    done = subprocess.run([sys.executable, starter.__file__, str(file)], capture_output=True, text=True, timeout=30)
+    assert done.returncode and done.stderr == f"starter: {file} is no launch: somebody changed it. Deploy again.\n"
+
+
+def test_a_launch_that_is_not_there_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "launch.json"
+    with pytest.raises(SystemExit, match=f"cannot read the launch {missing}: No such file"):
+        starter.start(missing)

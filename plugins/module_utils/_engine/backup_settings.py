@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from . import trust
+from .paths import absolute_path
 from .quantities import number, whole
 from .schedule import Schedule
 
@@ -34,6 +35,8 @@ _DESTINATION = (
     "account_key_file",
     "name",
 )
+
+_PATHS = ("access_key_file", "secret_key_file", "account_key_file", "pg_bindir", "scratch_dir")
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def compute(
     :param platform: C(host), C(compose) or C(kubernetes).
     :raises BadInput: what backups could not run with.
     """
+    _check_paths(options)
     schedule = Schedule.parse(options["schedule"], "mlflow_backup_schedule")
     owner = database.get("owner") or database
     restored = server.get("restored_secrets") or {}
@@ -123,6 +127,17 @@ def compute(
     return BackupSettings(
         settings, inside, copies, places, mounted, pinned, trusted, env, schedule.cron, schedule.calendar
     )
+
+
+def _check_paths(options: Mapping[str, Any]) -> None:
+    """That every program which a schedule goes through finds the same files."""
+    paths = {name: options[name] for name in _PATHS}
+    if "://" not in str(options["destination"]):
+        paths["destination"] = options["destination"]
+    paths |= {f"secrets {name}": path for name, path in (options["secrets"] or {}).items()}
+    for name, path in paths.items():
+        if path:
+            absolute_path(str(path), f"mlflow_backup_{name}")
 
 
 def _pinned(

@@ -20,8 +20,7 @@ from .errors import BadInput
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LIST = re.compile(r"""\[\s*(["'])""")
-# What files of systemd, cron, supervisor and Compose, and URIs read in another way.
-_TAKEN = frozenset("\"'\\$`%?#;*")
+_OBJECT = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _LABEL = re.compile(r"[a-z0-9_*]([a-z0-9_*-]*[a-z0-9_*])?")
 
 
@@ -48,17 +47,15 @@ def as_list(value: Any, variable: str) -> list[str]:
     return [part.strip() for item in value for part in str(item).split(",") if part.strip()]
 
 
-def absolute_path(text: str, variable: str) -> str:
-    """A file or folder as every program finds it, whichever file names it.
+def object_name(text: str, variable: str) -> str:
+    """The name of an object of Kubernetes.
 
-    :raises BadInput: it is relative, or some of them would read another path.
+    :raises BadInput: no object can be called so.
     """
-    if not text.startswith("/"):
-        raise BadInput(f"{variable} is '{text}'; it must be an absolute path, and ~ is none.")
-    if strange := sorted({character for character in text if character in _TAKEN or not character.isprintable()}):
+    if len(text) > 253 or not _OBJECT.fullmatch(text):
         raise BadInput(
-            f"{variable} is {text!r}, which holds {' '.join(map(repr, strange))}: systemd, cron, supervisor, Compose "
-            f"or the URI of a database would take that for their own. Choose a path without it."
+            f"{variable} is '{text[:80]}', and no object of Kubernetes can be called so: lower-case letters, digits, - "
+            f"and ., with a letter or digit at both ends."
         )
     return text
 

@@ -34,9 +34,10 @@ _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_
 def start(launch_file: Path, folder: Path | None = None) -> NoReturn:
     """Replace this process with the server.
 
-    :raises SystemExit: a secret cannot be read, or the port belongs to somebody else; the message says which.
+    :raises SystemExit: the launch or a secret cannot be read, or the port belongs to somebody else; the message says
+        which.
     """
-    launch = json.loads(launch_file.read_text())
+    launch = _launch(launch_file)
     group_file = (folder or launch_file.parent) / "launch.group"
     _end_previous(group_file, launch["argv"][0])
     _refuse_taken_port(launch["argv"])
@@ -60,6 +61,18 @@ def start(launch_file: Path, folder: Path | None = None) -> NoReturn:
     if metrics := env.get("prometheus_multiproc_dir"):
         _empty(Path(metrics))
     os.execve(launch["argv"][0], launch["argv"], env)  # noqa: S606
+
+
+def _launch(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text())
+    except OSError as error:
+        raise SystemExit(f"starter: cannot read the launch {file}: {error.strerror}.") from error
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not found.get("argv") or {"env", "secrets"} - found.keys():
+        raise SystemExit(f"starter: {file} is no launch: somebody changed it. Deploy again.")
+    return found
 
 
 def _answer_to_own_address(env: dict[str, str]) -> None:

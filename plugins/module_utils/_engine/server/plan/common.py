@@ -16,6 +16,7 @@ from ...connection import DatabaseUri
 from ...database import kinds
 from ...database.base import Adapter
 from ...errors import BadInput
+from ...paths import absolute_path
 from ...quantities import quantity, whole
 from .. import launch
 from ..settings import Errors, Settings
@@ -175,7 +176,7 @@ def check(request: Request) -> None:
     for name in _FOLDERS_AND_FILES:
         if path := settings.text(name):
             try:
-                names.absolute_path(path, f"mlflow_server_{name}")
+                absolute_path(path, f"mlflow_server_{name}")
             except BadInput as error:
                 settings.reject(name, str(error))
     for name, shape, example in (

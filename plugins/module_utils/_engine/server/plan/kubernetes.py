@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ... import trust
+from ... import names, trust
 from ...errors import BadInput
 from ...quantities import quantity
-from ..settings import Errors
+from ..settings import Errors, Settings
 from . import cluster_needs as needs
 from . import common
 from .cluster_needs import secrets_of
@@ -278,8 +278,13 @@ def _check(request: common.Request) -> None:
     )
     errors.add(
         "mlflow_server_gateway must name the Gateway of the HTTPRoute: {name: gateway, namespace: gateways}.",
-        expose == "httproute" and not settings.mapping("gateway"),
+        expose == "httproute" and not settings.mapping("gateway").get("name"),
     )
+    for variable, name in _names_of_objects(settings):
+        try:
+            names.object_name(name, variable)
+        except BadInput as error:
+            errors.add(str(error))
     errors.add(
         "mlflow_server_tls_certificate is for hosts: on Kubernetes give mlflow_server_tls_secret.",
         bool(settings.text("tls_certificate") and settings.text("tls_key")),
@@ -313,6 +318,15 @@ def _check(request: common.Request) -> None:
     common.check_secret_env(request, "a Secret and its key: {secret: NAME, key: KEY}", "secret", "key")
     common.check_database_is_postgresql(request, "Kubernetes")
     common.check_one_server(request, _kind(request))
+
+
+def _names_of_objects(settings: Settings) -> list[tuple[str, str]]:
+    """What of others the settings name, by variable."""
+    gateway = settings.mapping("gateway")
+    named = {f"gateway {key}": gateway[key] for key in ("name", "namespace") if key in gateway}
+    named |= {name: settings.text(name) for name in ("tls_secret", "ingress_class") if settings.text(name)}
+    listed = [("allowed_namespaces", one) for one in settings.items("allowed_namespaces")]
+    return [(f"mlflow_server_{name}", str(text)) for name, text in [*named.items(), *listed]]
 
 
 def _kind(request: common.Request) -> str:
