@@ -24,7 +24,7 @@ OTHERS = {"MLOPS_MLFLOW_PROXIED", "PGPASSWORD", "prometheus_multiproc_dir"}
 @pytest.fixture(scope="module")
 def mlflow(environments: Environments) -> Path:
     """The folder of the installed package."""
-    found = next((environments.full / "lib").glob("python3.*/site-packages/mlflow"))
+    found = next((environments.slim / "lib").glob("python3.*/site-packages/mlflow"))
     assert (found / "server" / "__init__.py").exists()
     return found
 
@@ -55,7 +55,7 @@ def answers(environments: Environments) -> dict[str, Any]:
     """What the pinned MLflow says of itself."""
     environment = {"PYTHONPATH": str(REPOSITORY / ".dev"), "PATH": "/usr/bin:/bin", "MLFLOW_DISABLE_TELEMETRY": "true"}
     environment |= {"_MLFLOW_SERVER_FILE_STORE": "sqlite://", "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/"}
-    command = [str(environments.full / "bin" / "python"), "-c", QUESTIONS, *applications()]
+    command = [str(environments.slim / "bin" / "python"), "-c", QUESTIONS, *applications()]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -95,7 +95,7 @@ def test_the_applications_that_launch_starts_can_be_imported(answers: dict[str, 
 def test_the_programs_and_options_that_launch_uses_exist(environments: Environments) -> None:
     found = {}
     for program in ("uvicorn", "gunicorn"):
-        command = [str(environments.full / "bin" / "python"), "-m", program, "--help"]
+        command = [str(environments.slim / "bin" / "python"), "-m", program, "--help"]
         found[program] = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     tls = {"tls_certificate": "/c", "tls_key": "/k"}
     for started in [*every_launch(), computed(**tls), computed(profile="throughput", **tls, access_log=True)]:

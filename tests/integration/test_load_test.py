@@ -67,7 +67,7 @@ def load(arguments: dict[str, Any], *options: str, **changed: Any) -> PlayResult
     return run_play([task], *options)
 
 
-@pytest.mark.heart
+@pytest.mark.ci
 def test_a_load_test_passes_writes_its_reports_and_leaves_nothing_behind(
     light_server: RunningServer, postgresql: PostgreSQL, arguments: dict[str, Any]
 ) -> None:
