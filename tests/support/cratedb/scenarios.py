@@ -85,6 +85,10 @@ def busy(database: CrateDB, folder: Path) -> Any:
 def restore(database: CrateDB, folder: Path) -> Any:
     """What was dumped, loaded alongside, and put in the place of the live one."""
     dump(database, folder / "dumped")
+    return _restored(database, folder)
+
+
+def _restored(database: CrateDB, folder: Path) -> Any:
     packed = folder / "database.tar"
 
     def write(_file: str, path: Path, *, durable: bool) -> None:
@@ -103,10 +107,17 @@ def restore(database: CrateDB, folder: Path) -> Any:
     rows = database.load(loaded, loading, "tracking", Tools()).rows
     server = database.server()
     server.comment(loaded, "a note")
-    server.rename([(database.live, before), (loaded, database.live)])
+    server.rename([*((database.live, before) for _ending in database.present()), (loaded, database.live)])
     names, comments = server.names(), server.comments()
     database.discard(before)
     return [live.rows, rows, names, comments, server.names(), database.rows()]
+
+
+def empty(database: CrateDB, folder: Path) -> Any:
+    """All tables are lost: there is nothing to dump, and what was dumped before comes back."""
+    dump(database, folder / "dumped")
+    database.discard(database.live)
+    return [dump(database, folder / "nothing"), _restored(database, folder)]
 
 
 def cut_off(database: CrateDB, _folder: Path) -> Any:
@@ -143,5 +154,5 @@ def lock(database: CrateDB, _folder: Path) -> Any:
 
 
 ALL: dict[str, Callable[[CrateDB, Path], Any]] = {
-    one.__name__: one for one in (look, not_yet, dump, busy, restore, cut_off, lock)
+    one.__name__: one for one in (look, not_yet, dump, busy, restore, empty, cut_off, lock)
 }

@@ -149,9 +149,9 @@ class CrateDB(ServedDatabase):
             ):
                 statements.run(statement)
 
-    def require_dumpable(self, version_table: str, what: str, tools: Tools) -> None:
+    def require_dumpable(self, version_table: str, what: str, tools: Tools) -> str | None:
         cratedb_snapshots.require_folder()
-        self.contents(version_table)
+        return next(iter(self.contents(version_table).revisions), None)
 
     def dump(self, to: Dumping[File], what: str, tools: Tools) -> Dump[File]:
         with session(self.uri, self._password) as statements:

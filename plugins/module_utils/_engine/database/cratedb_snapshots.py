@@ -61,6 +61,8 @@ def dump(session: Session, uri: CrateDBUri, to: Dumping[File]) -> Dump[File]:
     """Each table is of one moment, and those that were not written meanwhile are all of the same."""
     tables = Tables(session, uri, uri.schema)
     tables.wait_for_shards()
+    if not tables.names():
+        return Dump("", None, {}, [])  # a snapshot of no tables is no statement of CrateDB's
     revision = Notes(session, uri).read(REVISION + uri.schema)
     with _repository(session) as place:
         _create(session, place, readonly=False)
