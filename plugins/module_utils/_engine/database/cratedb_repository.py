@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from ..errors import BadInput, SnapshotError
-from ..storage.base import BLOCK, Store
+from ..storage.base import BLOCK, Store, is_inside
 from ..storage.cloud import Place, connect
 from .cratedb_repository_settings import ACCESS_KEY, ENDPOINT, PLACE, REGION, SECRET_KEY
 from .cratedb_session import Session, quoted
@@ -117,6 +117,10 @@ class Bucket(Way):
         parts = urlsplit(place.uri)
         if not parts.netloc or not parts.path.strip("/"):
             raise BadInput(f"{PLACE} is '{place.uri}'; it must be s3://BUCKET/PREFIX, which nothing else uses.")
+        if not (place.access_key and place.secret_key):
+            raise BadInput(
+                f"{PLACE} is a bucket, whose keys must be in {ACCESS_KEY} and {SECRET_KEY}: CrateDB is told them."
+            )
         self._place, self._bucket, self._prefix = place, parts.netloc, parts.path.strip("/")
 
     def require(self) -> None:
@@ -149,11 +153,19 @@ class Bucket(Way):
     def fetch(self, name: str, folder: Path) -> None:
         store = self._store(name)
         for found in store.list(""):
+            # Others may have written there.
+            if not is_inside(found.key):
+                raise SnapshotError(f"{found.key[:200]!r} in {store.where} is nothing that CrateDB writes: refused.")
             path = folder / found.key
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as file:
-                for block in store.read(found.key, found.size):
-                    file.write(block)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("xb") as file:
+                    for block in store.read(found.key, found.size):
+                        file.write(block)
+            except (FileExistsError, NotADirectoryError) as error:
+                raise SnapshotError(
+                    f"{found.key[:200]!r} in {store.where} is a file and a folder, as nothing of CrateDB: refused."
+                ) from error
 
     def send(self, name: str, folder: Path) -> None:
         store = self._store(name)
