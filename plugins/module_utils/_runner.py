@@ -34,11 +34,18 @@ _SENT_ALONG = (cli.main,)
 
 
 def carry_out(
-    module: AnsibleModule, operation: str, options: Mapping[str, Any], *, deadline: float = 0.0, say: Say = silent
+    module: AnsibleModule,
+    operation: str,
+    options: Mapping[str, Any],
+    *,
+    deadline: float = 0.0,
+    say: Say = silent,
+    image: str = "",
 ) -> dict[str, Any]:
     """One operation, where the module's options say.
 
     :param options: beyond those that say which server; what is None is not given.
+    :param image: of its container, instead of that which the runner has.
     :returns: what it found; C(failed) and C(msg) where it found something wrong.
     """
     known = protocol.OPERATIONS[operation].options
@@ -50,7 +57,7 @@ def carry_out(
         if "validate_certs" in known and "validate_certs" in params:
             given["validate_certs"] = params["validate_certs"]
         return operations.run(_request(module, operation, given, login, deadline), say)
-    return in_deployment(module, operation, given, login=login, deadline=deadline, say=say)
+    return in_deployment(module, operation, given, login=login, deadline=deadline, say=say, image=image)
 
 
 def carry_out_without_server(
@@ -77,9 +84,10 @@ def in_deployment(
     login: Mapping[str, str | None] | None = None,
     deadline: float = 0.0,
     say: Say = silent,
+    image: str = "",
 ) -> dict[str, Any]:
     """One operation where the module's runner says, which also says what C(options) do not."""
-    place = RunnerConnection.parse(module.params["runner"])
+    place = RunnerConnection.parse({**module.params["runner"], **({"image": image} if image else {})})
     known = protocol.OPERATIONS[operation].options
     told = {name: value for name, value in place.options.items() if name in known and value not in (None, "")}
     login = dict(login or {})
@@ -137,7 +145,8 @@ def _runner(module: AnsibleModule, where: RunnerConnection) -> protocol.Runner:
         from ._engine.compose.runner import ComposeRunner
 
         use(str(place.get("docker_host") or ""))
-        return ComposeRunner(str(place["name"]), str(place["project"]), where.published)
+        image = str(place.get("image") or "")
+        return ComposeRunner(str(place["name"]), str(place["project"]), where.published, image)
     from ._engine.host.runner import HostRunner
 
     return HostRunner(

@@ -10,8 +10,8 @@ version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
   - Writes an object where artifacts go, reads it, and removes it again.
-  - An endpoint that does not answer yet is tried again for a while; what is refused is said with the step and the
-    remedy.
+  - An endpoint that does not answer yet, or with an error of its own (429, 500, 502, 503, 504), is tried again for a
+    while. What is refused is said at once, with the step and the remedy.
 requirements:
   - boto3 (where O(runner) is not given, of the module's own interpreter)
 extends_documentation_fragment:
@@ -39,7 +39,7 @@ options:
     default: false
   wait_timeout:
     description:
-      - Seconds in which the endpoint must answer.
+      - Seconds in which the endpoint must answer without an error of its own.
     type: float
     default: 0.0
   endpoint:

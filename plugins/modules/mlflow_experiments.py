@@ -61,6 +61,12 @@ options:
           - How often it is run again after it failed.
         type: int
         default: 0
+      image:
+        description:
+          - Image of its container or Job, with what it imports, instead of that of the others. It must be one that the
+            playbook C(images) made, or be made of one. Refused where scripts run on a host.
+        type: str
+        default: ''
   parallel:
     description:
       - How many run at once.
@@ -97,7 +103,7 @@ EXAMPLES = r"""
     parallel: 2
     experiments:
       - {name: shallow, src: train.py, parameters: {depth: 2}, retries: 1}
-      - {name: deep, src: train.py, parameters: {depth: 8}, retries: 1}
+      - {name: deep, src: train.py, parameters: {depth: 8}, retries: 1, image: "registry.example.com/mlflow-torch:1"}
 """
 
 RETURN = r"""
@@ -159,12 +165,14 @@ def run_all(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     if params["runner"] and params["project"]:
         params["runner"] = {**params["runner"], "project": params["project"]}
+    experiment.require_containers(params["experiments"], params["runner"])
     if module.check_mode:
         return {"changed": bool(params["experiments"]), "experiments": []}
 
     def one(wanted: Mapping[str, Any], say: Say) -> dict[str, Any]:
         options = {"script": wanted["script"], "parameters": wanted["parameters"]}
-        return carry_out(module, "experiment", options, deadline=params["deadline"], say=say)
+        image = wanted["image"]
+        return carry_out(module, "experiment", options, deadline=params["deadline"], say=say, image=image)
 
     say = logging_to(params["progress_file"])
     done = experiment.run_all(params["experiments"], one, params["parallel"], say)
@@ -179,6 +187,7 @@ def main() -> None:
         "src": {"type": "path"},
         "parameters": {"type": "dict", "default": {}},
         "retries": {"type": "int", "default": 0},
+        "image": {"type": "str", "default": ""},
     }
     module = AnsibleModule(
         argument_spec={

@@ -23,6 +23,7 @@ QUERIES = [
     {"name": "experiments", "src": "list_experiments.py"},
     {"name": "runs", "src": "list_runs.py", "parameters": {"experiment": ["dummy-experiment", "wine-model"]}},
 ]
+OWN = "mlops-test.local/mlflow:own"
 # What a container of an experiment is told of servers.
 ASKS = "import json, os; print(json.dumps([sorted(os.environ), os.listdir('/run')]))"
 
@@ -89,6 +90,22 @@ def test_a_killed_play_leaves_no_script_running(lab: Deployment) -> None:
     process.kill()
     process.wait()
     eventually("it has ended", lambda: not docker(*marked).split(), 60)
+
+
+def test_a_script_has_an_image_of_its_own_beside_one_that_has_that_of_all(lab: Deployment) -> None:
+    [everybodys] = set(docker("ps", "--filter=label=mlops.mlflow.component=server", "--format={{.Image}}").split())
+    docker("tag", everybodys, OWN)
+    shown = ["ps", "--filter=label=mlops.mlflow.component=experiments", "--format={{.Image}}"]
+    waits = "import time; time.sleep(20)"
+    scripts = [{"name": "own", "script": waits, "image": OWN}, {"name": "all", "script": waits}]
+    process = lab.begin("experiments", mlflow_experiments_scripts=scripts)
+    try:
+        eventually("both run", lambda: sorted(docker(*shown).split()) == sorted([OWN, everybodys]), 120)
+        assert process.wait(120) == 0
+    finally:
+        process.kill()
+        process.wait()
+        docker("rmi", OWN)
 
 
 def test_its_container_has_no_secret_of_the_servers(lab: Deployment) -> None:

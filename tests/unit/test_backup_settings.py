@@ -93,6 +93,24 @@ def test_a_pod_has_secrets_in_its_environment() -> None:
     assert azure.places == {"MLFLOW_BACKUP_ACCOUNT_KEY": {"secret": "backup", "key": "account-key"}}
 
 
+def test_a_pod_finds_what_the_databases_own_snapshots_pass_through() -> None:
+    place = {"secret": "store-keys", "key": "access-key"}
+    repository = {"env": {"CRATEDB_REPOSITORY": "s3://b/a"}, "secrets": {"CRATEDB_REPOSITORY_ACCESS_KEY": place}}
+    store = {"uri": "s3://models", "env": {"AWS_CA_BUNDLE": "/ca", "AWS_DEFAULT_REGION": "here"}}
+    found = backup_settings.compute(OPTIONS, {**DATABASE, "repository": repository}, store, SERVER, "kubernetes")
+    assert found.places == {"CRATEDB_REPOSITORY_ACCESS_KEY": place}
+    assert found.env == [
+        {
+            "name": "CRATEDB_REPOSITORY_ACCESS_KEY",
+            "valueFrom": {"secretKeyRef": {"name": "store-keys", "key": "access-key"}},
+        },
+        {"name": "AWS_CA_BUNDLE", "value": "/ca"},
+        {"name": "CRATEDB_REPOSITORY", "value": "s3://b/a"},
+        {"name": "TMPDIR", "value": "/scratch"},
+    ]
+    assert found.pinned == [], "a bucket is on no node"
+
+
 def test_artifacts_in_azure_blob_are_read_with_the_key_of_their_account() -> None:
     store = {
         "uri": "wasbs://models@team.blob.core.windows.net",

@@ -34,6 +34,17 @@ class NoCredentialsError(BotoCoreError):
     pass
 
 
+class ParamValidationError(BotoCoreError):
+    pass
+
+
+class PartialCredentialsError(BotoCoreError):
+    pass
+
+
+ERRORS = (ClientError, BotoCoreError, NoCredentialsError, ParamValidationError, PartialCredentialsError)
+
+
 class S3:
     """A bucket in memory. C(refusals): what an operation raises, the first one first."""
 
@@ -78,7 +89,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Any:
         boto3, config, exceptions = (types.ModuleType(name) for name in ("boto3", "config", "exceptions"))
         boto3.client = lambda _kind, **_options: store  # type: ignore[attr-defined]
         config.Config = lambda **options: options  # type: ignore[attr-defined]
-        for error in (ClientError, BotoCoreError, NoCredentialsError):
+        for error in ERRORS:
             setattr(exceptions, error.__name__, error)
         botocore = types.ModuleType("botocore")
         botocore.config, botocore.exceptions = config, exceptions  # type: ignore[attr-defined]
@@ -147,12 +158,15 @@ def test_a_missing_bucket_is_not_created_otherwise_and_the_remedy_is_named(serve
         ("put_object", ClientError("PutObject", "InvalidAccessKeyId", 403), "the access key is unknown there"),
         ("delete_object", ClientError("DeleteObject", "AccessDenied", 403), "the keys may not do this"),
         ("put_object", ClientError("PutObject", "QuotaExceeded", 507, "The volume is full."), "The volume is full."),
-        ("put_object", ClientError("PutObject", "Strange", 500), "Strange"),
+        ("put_object", ClientError("PutObject", "Strange", 501), "Strange"),
+        ("create_bucket", ClientError("CreateBucket", "BucketAlreadyExists", 409), "BucketAlreadyExists"),
         ("head_bucket", NoCredentialsError("none"), "no keys were given"),
+        ("head_bucket", ParamValidationError("Invalid bucket name"), "cannot be used: Invalid bucket name"),
     ],
 )
 def test_a_refusal_names_the_step_and_the_cause(operation: str, error: Exception, words: str, serve: Any) -> None:
-    serve(S3(True, **{operation: [error]}))
+    # It would pass the second time, but nobody asks twice.
+    serve(S3(operation != "create_bucket", **{operation: [error]}))
     with pytest.raises(bucket.BucketError) as refused:
         bucket.ensure("s3://b", KEYS, create=True, wait_seconds=60)
     assert words in str(refused.value)
@@ -176,3 +190,32 @@ def test_an_endpoint_that_stays_away_is_named(serve: Any) -> None:
     serve(S3(head_bucket=[BotoCoreError("Connection refused")] * 2))
     with pytest.raises(bucket.BucketError, match=r"http://store:7070 cannot be reached: Connection refused"):
         bucket.ensure("s3://b", KEYS, wait_seconds=-1)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+@pytest.mark.parametrize("operation", ["head_bucket", "create_bucket", "put_object", "get_object", "delete_object"])
+def test_a_store_that_is_being_replaced_is_waited_for(operation: str, status: int, serve: Any) -> None:
+    passing: list[Exception] = [
+        ClientError(operation, str(status), status, "Service Unavailable") for _time in range(2)
+    ]
+    store = serve(S3(exists=False, **{operation: passing}))
+    assert bucket.ensure("s3://b", KEYS, create=True, wait_seconds=60)["changed"] is True
+    assert store.calls[-1] == "delete_object" and store.objects == {}
+
+
+def test_a_store_whose_errors_do_not_pass_is_named_with_the_last(serve: Any) -> None:
+    serve(S3(put_object=[ClientError("PutObject", "InternalError", 500, "We are sorry.")]))
+    with pytest.raises(bucket.BucketError, match=r"PutObject was refused \(InternalError\): We are sorry\."):
+        bucket.ensure("s3://b", KEYS, wait_seconds=-1)
+
+
+def test_a_bucket_whose_creation_was_answered_with_an_error_is_ours(serve: Any) -> None:
+    store = serve(S3(exists=False))
+    make = store.create_bucket
+
+    def made_unheard(Bucket: str) -> None:
+        make(Bucket)
+        raise ClientError("CreateBucket", "BucketAlreadyOwnedByYou", 409)
+
+    store.create_bucket = made_unheard
+    assert bucket.ensure("s3://b", KEYS, create=True) == {"bucket": "b", "changed": True}

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import cratedb_repository
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.cratedb import CrateDB
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.cratedb_configuration import compute
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.cratedb_repository_settings import (
+    compute as repository,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from support.cratedb import stand_in
 
@@ -33,6 +37,61 @@ def test_three_nodes_know_each_other_and_two_of_them_are_enough() -> None:
     assert "-Ccluster.initial_master_nodes=db-0,db-1,db-2" in arguments
     assert "-Cgateway.recover_after_data_nodes=2" in arguments
     assert "-Cdiscovery.type=single-node" not in arguments
+
+
+def test_snapshots_pass_through_a_volume_that_all_nodes_can_write() -> None:
+    found = repository("db")
+    assert found == {
+        "claim": "db-repository",
+        "access_mode": "ReadWriteOnce",
+        "env": {"CRATEDB_REPOSITORY": "/repository"},
+    }
+    assert repository("db", 3)["access_mode"] == "ReadWriteMany"
+
+
+def test_or_through_a_bucket_whose_keys_stay_in_their_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = repository("db", 3, "s3://snapshots/team/a", "http://store:8333", "", "store-keys")
+    assert "claim" not in found and "access_mode" not in found
+    keys = {name: place["key"] for name, place in found["secrets"].items()}
+    assert {place["secret"] for place in found["secrets"].values()} == {"store-keys"}
+    for name, value in {**found["env"], **keys}.items():
+        monkeypatch.setenv(name, value)
+    # What operators make of that environment, where the keys have come from the Secret.
+    told = cratedb_repository.configured().options("one")
+    assert told == {
+        "bucket": "snapshots",
+        "base_path": "team/a/one",
+        "access_key": "access-key",
+        "secret_key": "secret-key",
+        "endpoint": "http://store:8333",
+        "protocol": "http",
+        "region": "us-east-1",
+        "use_path_style_access": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("uri", "endpoint", "secret", "words"),
+    [
+        (
+            "s3://snapshots",
+            "",
+            "keys",
+            "mlflow_database_repository_uri is 's3://snapshots'; it must be s3://bucket/prefix",
+        ),
+        ("s3://snapshots/", "", "keys", "with a prefix that nothing else uses"),
+        ("s3://snapshots/a/../b", "", "keys", "must be s3://bucket/prefix"),
+        ("/snapshots", "", "keys", "must be s3://bucket/prefix"),
+        ("s3://me:word-4711@snapshots/a", "", "keys", "is 'snapshots/a'; it must be"),
+        ("s3://snapshots/a", "store:8333", "keys", "mlflow_database_repository_endpoint must look like"),
+        ("s3://snapshots/a", "http://me:word-4711@store", "keys", "repository_endpoint holds credentials"),
+        ("s3://snapshots/a", "", "", "mlflow_database_repository_secret is empty"),
+    ],
+)
+def test_a_bucket_that_cannot_be_meant_is_refused_by_name(uri: str, endpoint: str, secret: str, words: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        repository("db", 1, uri, endpoint, "us-east-1", secret)
+    assert words in str(refused.value) and "4711" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,13 @@ def test_what_is_restored_takes_the_place_of_the_live_with_what_was_noted(play: 
     assert left == ["mlflow"]
 
 
+def test_without_tables_there_is_nothing_to_dump_and_an_older_dump_comes_back(play: Play) -> None:
+    dumped, (live, rows, names, _comments, _left, now) = play("empty")
+    assert dumped == [{}, None, "", [], []]
+    assert (live, names) == (None, ["mlflow"]), "nothing is moved aside where nothing was"
+    assert rows == now == ROWS
+
+
 def test_an_exchange_that_was_cut_off_is_finished_by_who_asks_next(play: Play) -> None:
     names, rows, present = play("cut_off")
     assert (names, rows, present) == ([f"before_{scenarios.STAMP}"], ROWS, [])

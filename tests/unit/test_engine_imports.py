@@ -19,7 +19,9 @@ LAYERS: tuple[frozenset[str], ...] = (
         {"advice", "errors", "http", "secrets", "connection", "names", "paths", "progress", "programs", "protocol"}
         | {"quantities", "renamed", "backup_settings", "fingerprint", "proofs", "schedule", "certificates", "trust"}
     ),
-    frozenset({"database", "storage"}),
+    frozenset({"storage"}),
+    # One may keep its own snapshots in an object store.
+    frozenset({"database"}),
     frozenset({"host", "compose", "kubernetes"}),
     frozenset({"server"}),
     frozenset({"snapshot", "load", "fleet"}),

@@ -66,6 +66,16 @@ def test_what_it_leaves_running_ends_with_it(tmp_path: Path) -> None:
     until(lambda: has_ended(int(noted.read_text())), "what it left has ended")
 
 
+@pytest.mark.parametrize("runner", [None, {"type": "host", "name": "mlflow"}])
+def test_an_image_is_refused_where_nothing_runs_in_a_container(runner: dict[str, Any] | None) -> None:
+    scripts = [{"name": "plain", "image": ""}, {"name": "deep", "image": "torch:1"}]
+    with pytest.raises(BadInput, match="The script deep names an image"):
+        experiment.require_containers(scripts, runner)
+    experiment.require_containers(scripts[:1], runner)
+    for kind in ("compose", "kubernetes"):
+        experiment.require_containers(scripts, {"type": kind})
+
+
 def test_several_run_at_once_and_come_back_in_their_order() -> None:
     together = Barrier(2, timeout=10)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,7 +31,10 @@ MODULE_OF: dict[str, tuple[str, dict[str, Any]]] = {
     "schema": ("mlflow_schema", {}),
     "schema-info": ("mlflow_schema_info", {}),
     "bucket": ("mlflow_bucket", {"uri": "s3://b"}),
-    "experiment": ("mlflow_experiments", {"experiments": [{"name": "x", "script": "print(1)", "parameters": {}}]}),
+    "experiment": (
+        "mlflow_experiments",
+        {"experiments": [{"name": "x", "script": "print(1)", "parameters": {}, "image": ""}]},
+    ),
     "trial": ("mlflow_trial", {"launch_file": "/etc/mlflow/launch.json"}),
 }
 # The load test carries it out itself.
@@ -158,3 +162,33 @@ def test_an_operation_returns_what_its_module_documents(
     with pytest.raises(Ended) as ended:
         module.main()
     assert set(ended.value.args[0]) - {"changed"} == set(documented(MODULES / f"{name}.py"))
+
+
+def test_the_image_of_a_script_is_that_of_its_container(
+    runner: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images: list[str] = []
+
+    def ask(argv: list[str], line: str, **_more: Any) -> str:
+        for word in [one for one in argv if one.startswith("--file=")][1:]:
+            said = json.loads(Path(word.removeprefix("--file=")).read_text())
+            images.append(said["services"]["experiment"]["image"])
+        return answer(line)
+
+    class Noting(Cluster):
+        def call(self, method: str, path: str, body: Any = None, *rest: Any, **more: Any) -> dict[str, Any] | None:
+            if method == "POST":
+                images.append(body["spec"]["template"]["spec"]["containers"][0]["image"])
+            return super().call(method, path, body, *rest, **more)
+
+    monkeypatch.setattr(programs, "ask", ask)
+    monkeypatch.setattr(_runner, "cluster_of", lambda *_asked: Noting())
+    monkeypatch.setitem(operations._FUNCTIONS, "experiment", found_of("experiment"))
+    module = importlib.import_module("ansible_collections.mlops.mlflow.plugins.modules.mlflow_experiments")
+    monkeypatch.setattr(module, "AnsibleModule", Module)
+    own = {**MODULE_OF["experiment"][1]["experiments"][0], "image": "torch:1"}
+    monkeypatch.setattr(Module, "given", {"runner": runner, "cluster": {}, "experiments": [own]})
+    refused = runner["type"] == "host"
+    with pytest.raises(AssertionError, match="The script x names an image") if refused else pytest.raises(Ended):
+        module.main()
+    assert images == ([] if refused else ["torch:1"])

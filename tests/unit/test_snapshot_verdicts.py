@@ -16,7 +16,13 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
     NotAllowed,
     SnapshotError,
 )
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import chunks, commands, manifest, verify
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import (
+    backup,
+    chunks,
+    commands,
+    manifest,
+    verify,
+)
 from support.snapshots import Small
 
 
@@ -47,6 +53,8 @@ def test_a_database_without_mlflows_tables_is_not_backed_up(small: Small) -> Non
         connection.execute("DROP TABLE alembic_version")
     with pytest.raises(SnapshotError, match="no tables of MLflow"):
         small.backup()
+    with pytest.raises(SnapshotError, match="no tables of MLflow"):
+        backup.check(small.source, small.place, backup.Options())
     assert manifest.ids(small.store) == []
 
 

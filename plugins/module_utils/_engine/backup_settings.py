@@ -43,9 +43,9 @@ _PATHS = ("access_key_file", "secret_key_file", "account_key_file", "pg_bindir",
 class BackupSettings:
     """C(settings) as mlflow-ops takes them, C(inside) the same for a container, which finds the files of C(copies)
     below C(/run/secrets), and of a cluster C(places): environment from Secrets, C(mounted): the sources of the volume
-    with those that are files, C(trusted): whom it trusts (C(trust.places)), C(env): what tells it so, and C(pinned):
-    with which pods it shares a node, because they share a volume. C(cron): the five fields of the schedule,
-    C(calendar): the same for systemd."""
+    with those that are files, C(trusted): whom it trusts (C(trust.places)), C(env): the environment of its container,
+    and C(pinned): with which pods it shares a node, because they share a volume.
+    C(cron): the five fields of the schedule, C(calendar): the same for systemd."""
 
     settings: dict[str, Any]
     inside: dict[str, Any]
@@ -54,7 +54,7 @@ class BackupSettings:
     mounted: list[dict[str, Any]]
     pinned: list[dict[str, Any]]
     trusted: dict[str, dict[str, str]]
-    env: dict[str, str]
+    env: list[dict[str, Any]]
     cron: list[str]
     calendar: str
 
@@ -121,9 +121,19 @@ def compute(
         if "secret" in place
     ]
     pinned = _pinned(str(options["name"]), database, store, server)
-    places = _places(options, owner, store)
+    repository = database.get("repository") or {}
+    places = _places(options, owner, store, repository)
     trusted = trust.places(database, store)
-    env = {name: value for name, value in (store.get("env") or {}).items() if name == "AWS_CA_BUNDLE"}
+    values = {name: value for name, value in (store.get("env") or {}).items() if name == "AWS_CA_BUNDLE"}
+    # What snapshots of the database's own pass through.
+    values |= repository.get("env") or {}
+    env = [
+        *(
+            {"name": name, "valueFrom": {"secretKeyRef": {"name": place["secret"], "key": place["key"]}}}
+            for name, place in places.items()
+        ),
+        *({"name": name, "value": value} for name, value in {**values, "TMPDIR": "/scratch"}.items()),
+    ]
     return BackupSettings(
         settings, inside, copies, places, mounted, pinned, trusted, env, schedule.cron, schedule.calendar
     )
@@ -179,14 +189,12 @@ def _data(owner: Mapping[str, Any], store: Mapping[str, Any], server: Mapping[st
     }
 
 
-def _places(
-    options: Mapping[str, Any], owner: Mapping[str, Any], store: Mapping[str, Any]
-) -> dict[str, dict[str, str]]:
+def _places(options: Mapping[str, Any], *connections: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Environment from Secrets, under the names that mlflow-ops reads."""
     secret = options["secret"]
     keys = {"ACCESS_KEY": "access-key", "SECRET_KEY": "secret-key"}
     if str(options["destination"]).startswith("az:"):
         keys = {"ACCOUNT_KEY": "account-key"}
     own = {f"MLFLOW_BACKUP_{name}": {"secret": secret, "key": key} for name, key in keys.items()} if secret else {}
-    places = {**(owner.get("secrets") or {}), **(store.get("secrets") or {}), **own}
-    return {name: dict(place) for name, place in places.items() if place.get("secret")}
+    places = [*(one.get("secrets") or {} for one in connections), own]
+    return {name: dict(place) for one in places for name, place in one.items() if place.get("secret")}

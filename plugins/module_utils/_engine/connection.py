@@ -214,7 +214,7 @@ class DatabaseUri:
 # What the connection of a server says of where operations run; what only one platform has is below its type.
 _RUNNER_KEYS = {
     "host": {"name", "directory", "supervision", "python", "user"},
-    "compose": {"name", "project", "docker_host"},
+    "compose": {"name", "project", "docker_host", "image"},
     "kubernetes": {"name", "namespace", "login", "image", "workload"},
 }
 

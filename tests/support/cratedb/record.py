@@ -1,6 +1,6 @@
 """Records what a real CrateDB says in each scenario, for the stand-in.
 
-    TEST_CRATEDB_URL=http://127.0.0.1:4200 CRATEDB_REPOSITORY=FOLDER python -m support.cratedb.record
+    TEST_CRATEDB_URL=http://127.0.0.1:4200 CRATEDB_REPOSITORY=FOLDER python -m support.cratedb.record [SCENARIO…]
 
 The CrateDB runs on this machine, with FOLDER as its path.repo and the superuser C(crate) trusted from here, as it is by
 itself. All that it has in our schemas is removed.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,9 @@ def database(url: str) -> CrateDB:
 
 
 def main() -> None:
-    url, recorded = os.environ["TEST_CRATEDB_URL"], {}
+    url, recorded = os.environ["TEST_CRATEDB_URL"], json.loads(RECORDED.read_text())
     request = Client.request
-    for name, scenario in scenarios.ALL.items():
+    for name in sys.argv[1:] or scenarios.ALL:
         exchanges: list[dict[str, Any]] = []
         names = Names()
 
@@ -82,7 +83,7 @@ def main() -> None:
         Client.request = noted
         try:
             with tempfile.TemporaryDirectory() as folder:
-                result = scenario(database(url), Path(folder) / "work")
+                result = scenarios.ALL[name](database(url), Path(folder) / "work")
         finally:
             Client.request = request
         recorded[name] = exchanges

@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import tarfile
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import cratedb_lock
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import (
+    cratedb_lock,
+    cratedb_repository_settings,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.base import Dumping, Loading, Tools
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.cratedb import CrateDB
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.cratedb_session import Session, session
@@ -20,6 +24,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
     EngineError,
     LockHeld,
 )
+
+from support import s3
 
 SCHEMA, OWNER, SERVER = "mlflow", "mlflow_owner", "mlflow"
 PASSWORDS = {OWNER: "owner-4711", SERVER: "server-4711"}
@@ -85,6 +91,27 @@ def busy(database: CrateDB, folder: Path) -> Any:
 def restore(database: CrateDB, folder: Path) -> Any:
     """What was dumped, loaded alongside, and put in the place of the live one."""
     dump(database, folder / "dumped")
+    return _restored(database, folder)
+
+
+def bucket(database: CrateDB, folder: Path) -> Any:
+    """The same through a bucket: what came from there, and what is left in it."""
+    with s3.running() as store, pytest.MonkeyPatch.context() as patched:
+        said = {
+            cratedb_repository_settings.PLACE: "s3://backups/of/cratedb",
+            cratedb_repository_settings.ENDPOINT: store.endpoint,
+            cratedb_repository_settings.ACCESS_KEY: s3.ACCESS_KEY,
+            cratedb_repository_settings.SECRET_KEY: s3.SECRET_KEY,
+        }
+        for name, value in said.items():
+            patched.setenv(name, value)
+        found = restore(database, folder)
+        with tarfile.open(folder / "database.tar") as archive:
+            fetched = sum("index-0" in member.name for member in archive)
+        return [*found, fetched, [path.name for path in (store.home / "data/backups").rglob("*") if path.is_file()]]
+
+
+def _restored(database: CrateDB, folder: Path) -> Any:
     packed = folder / "database.tar"
 
     def write(_file: str, path: Path, *, durable: bool) -> None:
@@ -103,10 +130,17 @@ def restore(database: CrateDB, folder: Path) -> Any:
     rows = database.load(loaded, loading, "tracking", Tools()).rows
     server = database.server()
     server.comment(loaded, "a note")
-    server.rename([(database.live, before), (loaded, database.live)])
+    server.rename([*((database.live, before) for _ending in database.present()), (loaded, database.live)])
     names, comments = server.names(), server.comments()
     database.discard(before)
     return [live.rows, rows, names, comments, server.names(), database.rows()]
+
+
+def empty(database: CrateDB, folder: Path) -> Any:
+    """All tables are lost: there is nothing to dump, and what was dumped before comes back."""
+    dump(database, folder / "dumped")
+    database.discard(database.live)
+    return [dump(database, folder / "nothing"), _restored(database, folder)]
 
 
 def cut_off(database: CrateDB, _folder: Path) -> Any:
@@ -143,5 +177,5 @@ def lock(database: CrateDB, _folder: Path) -> Any:
 
 
 ALL: dict[str, Callable[[CrateDB, Path], Any]] = {
-    one.__name__: one for one in (look, not_yet, dump, busy, restore, cut_off, lock)
+    one.__name__: one for one in (look, not_yet, dump, busy, restore, bucket, empty, cut_off, lock)
 }

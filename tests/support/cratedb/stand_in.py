@@ -12,11 +12,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.cloud import Place, connect
+
 RECORDED = Path(__file__).with_name("recorded.json")
 # What differs from one time to the next: folders, stamps of now, times, random names.
 _DIFFERENT = re.compile(
     r"(?:/[\w.-]+)+(?=/mlops_)|20(?!261126070000000)\d{15}|(?<=since )\S+ on \S+"
-    r"|\b[0-9a-f]{32}\b|(?<=[_(])[0-9a-f]{8}\b"
+    r"|\b[0-9a-f]{32}\b|(?<=[_(])[0-9a-f]{8}\b|(?<=http://127\.0\.0\.1:)\d+"
 )
 
 
@@ -54,9 +56,8 @@ class StandIn:
         self.unknown: list[str] = []
 
     def answer(self, request: dict[str, Any]) -> tuple[int, Any]:
-        if request["stmt"].startswith("CREATE REPOSITORY") and not request["args"][1]:
-            # What a snapshot would put there.
-            Path(request["args"][0], "index-0").write_text("a snapshot")
+        if request["stmt"].startswith("CREATE REPOSITORY"):
+            _snapshot(request)
         with self._lock:
             key = self._names.key_of(request)
             known = self._answers.get(key)
@@ -65,6 +66,22 @@ class StandIn:
                 return 400, {"error": {"code": 4000, "message": f"not recorded: {key}"}}
             status, text = known.pop(0) if len(known) > 1 else known[0]
             return status, self._names.actual(text)
+
+
+def _snapshot(request: dict[str, Any]) -> None:
+    """What a snapshot would put there, or a restore would read."""
+    names = re.findall(r"(\w+) = \?", request["stmt"])
+    said = dict(zip(names, request["args"], strict=True))
+    if "location" in said:
+        if not said["readonly"]:
+            Path(said["location"], "index-0").write_text("a snapshot")
+        return
+    keys = (said["endpoint"], said["region"], said["access_key"], said["secret_key"])
+    store = connect(Place(f"s3://{said['bucket']}/{said['base_path']}", *keys))
+    if not said["readonly"]:
+        store.put("indices/index-0", b"a snapshot")
+    else:
+        assert store.get("indices/index-0", 100) == b"a snapshot"
 
 
 @contextmanager

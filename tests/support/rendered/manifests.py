@@ -186,17 +186,20 @@ CASES = {
         OF_AUTHORITY,
         OF_TLS_OF_STORE,
     ),
-    "cratedb-seaweedfs": _case(_CRATEDB, OF_DATABASE, OF_SEAWEEDFS),
+    "cratedb-seaweedfs": _case({**_CRATEDB, "mlflow_backup_enabled": True}, OF_DATABASE, OF_SEAWEEDFS),
     "cratedb-three-nodes": _case(
         {
             **_CRATEDB,
             "mlflow_database_nodes": "3",
             "mlflow_database_heap": "768m",
-            "mlflow_database_repository_storage_class": "shared",
+            "mlflow_database_repository_uri": "s3://snapshots/cratedb",
+            "mlflow_database_repository_endpoint": "http://store.example.com:8333",
+            "mlflow_database_repository_secret": "store-keys",
             "mlflow_backup_enabled": True,
         },
         OF_DATABASE,
         OF_SEAWEEDFS,
+        {("store-keys", "access-key"), ("store-keys", "secret-key")},
     ),
     "openshift": _case(
         {

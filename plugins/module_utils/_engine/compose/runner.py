@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import tempfile
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,11 +30,13 @@ class ComposeRunner:
 
     :param project: path of the servers' compose file.
     :param address: where clients find the servers.
+    :param image: what operations run instead of the image of their service; empty for that one.
     """
 
     name: str
     project: str
     address: str = ""
+    image: str = ""
 
     def run(self, request: protocol.Request, say: Say) -> dict[str, Any]:
         if not Path(self.project).is_file():
@@ -38,14 +44,26 @@ class ComposeRunner:
         service = protocol.OPERATIONS[request.operation].identity
         name = f"mlflow-ops-{uuid.uuid4().hex[:12]}"
         run = ["--profile=ops", "run", "--rm", "--no-deps", "--no-TTY", f"--name={name}", service]
-        argv, env = compose_command(self.project, *run, "run", "--while-connected")
         seconds = (request.deadline or 86400.0) + _GRACE_SECONDS
-        try:
-            said = programs.ask(argv, request.line(), seconds=seconds, say=say, env=env)
-        finally:
-            # Gone already, unless the client was ended: then the container goes on.
-            call("rm", "--force", "--volumes", name, check=False)
+        with self._changed(service) as changes:
+            argv, env = compose_command(self.project, *changes, *run, "run", "--while-connected")
+            try:
+                said = programs.ask(argv, request.line(), seconds=seconds, say=say, env=env)
+            finally:
+                # Gone already, unless the client was ended: then the container goes on.
+                call("rm", "--force", "--volumes", name, check=False)
         return protocol.result_of(said, request.id)
+
+    @contextlib.contextmanager
+    def _changed(self, service: str) -> Iterator[list[str]]:
+        """What another image adds to the command: a second file, which is there meanwhile."""
+        if not self.image:
+            yield []
+            return
+        with tempfile.NamedTemporaryFile("w", prefix="mlops-image-", suffix=".json") as file:
+            json.dump({"services": {service: {"image": self.image}}}, file)
+            file.flush()
+            yield [f"--file={file.name}"]
 
     def asleep(self) -> str:
         return ""

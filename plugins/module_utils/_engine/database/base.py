@@ -275,15 +275,16 @@ class Database(ABC):
         """Let a role read and write rows, but not change the schema. Nothing where there are no roles."""
 
     @abstractmethod
-    def require_dumpable(self, version_table: str, what: str, tools: Tools) -> None:
+    def require_dumpable(self, version_table: str, what: str, tools: Tools) -> str | None:
         """
         :param what: it is, for the error.
+        :returns: the revision of its schema; None where it has no tables of MLflow.
         :raises EngineError: a dump could not begin.
         """
 
     @abstractmethod
     def dump(self, to: Dumping[File], what: str, tools: Tools) -> Dump[File]:
-        """Dump it as it is at one moment, while servers write.
+        """Dump it as it is at one moment, while servers write. Without tables there may be no files.
 
         :raises EngineError: it could not be dumped.
         """

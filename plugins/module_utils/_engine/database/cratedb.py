@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from ..connection import DatabaseUri
 from ..errors import DatabaseMissing, LockHeld, SchemaError, SnapshotError
-from . import cratedb_lock, cratedb_snapshots, revisions
+from . import cratedb_lock, cratedb_repository, cratedb_snapshots, revisions
 from .base import Adapter, Ask, Contents, Dump, Dumping, File, Live, Loaded, Loading, ServedDatabase, Space, Tools
 from .cratedb_notes import RESERVATION, REVISION, Notes
 from .cratedb_server import Server
@@ -149,16 +149,16 @@ class CrateDB(ServedDatabase):
             ):
                 statements.run(statement)
 
-    def require_dumpable(self, version_table: str, what: str, tools: Tools) -> None:
-        cratedb_snapshots.require_folder()
-        self.contents(version_table)
+    def require_dumpable(self, version_table: str, what: str, tools: Tools) -> str | None:
+        cratedb_repository.configured().require()
+        return next(iter(self.contents(version_table).revisions), None)
 
     def dump(self, to: Dumping[File], what: str, tools: Tools) -> Dump[File]:
         with session(self.uri, self._password) as statements:
             return cratedb_snapshots.dump(statements, self.uri, to)
 
     def require_loadable(self, what: str, server_version: str, tools: Tools, *, used: bool) -> Live:
-        cratedb_snapshots.require_folder()
+        cratedb_repository.configured().require()
         with session(self.uri, self._password) as statements:
             [(version,)] = statements.run("SELECT max(version['number']) FROM sys.nodes")
             if _numbers(version) < _numbers(server_version):

@@ -202,10 +202,11 @@ class PostgreSQL(ServedDatabase):
                 cursor.execute(names.SQL(statement).format(**given))
             connection.commit()
 
-    def require_dumpable(self, version_table: str, what: str, tools: Tools) -> None:
+    def require_dumpable(self, version_table: str, what: str, tools: Tools) -> str | None:
         programs = Programs.find(tools.pg_bindir)
         with postgresql_dumping.held(self.uri, self._password) as moment:
             programs.require_fit(moment.server_major)
+            return moment.revision(version_table)
 
     def dump(self, to: Dumping[File], what: str, tools: Tools) -> Dump[File]:
         programs = Programs.find(tools.pg_bindir)

@@ -144,8 +144,8 @@ class SQLite(Database):
     def grant(self, role: str) -> None:
         """Nothing."""
 
-    def require_dumpable(self, version_table: str, what: str, tools: Tools) -> None:
-        revision(self._existing(what), version_table)
+    def require_dumpable(self, version_table: str, what: str, tools: Tools) -> str | None:
+        return revision(self._existing(what), version_table)
 
     def dump(self, to: Dumping[File], what: str, tools: Tools) -> Dump[File]:
         path = self._existing(what)

@@ -89,6 +89,19 @@ def run_all(
         return list(pool.map(attempt, experiments))
 
 
+def require_containers(experiments: Sequence[Mapping[str, Any]], runner: Mapping[str, Any] | None) -> None:
+    """
+    :param runner: of the deployment; None where scripts run here.
+    :raises BadInput: one names an image, and would not run in a container.
+    """
+    named = [str(one["name"]) for one in experiments if one.get("image")]
+    if named and (runner or {}).get("type") not in ("compose", "kubernetes"):
+        raise BadInput(
+            f"The script {named[0]} names an image, and on a host scripts run with the server's environment, in no "
+            f"container. Leave image out, or deploy to compose or kubernetes."
+        )
+
+
 def _values(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import fingerprint, progress
-from ..database import kinds, revisions
+from ..database import base, kinds, revisions
 from ..database.base import Dumping, Tools
 from ..errors import SnapshotError
 from ..storage.base import Store
@@ -75,7 +75,9 @@ def check(source: Source, destination: Place, options: Options) -> None:
         _writable(destination.folder)
     for what, uri in source.databases.items():
         database = kinds.database(uri, source.password, f"the URI of the {what} database")
-        database.require_dumpable(VERSION_TABLES[what], what, options.tools)
+        revision = database.require_dumpable(VERSION_TABLES[what], what, options.tools)
+        if what == TRACKING and revision is None:
+            raise _nothing(what, database)
     if source.artifacts:
         if source.artifacts.folder is None:
             next(iter(artifacts.source_of(source.artifacts).items()), None)
@@ -229,6 +231,13 @@ def _pruned(store: Store, object_key: str) -> SnapshotError:
     )
 
 
+def _nothing(what: str, database: base.Database) -> SnapshotError:
+    return SnapshotError(
+        f"The {what} database has no tables of MLflow that {database.uri.user or 'this user'} finds, so there is "
+        f"nothing to back up. Is database_uri that of the deployment?"
+    )
+
+
 class _Dump:
     """One database, dumped into the store."""
 
@@ -270,10 +279,7 @@ class _Dump:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         if not dump.rows or (what == TRACKING and dump.revision is None):
-            raise SnapshotError(
-                f"The {what} database has no tables of MLflow that {database.uri.user or 'this user'} finds, so there "
-                f"is nothing to back up. Is database_uri that of the deployment?"
-            )
+            raise _nothing(what, database)
         stored = Database(
             kind=database.kind,
             server_version=dump.server_version,

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from ..errors import BadInput, EngineError, MissingLibrary
 
 _PROBE = ".mlops-mlflow-probe-"
+# Of a store that is starting, is being replaced or has too much to do, or of a gateway before one that is away.
+_PASSING = frozenset({429, 500, 502, 503, 504})
 
 
 class BucketError(EngineError):
@@ -34,7 +36,8 @@ def ensure(
 ) -> dict[str, Any]:
     """Prove that a bucket can be used, and create it first where it is missing and C(create) is true.
 
-    :param wait_seconds: how long an endpoint that does not answer is tried again.
+    :param wait_seconds: how long an endpoint is tried again that does not answer, or with an error of its own. What it
+        refuses, it would refuse again.
     :param check: look only whether it is there.
     :returns: C(bucket) and C(changed) (whether it was created, or would be).
     :raises BucketError: it is missing, unreachable, or refuses one of the three.
@@ -57,43 +60,70 @@ def ensure(
         aws_secret_access_key=keys.secret_key,
         config=botocore.config.Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 2}),
     )
-    end = time.monotonic() + wait_seconds
+    refusals = botocore.exceptions
+    end, created = time.monotonic() + wait_seconds, False
+    prefix = parts.path.strip("/")
+    # The same one each time: what a failed try left, the next removes.
+    probe = f"{prefix}{'/' if prefix else ''}{_PROBE}{uuid.uuid4().hex}"
     while True:
         try:
-            created = _created(client, botocore.exceptions.ClientError, parts.hostname, create, check)
+            created = _created(client, refusals.ClientError, parts.hostname, create, check) or created
             if not check:
-                _prove(client, parts.hostname, parts.path.strip("/"))
+                _prove(client, parts.hostname, probe)
             return {"bucket": parts.hostname, "changed": created}
-        except botocore.exceptions.ClientError as error:
-            raise BucketError(f"The {where} cannot be used: {_reason(error)}") from error
-        except botocore.exceptions.NoCredentialsError as error:
-            raise BucketError(f"The {where} cannot be used: no keys were given, and no cloud identity.") from error
-        except botocore.exceptions.BotoCoreError as error:
-            if time.monotonic() > end:
-                raise BucketError(f"The {where} cannot be reached: {error}") from error
-            time.sleep(1)
+        except (refusals.ClientError, refusals.BotoCoreError) as error:
+            passing, words = _judged(error, refusals)
+            if not passing or time.monotonic() > end:
+                raise BucketError(f"The {where} {words}") from error
+        time.sleep(1)
+
+
+def _judged(error: Exception, kinds: Any) -> tuple[bool, str]:
+    """Whether another try may end otherwise, and what went wrong.
+
+    :param kinds: the errors of botocore.
+    """
+    if isinstance(error, kinds.ClientError):
+        return _status(error) in _PASSING, f"cannot be used: {_reason(error)}"
+    if isinstance(error, kinds.NoCredentialsError):
+        return False, "cannot be used: no keys were given, and no cloud identity."
+    if isinstance(error, (kinds.ParamValidationError, kinds.PartialCredentialsError)):
+        return False, f"cannot be used: {error}"
+    return True, f"cannot be reached: {error}"
 
 
 def _created(client: Any, refusal: type[Exception], bucket: str, create: bool, check: bool) -> bool:
     try:
         client.head_bucket(Bucket=bucket)
     except refusal as error:
-        if not create or error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:  # type: ignore[attr-defined]
+        if not create or _status(error) != 404:
             raise
         if not check:
-            client.create_bucket(Bucket=bucket)
+            _create(client, refusal, bucket)
         return True
     return False
 
 
-def _prove(client: Any, bucket: str, prefix: str) -> None:
-    key = "/".join(part for part in (prefix, _PROBE + uuid.uuid4().hex) if part)
+def _create(client: Any, refusal: type[Exception], bucket: str) -> None:
+    try:
+        client.create_bucket(Bucket=bucket)
+    except refusal as error:
+        # The answer to an earlier try was lost.
+        if error.response["Error"].get("Code") != "BucketAlreadyOwnedByYou":  # type: ignore[attr-defined]
+            raise
+
+
+def _prove(client: Any, bucket: str, key: str) -> None:
     client.put_object(Bucket=bucket, Key=key, Body=b"probe")
     try:
         if client.get_object(Bucket=bucket, Key=key)["Body"].read() != b"probe":
             raise BucketError(f"The bucket {bucket} gave back something else than was written.")
     finally:
         client.delete_object(Bucket=bucket, Key=key)
+
+
+def _status(error: Any) -> int:
+    return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
 
 
 def _reason(error: Any) -> str:
