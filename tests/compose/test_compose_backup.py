@@ -19,6 +19,7 @@ def kept(make: Callable[..., Deployment]) -> Iterator[Deployment]:
     deployment = make(
         "compose_local",
         "t-backup",
+        mlflow_server_port=5010,
         mlflow_server_auth="basic",
         mlflow_backup_enabled=True,
         mlflow_backup_scheduler="none",
