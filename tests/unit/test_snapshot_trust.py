@@ -12,6 +12,8 @@ from typing import Any
 import obstore.store
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import changes, restore_note
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.base import Loading
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.sqlite import SQLite
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError, SchemaError, SnapshotError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import (
     journal,
@@ -380,3 +382,16 @@ def test_a_manifest_that_no_backup_writes_is_one_sentence_for_everybody(small: S
     except SnapshotError as error:
         problems = [str(error)]
     assert problems
+
+
+def test_a_snapshot_without_the_file_that_a_kind_of_database_writes_is_damaged(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.backup()
+
+    def load(_database: SQLite, _name: str, source: Loading, _what: str, _tools: object) -> None:
+        source.write("database.tar", small.home / "database.tar", durable=False)
+
+    monkeypatch.setattr(SQLite, "load", load)
+    with pytest.raises(SnapshotError, match=r"The tracking database in the snapshot has no file database.tar: it is"):
+        small.restore(drill=True)

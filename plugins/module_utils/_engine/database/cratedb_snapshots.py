@@ -18,7 +18,7 @@ from .cratedb_uri import CrateDBUri
 
 # Of a dump.
 FILE = "database.tar"
-_REVISION_FILE = "revision"
+_REVISION_FILE, _REVISION_LENGTH = "revision", 100
 
 
 def dump(session: Session, uri: CrateDBUri, to: Dumping[File]) -> Dump[File]:
@@ -60,9 +60,8 @@ def load(session: Session, uri: CrateDBUri, name: str, source: Loading) -> Loade
         source.require_room(place.folder, size)
         packed = scratch / FILE
         source.write(FILE, packed, durable=False)
-        _unpack(packed, place.folder)
+        revision = _unpack(packed, place.folder)
         packed.unlink()
-        revision = (place.folder / _REVISION_FILE).read_text()
         place.send()
         place.create(session, readonly=True)
         _restore(session, uri, place, "TABLES", name)
@@ -125,10 +124,23 @@ def _count(session: Session, uri: CrateDBUri, place: Repository, changed: list[s
         counted.drop()
 
 
-def _unpack(packed: Path, folder: Path) -> None:
-    """Files and folders alone, which CrateDB may read."""
-    with tarfile.open(packed) as archive:
-        for member in archive:
-            if member.isfile() or member.isdir():
-                member.mode = 0o755 if member.isdir() else 0o644
-                archive.extract(member, folder, filter="data")
+def _unpack(packed: Path, folder: Path) -> str:
+    """Files and folders alone, which CrateDB may read.
+
+    :returns: the revision of the schema, which lies among them.
+    :raises SnapshotError: it is no archive that C(dump) wrote.
+    """
+    left = packed.stat().st_size
+    try:
+        with tarfile.open(packed, "r:") as archive:
+            for member in archive:
+                left -= member.size
+                if left < 0:  # files with holes say more than the archive holds
+                    raise tarfile.TarError(f"{member.name} is longer than the archive")
+                if member.isfile() or member.isdir():
+                    member.mode = 0o755 if member.isdir() else 0o644
+                    archive.extract(member, folder, filter="data")
+        with (folder / _REVISION_FILE).open() as file:
+            return file.read(_REVISION_LENGTH)
+    except (tarfile.TarError, EOFError, ValueError, FileNotFoundError, IsADirectoryError) as error:
+        raise SnapshotError(f"{FILE} of the snapshot is no archive of a CrateDB: {error}.") from error

@@ -337,6 +337,8 @@ class _Restore:
         files = {file.path: file for file in known.files}
 
         def write(file: str, path: Path, *, durable: bool) -> None:
+            if file not in files:
+                raise SnapshotError(f"The {what} database in the snapshot has no file {file}: it is damaged.")
             found = files[file]
             blocks = chunks.assemble(self._store, found.chunks, found.size)
             title = f"the {what} database in the snapshot"
