@@ -44,6 +44,14 @@ def test_what_all_have_is_one_object() -> None:
     assert fields[0] is fields[1] is fields[2]
 
 
+def test_fields_that_begin_as_others_do_are_not_taken_for_them() -> None:
+    read = _Reader()
+    one: dict[str, Any] = {"f:data": {}}
+    pages = [page(("a", [one]), ("b", [{**one, "f:spec": {}}])), page(("c", [{**one, "f:kind": {}}, one]))]
+    for text in pages:
+        assert read(text) == json.loads(text)
+
+
 def test_many_different_ones_are_read_as_well() -> None:
     read, text = _Reader(), page(*((str(number), [{f"f:{number}": {}}]) for number in range(100)))
     for _again in range(2):

@@ -30,7 +30,7 @@ Key = tuple[str, str]
 _TRIES = 3
 # Of 10,000 objects nearly all have the same fields: those are kept once.
 _KEPT_FIELDS = 16
-_FIELDS = b'"fieldsV1":%b'
+_FIELDS = b'"fieldsV1":'
 
 
 class Found(NamedTuple):
@@ -96,14 +96,19 @@ class _Reader:
         self._texts: list[bytes] = []
 
     def __call__(self, data: bytes) -> dict[str, Any]:
-        for number, text in enumerate(self._texts):
-            # Nothing but a key looks like that: within a text its marks would be escaped.
-            data = data.replace(text, _FIELDS % str(number).encode())
-        page: dict[str, Any] = json.loads(data)
+        # Nothing but a key looks like that: within a text its marks would be escaped.
+        page: dict[str, Any] = json.loads(_FIELDS.join(map(self._without, data.split(_FIELDS))))
         for item in page.get("items") or []:
             for entry in item["metadata"].get("managedFields") or []:
                 entry["fieldsV1"] = self._shared(entry.get("fieldsV1"))
         return page
+
+    def _without(self, part: bytes) -> bytes:
+        """What stands behind the key, with a number instead of fields that were seen."""
+        for number, text in enumerate(self._texts):
+            if part.startswith(text):
+                return b"%d%b" % (number, part[len(text) :])
+        return part
 
     def _shared(self, fields: Any) -> Any:
         if isinstance(fields, int):
@@ -111,7 +116,7 @@ class _Reader:
         known = next((one for one in self._seen if one == fields), None)
         if known is None and fields and len(self._seen) < _KEPT_FIELDS:
             self._seen.append(fields)
-            self._texts.append(_FIELDS % json.dumps(fields, separators=(",", ":")).encode())
+            self._texts.append(json.dumps(fields, separators=(",", ":")).encode())
         return known or fields
 
 
