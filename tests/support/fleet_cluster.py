@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -157,12 +158,12 @@ class Api:
         return self.objects.pop(path)
 
     def _listed(self, path: str, query: dict[str, str], *, metadata_only: bool) -> Object:
-        labels = [one.split("=") for one in query.get("labelSelector", "").split(",") if one]
+        wanted = _selected(query.get("labelSelector", ""))
         items = [
             one
             for where, one in sorted(self.objects.items())
             if where.rpartition("/")[0] == path
-            and all(one["metadata"].get("labels", {}).get(key) == value for key, value in labels)
+            and all(one["metadata"].get("labels", {}).get(key) in values for key, values in wanted.items())
         ]
         begin, limit = int(query.get("continue") or 0), int(query.get("limit") or len(items) or 1)
         page = items[begin : begin + limit]
@@ -170,6 +171,12 @@ class Api:
         if metadata_only:
             page = [{"metadata": one["metadata"]} for one in page]
         return {"metadata": {"resourceVersion": str(self._version), "continue": more}, "items": page}
+
+
+def _selected(selector: str) -> dict[str, list[str]]:
+    """The values that each label may have: C(a=b,c in (d,e))."""
+    found = re.findall(r"([^=, ]+)(?:=([^,]+)| in \(([^)]*)\))", selector)
+    return {key: [value] if value else several.split(",") for key, value, several in found}
 
 
 def _answered(body: Object) -> Any:
