@@ -12,8 +12,9 @@ description:
   - Has the instances that are declared in a namespace, each made of the objects of one sample in which the name is replaced.
   - Lists each kind once, metadata alone, and applies only what differs, several instances at once. What was edited by
     somebody else is put right. A run that was interrupted is gone on with by running it again.
-  - What is not applied cannot hurt. An object of one of these names that the fleet did not make is refused before anything
-    is changed; an instance that fails leaves the others alone.
+  - What is not applied cannot hurt. Servers that Knative does not take, because a feature flag is off for instance, and an
+    object of one of these names that the fleet did not make are refused before anything is changed; an instance that fails
+    leaves the others alone.
   - With O(wave), changes go to so many instances at a time, and stop where these do not get ready.
   - An instance is a deployment like any other, named as itself. One whose servers were stopped stays so.
 extends_documentation_fragment:
@@ -24,7 +25,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Compares with what the cluster holds; the API server is not asked whether it would refuse an object.
+    details: Compares with what the cluster holds. The API server is asked only whether it takes servers like those of the
+      sample; it may refuse one instance still.
   diff_mode:
     support: full
     details: Names of instances and of objects that are pruned.

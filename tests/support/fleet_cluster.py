@@ -20,6 +20,7 @@ CONFIGURATIONS = f"/api/v1{SPACE}/configmaps"
 VOLUMES = f"/api/v1{SPACE}/persistentvolumeclaims"
 SECRETS = f"/api/v1{SPACE}/secrets"
 SAMPLE = "fleet-sample"
+TRIED = "TRIED"
 
 
 def objects() -> list[Object]:
@@ -71,7 +72,7 @@ class Api:
     @property
     def changes(self) -> list[str]:
         """Paths of what was applied or removed."""
-        return [path for method, path in self.calls if method != "GET"]
+        return [path for method, path in self.calls if method not in ("GET", TRIED)]
 
     def edit(self, path: str, field: str, value: Any, manager: str = "kubectl-edit") -> None:
         """Somebody changes C(spec.<field>) or C(data.<field>) of an object: he owns the field from then on."""
@@ -95,6 +96,8 @@ class Api:
     def call_api(self, path: str, method: str, **options: Any) -> Any:
         query, accept = dict(options["query_params"]), options["header_params"]["Accept"]
         with self._lock:
+            # What is only tried is a kind of its own, also for faults.
+            method = TRIED if "dryRun" in query else method
             self.calls.append((method, path))
             number = len(self.calls)
             self.at_once += 1
@@ -116,6 +119,8 @@ class Api:
     def _answer(self, path: str, method: str, query: dict[str, str], accept: str, body: Any) -> Any:
         if query.get("watch"):
             return Stream([])
+        if method == TRIED:
+            return _answered(body)
         if method == "PATCH":
             return _answered(self._applied(path, body))
         if method == "DELETE":

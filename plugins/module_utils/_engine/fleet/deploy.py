@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import BadInput
 from ..kubernetes.client import CONNECTIONS, Cluster
 from ..progress import Say, listed, silent
-from . import applying, waiting, waves
+from . import applying, trial, waiting, waves
 from .comparison import Difference, Work, compare, pruned
 from .declaration import Instance
 from .existing import Key, collections, read
@@ -77,6 +77,8 @@ def deploy(cluster: Cluster, request: Request, say: Say = silent, *, dry_run: bo
     patience = Patience(request.seconds)
     paths = collections(cluster, rendering.keys, request.namespace)
     outcome = _Outcome(compare(request.instances, rendering, read(cluster, paths, patience), request.fleet))
+    if outcome.difference.created or outcome.difference.updated:
+        trial.check(cluster, rendering, request.sample, request.namespace, paths, patience)
     if not dry_run:
         outcome.rolled_out = _roll_out(cluster, request, rendering, outcome.difference, paths, patience, say)
         outcome.failures = dict(outcome.rolled_out.failures)
