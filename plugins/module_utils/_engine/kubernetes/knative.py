@@ -95,10 +95,9 @@ def misfits(namespace: Mapping[str, Any] | None, version: str, existing: bool) -
             f"Knative Serving {there or '(of an unknown version)'} is installed, and not by this role: set"
             f" knative_existing to true to use it as it is, or remove it."
         ]
-    try:
-        before, after = _numbers(there), _numbers(version)
-    except BadInput as error:
-        return [str(error)]
+    if wrong := [one for one in (there, version) if not re.fullmatch(_VERSIONS, one)]:
+        return [f"knative_version is '{wrong[0]}'; it must be a version such as 1.21.0."]
+    before, after = (tuple(map(int, one.split("."))) for one in (there, version))
     if existing:
         other = (
             f"Knative Serving {there} is installed, and knative_version is {version}: set it to {there} to use that."
@@ -112,12 +111,6 @@ def misfits(namespace: Mapping[str, Any] | None, version: str, existing: bool) -
             f" far."
         ]
     return []
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    if not re.fullmatch(_VERSIONS, version):
-        raise BadInput(f"knative_version is '{version}'; it must be a version such as 1.21.0.")
-    return tuple(map(int, version.split(".")))
 
 
 def _wrong_checksum(file: Mapping[str, Any], text: str) -> list[str]:
