@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import resource
 import sys
-import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".dev"))
@@ -21,7 +20,6 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.cl
 
 
 def main() -> None:
-    warnings.simplefilter("ignore")  # the certificate is one that nobody signed
     asked = json.load(sys.stdin)
     login = kubernetes.client.Configuration()
     kubernetes.config.load_kube_config(asked.pop("kubeconfig"), client_configuration=login)

@@ -24,11 +24,7 @@ from support.api_server import ApiServer
 from support.fleet_cluster import SAMPLE, objects
 from support.playbooks import REPOSITORY
 
-pytestmark = [
-    pytest.mark.cluster,
-    # Its certificate is one that nobody signed.
-    pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning"),
-]
+pytestmark = pytest.mark.cluster
 MERGE = "application/merge-patch+json"
 SERVICES = "/apis/serving.knative.dev/v1/namespaces/{}/services/"
 CONFIGURATIONS = "/api/v1/namespaces/{}/configmaps/"
