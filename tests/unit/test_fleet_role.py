@@ -76,6 +76,30 @@ def test_an_instance_is_a_deployment_by_its_own_name(objects: list[dict[str, Any
     assert found[job]["spec"]["template"]["spec"]["containers"][0]["args"][1].partition("?")[0].endswith("/vision")
 
 
+def pods_of(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """The labels of all pods that objects of an instance make."""
+    specs = {name: item["spec"] for name, item in found.items() if "spec" in item}
+    templates = {name: spec.get("jobTemplate", {}).get("spec", spec).get("template") for name, spec in specs.items()}
+    return {name: template["metadata"]["labels"] for name, template in templates.items() if template}
+
+
+def test_no_pod_of_a_tenant_can_be_reached_by_another_tenants(objects: list[dict[str, Any]]) -> None:
+    found = of(objects, "vision")
+    policies = [item["spec"] for name, item in found.items() if name.startswith("NetworkPolicy/")]
+    others = pods_of(of(objects, "speech"))
+    pods = pods_of(found)
+    assert len(pods) == 4
+    for name, labels in pods.items():
+        chosen = [one for one in policies if one["podSelector"]["matchLabels"].items() <= labels.items()]
+        assert chosen, f"{name}: nobody guards it"
+        senders = [sender for one in chosen for rule in one.get("ingress") or [] for sender in rule["from"]]
+        assert all(set(sender) == {"namespaceSelector"} for sender in senders), f"{name}: pods of this namespace may"
+        spaces = {sender["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for sender in senders}
+        assert spaces <= {"knative-serving", "kourier-system"}
+    for labels in others.values():
+        assert not [one for one in policies if one["podSelector"]["matchLabels"].items() <= labels.items()]
+
+
 def test_the_secret_of_an_instance_is_generated(objects: list[dict[str, Any]]) -> None:
     first, second = (of(objects, name)[f"Secret/{name}-auth"]["stringData"] for name in ("vision", "speech"))
     assert set(first) >= {"gateway-passphrase", "webhook-key"}
