@@ -72,7 +72,7 @@ def _service(folder: Path) -> dict[str, Any]:
     file = folder / "objects.json"
     plays = yaml.safe_load((environment.ROOT / "playbooks/fleet.yml").read_text())
     content = {"dest": str(file), "content": "{{ kubernetes_manifests_collected | to_json }}", "mode": "0600"}
-    tasks = [*plays[1]["tasks"][:-1], {"name": "write", "ansible.builtin.copy": content}]
+    tasks = [*plays[-1]["tasks"][:-1], {"name": "write", "ansible.builtin.copy": content}]
     variables = yaml.safe_load((environment.ROOT / "inventories/kubernetes_knative/group_vars/mlflow.yml").read_text())
     own = {
         "mlflow_name": _SAMPLE,

@@ -62,13 +62,21 @@ def declare(
     return instances
 
 
-def names(listed: Sequence[Mapping[str, Any]], *, count: int = 0, pattern: str = "") -> list[str]:
-    """Those of the instances of a fleet, as C(declare) has them, where nothing is to be deployed.
+def names(
+    listed: Sequence[Mapping[str, Any]],
+    *,
+    count: int = 0,
+    pattern: str = "",
+    limit: int = sys.maxsize,
+    confirmed_count: int = 0,
+) -> list[str]:
+    """Those of the instances of a fleet, as C(declare) has them. What else is said of each is not read.
 
-    :raises BadInput: names that occur twice or are none.
+    :raises BadInput: names that occur twice or are none, or more than may be.
     """
     named = [{"name": one.get("name") or ""} for one in listed]
-    return [one.name for one in declare(named, count=count, pattern=pattern, limit=sys.maxsize)]
+    found = declare(named, count=count, pattern=pattern, limit=limit, confirmed_count=confirmed_count)
+    return [one.name for one in found]
 
 
 _LEGAL = "Small letters, digits and '-', beginning with a letter, not ending with '-', at most 40 characters."
