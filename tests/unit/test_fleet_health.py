@@ -104,6 +104,16 @@ def test_who_was_stopped_is_told_and_is_not_unhealthy() -> None:
     assert found["counts"] == {"declared": 3, "healthy": 1, "unhealthy": 1, "stopped": 1, "undeclared": 0}
 
 
+def test_one_that_is_there_again_and_not_ready_is_unhealthy_though_it_was_stopped() -> None:
+    """Such as one of which a start was cut off."""
+    api = Fleet("a", "b")
+    api.services["a"] = {"Ready": "False", "Reason": "RevisionFailed"}
+    del api.services["b"]
+    api.stopped = {"a", "b"}
+    found = check(api, "a", "b")
+    assert ([one["name"] for one in found["unhealthy"]], found["stopped"]) == (["a"], ["b"])
+
+
 def test_what_is_not_declared_is_told_and_does_not_count() -> None:
     api = Fleet("a", "b")
     api.services["b"] = {"Ready": "False"}

@@ -46,24 +46,25 @@ def check(cluster: Cluster, namespace: str, fleet: str, declared: Sequence[str] 
     lines = {line.name: line for line in table.read(cluster, namespace, fleet)}
     wanted = list(declared) or list(lines)
     absent = [name for name in wanted if name not in lines]
-    stopped = set(_stopped(cluster, namespace, fleet)) if absent else set()
+    saved = set(_stopped(cluster, namespace, fleet)) if absent else set()
+    stopped = [name for name in absent if name in saved]
+    running = set(wanted).difference(stopped)
+    undeclared = [name for name in lines if name not in running]
     volumes = dict(_without_volume(cluster, namespace, fleet))
-    unhealthy = [
-        found for name in wanted if name not in stopped and (found := _unhealthy(name, lines.get(name), volumes))
-    ]
+    unhealthy = [found for name in wanted if name in running and (found := _unhealthy(name, lines.get(name), volumes))]
     counts = {
         "declared": len(wanted),
-        "healthy": len(wanted) - len(unhealthy) - len(stopped & set(absent)),
+        "healthy": len(running) - len(unhealthy),
         "unhealthy": len(unhealthy),
-        "stopped": len(stopped & set(absent)),
-        "undeclared": len(set(lines) - set(wanted)),
+        "stopped": len(stopped),
+        "undeclared": len(undeclared),
     }
     return {
         "healthy": not unhealthy,
         "verdict": _verdict(counts, unhealthy),
         "unhealthy": [vars(one) for one in unhealthy],
-        "stopped": [name for name in absent if name in stopped],
-        "undeclared": [name for name in lines if name not in set(wanted)],
+        "stopped": stopped,
+        "undeclared": undeclared,
         "counts": counts,
     }
 
