@@ -12,8 +12,10 @@ description:
   - Has the instances that are declared in a namespace, each made of the objects of one sample in which the name is replaced.
   - Lists each kind once, metadata alone, and applies only what differs, several instances at once. What was edited by
     somebody else is put right. A run that was interrupted is gone on with by running it again.
-  - What is not applied cannot hurt. An object of one of these names that the fleet did not make is refused before anything
-    is changed; an instance that fails leaves the others alone.
+  - What is not applied cannot hurt. Servers that Knative does not take, because a feature flag is off for instance, and an
+    object of one of these names that the fleet did not make are refused before anything is changed; an instance that fails
+    leaves the others alone.
+  - With O(wave), changes go to so many instances at a time, and stop where these do not get ready.
   - An instance is a deployment like any other, named as itself. One whose servers were stopped stays so.
 extends_documentation_fragment:
   - mlops.mlflow.attributes
@@ -23,7 +25,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Compares with what the cluster holds; the API server is not asked whether it would refuse an object.
+    details: Compares with what the cluster holds. The API server is asked only whether it takes servers like those of the
+      sample; it may refuse one instance still.
   diff_mode:
     support: full
     details: Names of instances and of objects that are pruned.
@@ -123,14 +126,29 @@ options:
     default: 8
   timeout:
     description:
-      - Seconds in which everything must be applied.
+      - Seconds in which everything, or each wave, must be applied.
     type: float
     default: 3600
   wait_timeout:
     description:
-      - Seconds in which what was applied must be ready. V(0) does not wait.
+      - Seconds in which what was applied, or each wave, must be ready. V(0) does not wait.
     type: float
     default: 600
+  wave:
+    description:
+      - How many instances are changed at a time; V(0) changes all at once, whatever fails. The next wave begins when this
+        one is ready. Otherwise the task fails, and the instances behind it are left as they were.
+      - The first wave begins when all instances that are as declared are ready, so that a second run does not go past a
+        wave that failed.
+      - The servers of the sample must begin with one at least (C(autoscaling.knative.dev/initial-scale)), because Knative
+        calls those ready that begin with none.
+    type: int
+    default: 0
+  wave_failures:
+    description:
+      - So many instances may fail before no other wave is begun.
+    type: int
+    default: 0
 seealso:
   - module: mlops.mlflow.mlflow_workload
   - module: mlops.mlflow.mlflow_kubernetes_apply
@@ -148,6 +166,17 @@ EXAMPLES = r"""
     pattern: tenant-####
     instances:
       - {name: tenant-0042, replicas: 1, labels: {team: vision}}
+
+- name: Change them 20 at a time, and stop at the first that does not get ready
+  mlops.mlflow.mlflow_fleet:
+    context: kind-mlflow
+    namespace: tenants
+    name: tenants
+    sample: mlflow-fleet-sample
+    objects: "{{ kubernetes_manifests_collected }}"
+    count: 200
+    pattern: tenant-####
+    wave: 20
 
 - name: Deploy three instances, and remove all others of the fleet without their data
   mlops.mlflow.mlflow_fleet:
@@ -175,6 +204,12 @@ updated:
   sample: []
 stopped:
   description: Instances whose servers somebody has stopped. They stay so.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+untried:
+  description: Instances that differ still, because the roll-out stopped before their wave.
   returned: success
   type: list
   elements: str
@@ -210,7 +245,7 @@ counts:
   description: How many of each, with C(declared) and C(unchanged).
   returned: success
   type: dict
-  sample: {declared: 200, unchanged: 199, created: 1, updated: 0, stopped: 0, pruned: 0, kept: 0, failures: 0}
+  sample: {declared: 200, unchanged: 199, created: 1, updated: 0, stopped: 0, untried: 0, pruned: 0, kept: 0, failures: 0}
 requests:
   description: Requests of the API server to list and to apply, those that were made again included.
   returned: success
@@ -237,6 +272,8 @@ OF_INSTANCES: dict[str, Any] = {
     **{name: {"type": "int"} for name in ("replicas", "max_replicas", "request_timeout")},
     "storage_size": {"type": "str"},
 }
+# Options that the engine calls the same.
+_PASSED_ON = ("namespace", "sample", "objects", "prune", "prune_data", "concurrency", "wave", "wave_failures")
 
 
 def deploy(module: AnsibleModule) -> dict[str, Any]:
@@ -247,7 +284,7 @@ def deploy(module: AnsibleModule) -> dict[str, Any]:
         instances=declaration.declare(params["instances"], **numbers),
         seconds=params["timeout"],
         wait_seconds=params["wait_timeout"],
-        **{name: params[name] for name in ("namespace", "sample", "objects", "prune", "prune_data", "concurrency")},
+        **{name: params[name] for name in _PASSED_ON},
     )
     say = logging_to(params["progress_file"])
     done = engine.deploy(cluster_of(module), request, say, dry_run=module.check_mode)
@@ -271,6 +308,8 @@ def main() -> None:
             "concurrency": {"type": "int", "default": 8},
             "timeout": {"type": "float", "default": 3600.0},
             "wait_timeout": {"type": "float", "default": 600.0},
+            "wave": {"type": "int", "default": 0},
+            "wave_failures": {"type": "int", "default": 0},
             **PROGRESS_ARGS,
         },
         supports_check_mode=True,

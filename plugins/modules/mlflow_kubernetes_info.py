@@ -86,6 +86,11 @@ storage_classes:
   type: list
   elements: str
   sample: [standard]
+storage_provisioners:
+  description: What makes the volumes of each storage class.
+  returned: success
+  type: dict
+  sample: {standard: rancher.io/local-path}
 default_storage_class:
   description: The default one; empty where there is none.
   returned: success

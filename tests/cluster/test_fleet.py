@@ -17,18 +17,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet import deploy, table
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet import deploy, health, table
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet.declaration import declare
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import Cluster
 from support.api_server import ApiServer
 from support.fleet_cluster import SAMPLE, objects
 from support.playbooks import REPOSITORY
 
-pytestmark = [
-    pytest.mark.cluster,
-    # Its certificate is one that nobody signed.
-    pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning"),
-]
+pytestmark = pytest.mark.cluster
 MERGE = "application/merge-patch+json"
 SERVICES = "/apis/serving.knative.dev/v1/namespaces/{}/services/"
 CONFIGURATIONS = "/api/v1/namespaces/{}/configmaps/"
@@ -119,6 +115,44 @@ def test_what_the_api_server_refuses_is_named_and_the_rest_stands(cluster: Clust
     assert [one["name"] for one in done["failures"]] == ["t-0002"]
     assert "a valid label must" in done["msg"]
     assert done["created"] == ["t-0003", "t-0004"]
+
+
+def tell(cluster: Cluster, namespace: str, name: str, status: str, reason: str = "") -> None:
+    """What Knative would say of the service of an instance."""
+    path = f"{SERVICES.format(namespace)}{name}"
+    found = cluster.get(path)
+    assert found is not None
+    condition = {"type": "Ready", "status": status, **({"reason": reason} if reason else {})}
+    body = {"status": {"observedGeneration": found["metadata"]["generation"], "conditions": [condition]}}
+    cluster.call("PATCH", f"{path}/status", body, content_type=MERGE)
+
+
+def test_health_is_what_the_tables_of_the_api_server_tell(cluster: Cluster, namespace: str) -> None:
+    run(cluster, namespace, 5)
+    for name in ("t-0001", "t-0002", "t-0003"):
+        tell(cluster, namespace, name, "True")
+    tell(cluster, namespace, "t-0004", "False", "RevisionFailed")
+    claim = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/t-0003/status"
+    cluster.call("PATCH", claim, {"status": {"phase": "Lost"}}, content_type=MERGE)
+    cluster.call("DELETE", f"{SERVICES.format(namespace)}t-0005")
+    found = health.check(cluster, namespace, "one", [f"t-000{number}" for number in range(1, 6)])
+    assert {one["name"]: one["state"] for one in found["unhealthy"]} == {
+        "t-0003": "no_volume", "t-0004": "not_ready", "t-0005": "missing",
+    }  # fmt: skip
+    assert "t-0004 (not_ready: RevisionFailed)" in found["verdict"]
+    assert found["counts"] == {"declared": 5, "healthy": 2, "unhealthy": 3, "stopped": 0, "undeclared": 0}
+
+
+def test_a_roll_out_waits_for_each_wave_and_goes_on_from_there(cluster: Cluster, namespace: str) -> None:
+    options: dict[str, Any] = {"wave": 2, "wait_seconds": 1.0}
+    first = run(cluster, namespace, 4, **options)
+    assert (first["created"], first["untried"]) == (["t-0001", "t-0002"], ["t-0003", "t-0004"])
+    assert len(table.read(cluster, namespace, "one")) == 2
+    tell(cluster, namespace, "t-0001", "True")
+    still = run(cluster, namespace, 4, **options)
+    assert (still["changed"], still["failures"][0]["name"]) == (False, "t-0002")
+    tell(cluster, namespace, "t-0002", "True")
+    assert run(cluster, namespace, 4, **options)["created"] == ["t-0003", "t-0004"]
 
 
 def test_an_api_server_that_crashes_and_comes_back_is_survived(

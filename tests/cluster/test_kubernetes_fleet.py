@@ -61,6 +61,9 @@ class Fleet(KnativeDeployment):
         declared = {"mlflow_fleet_count": COUNT, "mlflow_fleet_pattern": "tenant-#"}
         return self.play_on_instances("fleet", **{**declared, **more})
 
+    def check(self) -> PlayResult:
+        return self.play_on_instances("fleet_health", mlflow_fleet_count=COUNT, mlflow_fleet_pattern="tenant-#")
+
     def create_databases(self) -> None:
         for number in range(1, COUNT + 1):
             self.sql(f'CREATE DATABASE "tenant-{number}" OWNER mlflow_owner')
@@ -118,6 +121,10 @@ def test_each_has_its_own_data_also_after_it_slept(
     for one in instances:
         real_client.run(one, LOG, port=one.port)
     fleet.wait_until_asleep()
+    before = fleet.pods_made()
+    told = fleet.check().succeeded().of("Check the instances without waking any")
+    assert told["counts"] == {"declared": COUNT, "healthy": COUNT, "unhealthy": 0, "stopped": 0, "undeclared": 0}
+    assert fleet.pods_made() == before, "health wakes nobody"
     for one in instances:
         assert real_client.run(one, READ, port=one.port) == [[one.host, one.host]]
 
@@ -126,6 +133,21 @@ def test_an_edit_is_put_right(fleet: Fleet, instances: list[Instance]) -> None:
     body = '{"spec":{"template":{"spec":{"timeoutSeconds":77}}}}'
     fleet.kubectl("patch", SERVICE, instances[0].name, "--type=merge", f"--patch={body}")
     assert fleet.fleet().succeeded().of("Apply what differs")["updated"] == [instances[0].name]
+
+
+def test_a_wrong_image_reaches_the_first_wave_alone_and_the_right_one_goes_on(
+    fleet: Fleet, instances: list[Instance], real_client: RealClient
+) -> None:
+    names = [one.name for one in instances]
+    waves = {"mlflow_fleet_wave": 1, "mlflow_server_initial_replicas": 1, "mlflow_fleet_prune": True}
+    assert fleet.fleet(**waves).succeeded().of("Apply what differs")["updated"] == names
+    wrong = fleet.fleet(**waves, mlflow_image="mlops-test.local/absent:1", mlflow_fleet_wait_timeout=60)
+    assert wrong.code != 0 and f"stopped after wave 1 of {COUNT}: the {COUNT - 1} instances" in wrong.message
+    assert names[0] in fleet.check().message
+    assert real_client.run(instances[1], READ, port=instances[1].port) == [[instances[1].host, instances[1].host]]
+    assert fleet.fleet(**waves).succeeded().of("Apply what differs")["updated"] == names[:1]
+    fleet.check().succeeded()
+    assert fleet.fleet().succeeded().of("Apply what differs")["updated"] == names
 
 
 def test_an_instance_is_operated_like_any_other(fleet: Fleet, instances: list[Instance]) -> None:

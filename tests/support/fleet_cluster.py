@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ CONFIGURATIONS = f"/api/v1{SPACE}/configmaps"
 VOLUMES = f"/api/v1{SPACE}/persistentvolumeclaims"
 SECRETS = f"/api/v1{SPACE}/secrets"
 SAMPLE = "fleet-sample"
+TRIED = "TRIED"
 
 
 def objects() -> list[Object]:
@@ -70,7 +72,7 @@ class Api:
     @property
     def changes(self) -> list[str]:
         """Paths of what was applied or removed."""
-        return [path for method, path in self.calls if method != "GET"]
+        return [path for method, path in self.calls if method not in ("GET", TRIED)]
 
     def edit(self, path: str, field: str, value: Any, manager: str = "kubectl-edit") -> None:
         """Somebody changes C(spec.<field>) or C(data.<field>) of an object: he owns the field from then on."""
@@ -94,6 +96,8 @@ class Api:
     def call_api(self, path: str, method: str, **options: Any) -> Any:
         query, accept = dict(options["query_params"]), options["header_params"]["Accept"]
         with self._lock:
+            # What is only tried is a kind of its own, also for faults.
+            method = TRIED if "dryRun" in query else method
             self.calls.append((method, path))
             number = len(self.calls)
             self.at_once += 1
@@ -115,6 +119,8 @@ class Api:
     def _answer(self, path: str, method: str, query: dict[str, str], accept: str, body: Any) -> Any:
         if query.get("watch"):
             return Stream([])
+        if method == TRIED:
+            return _answered(body)
         if method == "PATCH":
             return _answered(self._applied(path, body))
         if method == "DELETE":
@@ -157,12 +163,12 @@ class Api:
         return self.objects.pop(path)
 
     def _listed(self, path: str, query: dict[str, str], *, metadata_only: bool) -> Object:
-        labels = [one.split("=") for one in query.get("labelSelector", "").split(",") if one]
+        wanted = _selected(query.get("labelSelector", ""))
         items = [
             one
             for where, one in sorted(self.objects.items())
             if where.rpartition("/")[0] == path
-            and all(one["metadata"].get("labels", {}).get(key) == value for key, value in labels)
+            and all(one["metadata"].get("labels", {}).get(key) in values for key, values in wanted.items())
         ]
         begin, limit = int(query.get("continue") or 0), int(query.get("limit") or len(items) or 1)
         page = items[begin : begin + limit]
@@ -170,6 +176,12 @@ class Api:
         if metadata_only:
             page = [{"metadata": one["metadata"]} for one in page]
         return {"metadata": {"resourceVersion": str(self._version), "continue": more}, "items": page}
+
+
+def _selected(selector: str) -> dict[str, list[str]]:
+    """The values that each label may have: C(a=b,c in (d,e))."""
+    found = re.findall(r"([^=, ]+)(?:=([^,]+)| in \(([^)]*)\))", selector)
+    return {key: [value] if value else several.split(",") for key, value, several in found}
 
 
 def _answered(body: Object) -> Any:

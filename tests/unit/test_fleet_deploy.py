@@ -14,7 +14,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet.declara
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import client
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import ClusterError
 from support.fake_cluster import ApiException
-from support.fleet_cluster import CONFIGURATIONS, SAMPLE, SECRETS, SERVICES, VOLUMES, Api, Busy, cut, objects
+from support.fleet_cluster import CONFIGURATIONS, SAMPLE, SECRETS, SERVICES, TRIED, VOLUMES, Api, Busy, cut, objects
 
 COLLECTIONS = (CONFIGURATIONS, SERVICES, VOLUMES)
 
@@ -265,11 +265,38 @@ def test_an_api_server_that_stays_away_is_given_up_once_and_not_for_each(monkeyp
     assert done["requests"] < 400, "each is tried once by then"
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_knative_does_not_take_is_said_before_anything_is_changed(dry_run: bool) -> None:
+    """Such as a feature that is switched off, which its webhook says of each."""
+    api = Api()
+    said = 'admission webhook "validation.webhook.serving.knative.dev" denied the request: must not set the field(s): x'
+    api.fault = lambda method, path, _number: ApiException(400, said) if method == TRIED else None
+    with pytest.raises(BadInput, match=r"must not set the field\(s\): x.*knative_features.*Nothing was changed"):
+        run(api, "a", "b", own={"a": {"replicas": 1}}, dry_run=dry_run)
+    assert api.changes == [] and (TRIED, f"{SERVICES}/{SAMPLE}") in api.calls
+
+
+def test_only_what_differs_is_worth_a_trial_and_only_where_it_can_be() -> None:
+    api = Api()
+    run(api, "a")
+    api.calls.clear()
+    run(api, "a")
+    assert TRIED not in {method for method, _path in api.calls}
+    absent = ApiException(404, "namespaces not found")
+    space = SERVICES.split("/services")[0].rpartition("/namespaces/")[2]
+    api.fault = lambda method, path, _number: absent if method == TRIED or path.endswith(f"/{space}") else None
+    assert run(api, "a", "b", dry_run=True)["created"] == ["b"], "check mode before there is a namespace"
+
+
 def test_what_would_fail_for_all_is_tried_with_a_few() -> None:
-    """Such as a feature of Knative that is switched off, which its webhook says of each."""
+    """Such as a quota that is used up, which the API server says of each."""
     api, names = Api(), [f"t-{number:03}" for number in range(300)]
-    refusal = ApiException(400, "admission webhook denied the request: must not set the field(s)")
-    api.fault = lambda _method, path, _number: refusal if path.startswith(f"{SERVICES}/") else None
+    refusal = ApiException(400, "must not set the field(s)")
+
+    def refuse(method: str, path: str, _number: int) -> Exception | None:
+        return refusal if method == "PATCH" and path.startswith(f"{SERVICES}/") else None
+
+    api.fault = refuse
     done = run(api, *names)
     assert done["counts"]["failures"] == 300 and len(api.names(SERVICES)) == 0
     assert len(api.names(CONFIGURATIONS)) <= 28, "20, and those under way"

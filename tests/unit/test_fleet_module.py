@@ -19,6 +19,7 @@ class Module:
         defaults = {
             "count": 0, "pattern": "", "instances": [], "limit": 1000, "confirmed_count": 0, "timeout": 60.0,
             "wait_timeout": 5.0, "prune": False, "prune_data": False, "concurrency": 4, "progress_file": None,
+            "wave": 0, "wave_failures": 0,
         }  # fmt: skip
         place = {"name": "tenants", "namespace": "tenants", "sample": SAMPLE, "objects": objects()}
         self.params = {**defaults, **place, **params}
@@ -51,6 +52,13 @@ def test_progress_is_written_to_its_file(api: Api, tmp_path: Any, monkeypatch: p
     lines = file.read_text().splitlines()
     assert any(line.endswith("3 of 3 instances applied") for line in lines)
     assert lines[-1].endswith("3 of 3 instances ready")
+
+
+def test_waves_are_passed_on_and_told(api: Api, tmp_path: Any) -> None:
+    file = tmp_path / "progress"
+    mlflow_fleet.deploy(Module(count=3, pattern="t-#", wave=2, progress_file=str(file)))
+    lines = file.read_text().splitlines()
+    assert [line.partition("wave ")[2] for line in lines] == ["1 of 2: t-1 to t-2", "2 of 2: t-3 to t-3"]
 
 
 def test_what_an_instance_may_have_of_its_own_is_offered_and_carried_out() -> None:

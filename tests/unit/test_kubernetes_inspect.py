@@ -60,8 +60,10 @@ def test_the_version_is_read_as_clouds_write_it_too(minor: str, number: int) -> 
 
 def test_storage_classes_and_the_default_one() -> None:
     default = {"storageclass.kubernetes.io/is-default-class": "true"}
-    found = look({CLASSES: [named("slow"), named("fast", annotations=default)]})
+    slow = {**named("slow"), "provisioner": "ebs.csi.aws.com"}
+    found = look({CLASSES: [slow, named("fast", annotations=default)]})
     assert (found["storage_classes"], found["default_storage_class"]) == (["slow", "fast"], "fast")
+    assert found["storage_provisioners"] == {"slow": "ebs.csi.aws.com", "fast": ""}
 
 
 @pytest.mark.parametrize(

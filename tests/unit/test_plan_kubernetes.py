@@ -338,6 +338,27 @@ def test_a_cluster_that_does_not_fit_is_told_with_the_remedy(seen: Dict, error: 
     assert error in misfit
 
 
+@pytest.mark.parametrize(
+    ("storage_class", "provisioner", "mode", "refused"),
+    [
+        ("fast", "ebs.csi.aws.com", "ReadWriteMany", True),
+        ("", "kubernetes.io/azure-disk", "ReadWriteMany", True),
+        ("fast", "rook-ceph.rbd.csi.ceph.com", "ReadWriteMany", True),
+        ("fast", "ebs.csi.aws.com", "ReadWriteOnce", False),
+        ("fast", "efs.csi.aws.com", "ReadWriteMany", False),
+        ("fast", "example.com/of-our-own", "ReadWriteMany", False),
+    ],
+)
+def test_a_class_of_disks_lends_no_volume_to_several_nodes(
+    storage_class: str, provisioner: str, mode: str, refused: bool
+) -> None:
+    store = {**VOLUME, "access_mode": mode, "storage_class": storage_class}
+    seen = {**CLUSTER, "storage_provisioners": {storage_class or "slow": provisioner, "other": "ebs.csi.aws.com"}}
+    misfits = planned(store=store, found=seen)["misfits"]
+    assert [f"{storage_class or 'slow'} ({provisioner})" in one for one in misfits] == [True] * refused
+    assert all("mlflow_artifact_store_storage_class" in one for one in misfits)
+
+
 def test_a_cluster_without_any_storage_class_is_told_so() -> None:
     seen = {**CLUSTER, "storage_classes": [], "default_storage_class": ""}
     misfits = planned(store={**STORE, "storage_class": ""}, found=seen)["misfits"]

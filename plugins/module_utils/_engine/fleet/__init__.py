@@ -3,6 +3,7 @@
 """Fleets: thousands of instances in one namespace that differ by their name, and by little else.
 
 What instances there are (declaration), what objects each consists of (rendering), what the cluster has of them
-(existing), what differs (comparison), making it so (applying, waiting), all of it in order (deploy).
+(existing), what differs (comparison), whether the cluster takes it (trial), making it so (applying, waiting, waves),
+all of it in order (deploy); how they are (table, health).
 May import the platform kubernetes; never snapshots or load tests.
 """

@@ -78,7 +78,7 @@ def compare(
         one
         for key, objects in found.items()
         for name, one in objects.items()
-        if one.fleet == fleet and not one.leaving and name not in wanted[key]
+        if name not in wanted[key] and one.fleet == fleet and not one.leaving
     ]
     return difference
 
@@ -100,7 +100,7 @@ class _Equal:
     def __call__(self, one: Found, template: Template, instance: Instance) -> bool:
         if template.generated:
             return True
-        if one.fields is None or one.checksum != template.checksum(instance):
+        if one.fields is None or one.checksum != template.checksum:
             return False
         key = (id(template), id(one.fields))
         if key not in self._whole:

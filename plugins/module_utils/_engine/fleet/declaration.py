@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,6 +60,23 @@ def declare(
             f"mlflow_fleet_confirmed_count to {len(instances)}."
         )
     return instances
+
+
+def names(
+    listed: Sequence[Mapping[str, Any]],
+    *,
+    count: int = 0,
+    pattern: str = "",
+    limit: int = sys.maxsize,
+    confirmed_count: int = 0,
+) -> list[str]:
+    """Those of the instances of a fleet, as C(declare) has them. What else is said of each is not read.
+
+    :raises BadInput: names that occur twice or are none, or more than may be.
+    """
+    named = [{"name": one.get("name") or ""} for one in listed]
+    found = declare(named, count=count, pattern=pattern, limit=limit, confirmed_count=confirmed_count)
+    return [one.name for one in found]
 
 
 _LEGAL = "Small letters, digits and '-', beginning with a letter, not ending with '-', at most 40 characters."

@@ -23,14 +23,19 @@ _CONFLICTS = 5
 class Patience:
     """Of all requests of one run, from any thread. Each may be made again: none adds up.
 
-    :param seconds: after which nothing is tried any more.
+    :param seconds: after which nothing is tried any more, counted from C(begin) when that is called.
     """
 
     def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+        self._seconds = seconds
+        self.begin()
         self._lock = threading.Lock()
         self._away_since: float | None = None
         self.requests = 0
+
+    def begin(self) -> None:
+        """Count the seconds anew."""
+        self._end = time.monotonic() + self._seconds
 
     @property
     def left(self) -> float:

@@ -19,6 +19,8 @@ from .rendering import FLEET, INSTANCE
 
 _TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
 READY, NOT_READY, LEAVING = "ready", "not_ready", "leaving"
+# Cells, and metadata.
+Row = tuple[dict[str, Any], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -37,27 +39,41 @@ def read(cluster: Cluster, namespace: str, fleet: str) -> list[Line]:
     :raises BadInput: the cluster does not serve what fleets are made of.
     :raises ClusterError: no answer, or a refusal.
     """
+    found = rows(cluster, kinds.path(kinds.KNATIVE, namespace, "services"), fleet)
+    if found is None:
+        raise BadInput(f"The cluster at {cluster.address} does not serve {kinds.KNATIVE}: Knative is not installed.")
+    return [_line(cells, metadata) for cells, metadata in found]
+
+
+def rows(cluster: Cluster, path: str, fleet: str) -> list[Row] | None:
+    """What a collection has of a fleet: cells by the name of their column in small letters, and metadata; None where
+    there is no such collection.
+
+    :raises ClusterError: no answer, or a refusal.
+    """
     marks = {FLEET: fleet, manifests.MANAGED_BY: manifests.MANAGER}
     query = {"labelSelector": ",".join(f"{key}={value}" for key, value in marks.items()), "includeObject": "Metadata"}
-    pages = list(cluster.pages(kinds.path(kinds.KNATIVE, namespace, "services"), query, _TABLE))
-    if not pages:
-        raise BadInput(f"The cluster at {cluster.address} does not serve {kinds.KNATIVE}: Knative is not installed.")
-    # The columns stand in the first part only.
-    columns = [str(one["name"]).lower() for one in pages[0].get("columnDefinitions") or []]
-    return [
-        _line(dict(zip(columns, row["cells"], strict=False)), row) for page in pages for row in page.get("rows") or []
-    ]
+    columns: list[str] = []
+    found: list[Row] | None = None
+    for page in cluster.pages(path, query, _TABLE):
+        # The columns stand in the first part only.
+        columns = columns or [str(one["name"]).lower() for one in page.get("columnDefinitions") or []]
+        listed = [(row["cells"], row["object"]["metadata"]) for row in page.get("rows") or []]
+        found = [*(found or []), *((dict(zip(columns, cells, strict=False)), metadata) for cells, metadata in listed)]
+    return found
 
 
-def _line(cells: Mapping[str, Any], row: Mapping[str, Any]) -> Line:
-    metadata = row["object"]["metadata"]
-    labels = metadata.get("labels") or {}
+def instance_of(metadata: Mapping[str, Any]) -> str:
+    return str((metadata.get("labels") or {}).get(INSTANCE) or metadata["name"])
+
+
+def _line(cells: Mapping[str, Any], metadata: Mapping[str, Any]) -> Line:
     ready = str(cells.get("ready") or "") == "True"
     state = LEAVING if metadata.get("deletionTimestamp") else READY if ready else NOT_READY
     return Line(
-        name=str(labels.get(INSTANCE) or metadata["name"]),
+        name=instance_of(metadata),
         state=state,
         reason="" if state == READY else str(cells.get("reason") or ""),
         url=str(cells.get("url") or ""),
-        labels=labels,
+        labels=metadata.get("labels") or {},
     )

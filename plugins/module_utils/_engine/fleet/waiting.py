@@ -15,7 +15,7 @@ from ..kubernetes.client import Cluster
 from ..kubernetes.watch import Selection, Watch
 from ..progress import Now, Say
 from .existing import Key
-from .rendering import FLEET
+from .rendering import FLEET, INSTANCE
 
 # The instance of each object, by kind and name.
 Names = Mapping[Key, Mapping[str, str]]
@@ -28,6 +28,8 @@ _READY = {
 }
 # All that is watched is gone through at most so often.
 _EVERY_SECONDS = 1.0
+# So few instances are chosen by their names, which must fit into a URL; of more, the whole fleet is watched.
+_CHOSEN = 100
 # Of so many failed Jobs their pods are asked why: the others have the same reason, as a rule.
 _ASKED = 5
 
@@ -46,13 +48,14 @@ def wait(
     :returns: of the instances that are not, why; when the time is over, or none can become ready any more.
     :raises ClusterError: the API server is away for too long, or refuses.
     """
-    selected = {"labelSelector": f"{FLEET}={fleet}"}
     wanted = {kind: names[key] for key, kind in _READY.items() if names.get(key)}
+    instances = sorted({instance for objects in wanted.values() for instance in objects.values()})
+    chosen = f",{INSTANCE} in ({','.join(instances)})" if len(instances) <= _CHOSEN else ""
+    selected = {"labelSelector": f"{FLEET}={fleet}{chosen}"}
     selections = {
         kind: Selection(paths[key], selected, partial(_kept, kind)) for key, kind in _READY.items() if kind in wanted
     }
-    total = len({instance for objects in wanted.values() for instance in objects.values()})
-    end, now = time.monotonic() + seconds, Now(say)
+    total, end, now = len(instances), time.monotonic() + seconds, Now(say)
     if not total:
         return {}
     with Watch(cluster, selections) as seen:

@@ -58,6 +58,7 @@ def gather(
         "minor": int("".join(filter(str.isdigit, str(version.get("minor", "0")))) or 0),
         "namespace": (found or {}).get("status", {}).get("phase", "absent"),
         "storage_classes": [item["metadata"]["name"] for item in classes],
+        "storage_provisioners": {item["metadata"]["name"]: str(item.get("provisioner") or "") for item in classes},
         "default_storage_class": next(
             (
                 item["metadata"]["name"]

@@ -19,6 +19,7 @@ OWNER = "knative"
 _INSTANCE = f"{manifests.PREFIX}instance"
 _VERSION = f"{manifests.PREFIX}version"
 _CONTROLLERS_CHECK = "knative.dev/example-checksum"
+_VERSIONS = r"\d+\.\d+\.\d+"
 _GATEWAY = ("Service", "kourier")
 # What others are made in or of comes first.
 _FIRST = ("CustomResourceDefinition", "Namespace")
@@ -84,19 +85,24 @@ def misfits(namespace: Mapping[str, Any] | None, version: str, existing: bool) -
     """
     if namespace is None:
         return ["Knative Serving is not installed, and knative_existing says that it is."] if existing else []
-    if existing:
-        return []
     labels = namespace["metadata"].get("labels") or {}
     there, ours = str(labels.get(_VERSION) or ""), labels.get(_INSTANCE) == OWNER
-    if not ours:
+    # Who installs it otherwise, such as its operator, may not say which it is.
+    if existing and not re.fullmatch(_VERSIONS, there):
+        return []
+    if not (existing or ours):
         return [
             f"Knative Serving {there or '(of an unknown version)'} is installed, and not by this role: set"
             f" knative_existing to true to use it as it is, or remove it."
         ]
-    try:
-        before, after = _numbers(there), _numbers(version)
-    except BadInput as error:
-        return [str(error)]
+    if wrong := [one for one in (there, version) if not re.fullmatch(_VERSIONS, one)]:
+        return [f"knative_version is '{wrong[0]}'; it must be a version such as 1.21.0."]
+    before, after = (tuple(map(int, one.split("."))) for one in (there, version))
+    if existing:
+        other = (
+            f"Knative Serving {there} is installed, and knative_version is {version}: set it to {there} to use that."
+        )
+        return [other] if before[:2] != after[:2] else []
     if after < before:
         return [f"Knative Serving {there} is installed: it cannot go back to {version}."]
     if after[:2] > (before[0], before[1] + 1):
@@ -105,12 +111,6 @@ def misfits(namespace: Mapping[str, Any] | None, version: str, existing: bool) -
             f" far."
         ]
     return []
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
-        raise BadInput(f"knative_version is '{version}'; it must be a version such as 1.21.0.")
-    return tuple(map(int, version.split(".")))
 
 
 def _wrong_checksum(file: Mapping[str, Any], text: str) -> list[str]:

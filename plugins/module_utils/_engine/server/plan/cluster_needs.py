@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,12 @@ from . import common
 _GROUPS_OF_EXPOSED = {"httproute": "gateway.networking.k8s.io", "route": "route.openshift.io"}
 _GROUP_OF_CLOUDNATIVE_PG = "postgresql.cnpg.io"
 GROUP_OF_KNATIVE = "serving.knative.dev"
+# These lend a volume to the file system of one node at a time, whatever is asked of them.
+_DISKS = re.compile(
+    r"ebs\.csi\.aws\.com|disk\.csi\.azure\.com|pd\.csi\.storage\.gke\.io|cinder\.csi\.openstack\.org|csi\.hetzner\.cloud"
+    r"|dobs\.csi\.digitalocean\.com|linodebs\.csi\.linode\.com|(.+\.)?rbd\.csi\.ceph\.com"
+    r"|kubernetes\.io/(aws-ebs|azure-disk|gce-pd|cinder)"
+)
 _PERMISSIONS = (
     "get namespaces",
     "create secrets",
@@ -56,6 +63,16 @@ def groups(request: common.Request, knative: bool) -> list[str]:
         *([_GROUP_OF_CLOUDNATIVE_PG] if operator else []),
         *([GROUP_OF_KNATIVE] if knative else []),
     ]
+
+
+def classes_of_disks(classes: Iterable[str], observed: Mapping[str, Any]) -> list[str]:
+    """Those of these storage classes that lend a volume to one node alone, each with what makes its volumes.
+
+    :param classes: empty for the default one. What is not known to be one is taken for a shared file system.
+    """
+    makers = observed.get("storage_provisioners") or {}
+    names = common.unique(one or str(observed.get("default_storage_class") or "") for one in classes)
+    return [f"{one} ({makers[one]})" for one in names if _DISKS.fullmatch(str(makers.get(one) or ""))]
 
 
 def secrets_of(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def plan(request: common.Request) -> dict[str, Any]:
     C(operations) (C(env) of the pods of operations by identity: C(schema), C(trial));
     C(secret_env) (places by environment variable of the servers), C(trusted) (whom pods trust, C(trust.places)),
     C(permissions), C(groups) (of the API, which must be served), C(secret_names), C(external_places) (of Secrets that
-    must be there), C(storage_classes);
+    must be there), C(storage_classes), C(shared_classes) (of these, whose volumes several nodes mount);
     C(deployed) (whether servers were there), C(proven) (whether the client proved just those), C(stopped) (whether
     somebody took them all away), C(other_workload) (kind of the workload that the servers are so far, if it is another;
     else empty), C(settled) (whether everything runs).
@@ -144,6 +144,11 @@ def plan(request: common.Request) -> dict[str, Any]:
         "external_places": needs.external_places(request),
         "storage_classes": common.unique(
             str(one["storage_class"] or "") for one in (request.database, request.store) if "storage_class" in one
+        ),
+        "shared_classes": (
+            [str(request.store.get("storage_class") or "")]
+            if request.store.get("access_mode") == "ReadWriteMany"
+            else []
         ),
         **_seen(request),
     }
@@ -224,6 +229,13 @@ def fits(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
     found.add(
         f"The cluster has no storage class {', '.join(unknown)}. It has: {', '.join(classes)}.",
         bool(unknown),
+    )
+    disks = needs.classes_of_disks(own["shared_classes"], observed)
+    found.add(
+        f"The storage class {', '.join(disks)} lends a volume to one node at a time, and"
+        f" mlflow_artifact_store_access_mode is ReadWriteMany: name the class of a shared file system in"
+        f" mlflow_artifact_store_storage_class, or take ReadWriteOnce or a bucket.",
+        bool(disks),
     )
     found.add(
         "The cluster does not answer for metrics, which the autoscaler needs: install metrics-server, or set"
