@@ -20,7 +20,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         | {"quantities", "renamed", "backup_settings", "fingerprint", "proofs", "schedule", "certificates", "trust"}
     ),
     frozenset({"database", "storage"}),
-    frozenset({"host", "compose", "kubernetes"}),
+    frozenset({"aws", "host", "compose", "kubernetes"}),
     frozenset({"server"}),
     frozenset({"snapshot", "load", "fleet"}),
     frozenset({"operations"}),
