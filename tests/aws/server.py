@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from aws import eks
+from aws import access, eks
 from moto.server import ThreadedMotoServer
 
 eks.install()
+access.install()
 server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
 server.start()
 print("http://{}:{}".format(*server.get_host_and_port()), flush=True)

@@ -89,6 +89,40 @@ def test_examples_of_the_configuration(play: Play, client: Client, cluster: str)
     assert changed(play(tasks).succeeded().results) == [False] * 3
 
 
+def test_examples_of_an_access_entry(play: Play, client: Client, cluster: str) -> None:
+    eks = client("eks")
+    give, take = examples.of("eks_access_entry", {"cluster: mlflow": f"cluster: {cluster}"})
+    refused = play([give])
+    assert "takes no access entries: its access mode is CONFIG_MAP" in refused.message
+    mode = {"name": cluster, "authentication_mode": "API_AND_CONFIG_MAP"}
+    play([{"name": "mode", "mlops.mlflow.eks_cluster_config": mode}]).succeeded()
+
+    would = play([give], "--check", "--diff").succeeded()
+    done = play([give, give]).succeeded()
+    assert changed([*would.results, *done.results]) == [True, True, False]
+    entry = {"clusterName": cluster, "principalArn": give["mlops.mlflow.eks_access_entry"]["principal"]}
+    assert eks.describe_access_entry(**entry)["accessEntry"]["kubernetesGroups"] == ["ml-platform"]
+    scopes = {
+        one["policyArn"].rpartition("/")[2]: one["accessScope"]
+        for one in eks.list_associated_access_policies(**entry)["associatedAccessPolicies"]
+    }
+    assert scopes == {
+        "AmazonEKSEditPolicy": {"type": "namespace", "namespaces": ["mlflow"]},
+        "AmazonEKSViewPolicy": {"type": "cluster"},
+    }
+    assert would.results[0][1]["entry"]["policies"] == done.results[0][1]["entry"]["policies"]
+
+    less = {name: value for name, value in give["mlops.mlflow.eks_access_entry"].items() if name != "groups"}
+    less |= {"policies": [{"policy": "AmazonEKSViewPolicy", "namespaces": ["mlflow"]}], "tags": {"team": "ml"}}
+    play([{"name": "less", "mlops.mlflow.eks_access_entry": less}]).succeeded()
+    [left] = eks.list_associated_access_policies(**entry)["associatedAccessPolicies"]
+    assert left["accessScope"] == {"type": "namespace", "namespaces": ["mlflow"]}
+    now = eks.describe_access_entry(**entry)["accessEntry"]
+    assert (now["kubernetesGroups"], now["tags"]) == (["ml-platform"], {"team": "ml"})
+
+    assert changed(play([take, take]).succeeded().results) == [True, False]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
