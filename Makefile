@@ -12,7 +12,7 @@ EXTRA := $(foreach var,$(VARS),-e '$(var)')
 # Advice of the playbooks is then about make as well.
 export MLOPS_MLFLOW_RUN_BY := make
 
-.PHONY: help deploy destroy health status check test test-all test-host test-browser test-cluster test-compose test-benchmark soak lint lock readmes bench bench-backup bench-cluster bench-fleet clean cluster-up cluster-down
+.PHONY: help deploy destroy health status check test test-all test-host test-aws test-browser test-cluster test-compose test-benchmark soak lint lock readmes bench bench-backup bench-cluster bench-fleet clean cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -40,6 +40,9 @@ test-all: $(VENV)/dev ## the same with all of the integration tests; ended and s
 
 test-host: $(VENV)/dev ## a host of its own over SSH, killed and rebooted (Linux, root, systemd-nspawn)
 	@$(RUN) tests/run host_scenario
+
+test-aws: $(VENV)/dev ## the modules for AWS against an emulator of it, moto
+	@$(RUN) tests/run aws
 
 test-browser: $(VENV)/dev ## the web page in a real browser, alone and behind nginx and HAProxy (Debian, root)
 	@$(RUN) tests/run browser
@@ -91,5 +94,5 @@ clean: ## remove what the targets above put into the clone
 $(VENV)/run: requirements.txt requirements.lock
 	@tools/environment $(VENV) requirements.txt && touch $@
 
-$(VENV)/dev: requirements.txt requirements-dev.txt requirements-kubernetes.txt requirements-compose.txt requirements.lock
+$(VENV)/dev: requirements.txt requirements-dev.txt requirements-kubernetes.txt requirements-compose.txt requirements-aws.txt requirements.lock
 	@tools/environment $(VENV) requirements-dev.txt && touch $@ $(VENV)/run

@@ -81,3 +81,15 @@ attributes:
       - mlops.mlflow.operations
       - mlops.mlflow.snapshot
 """
+
+    # Modules that take the options of the fragment aws.
+    ACTIONGROUP_AWS = r"""
+attributes:
+  action_group:
+    description: >-
+      Use C(group/mlops.mlflow.aws) in C(module_defaults) to say once which AWS is meant, for these modules and those of
+      amazon.aws and community.aws.
+    support: full
+    membership:
+      - mlops.mlflow.aws
+"""

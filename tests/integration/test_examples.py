@@ -41,8 +41,9 @@ RUN_HERE = [
     "mlflow_reservation",
     "mlflow_restore",
 ]
-# These have containers or pods to work on: tests/compose and tests/cluster use each of them.
+# These have containers, pods or an AWS to work on: tests/compose, tests/cluster and tests/aws use each of them.
 RUN_ELSEWHERE = (
+    "eks_",
     "mlflow_compose_",
     "mlflow_kubernetes_",
     "mlflow_workload",

@@ -26,4 +26,4 @@ def of(module: str, places: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def modules() -> set[str]:
-    return {path.stem for path in Path(MODULES).glob("mlflow_*.py")}
+    return {path.stem for path in Path(MODULES).glob("*.py")}

@@ -22,7 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"storage"}),
     # One may keep its own snapshots in an object store.
     frozenset({"database"}),
-    frozenset({"host", "compose", "kubernetes"}),
+    frozenset({"aws", "host", "compose", "kubernetes"}),
     frozenset({"server"}),
     frozenset({"snapshot", "load", "fleet"}),
     frozenset({"operations"}),

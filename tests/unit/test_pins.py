@@ -56,8 +56,7 @@ def test_the_lists_are_of_the_versions_that_the_project_names() -> None:
     pins = re.findall(r"^([\w.-]+)(?:\[[^]]+\])?==(\S+)$", _texts(ROOT.glob("requirements*.txt")), re.MULTILINE)
     assert len(pins) > 15
     locked = {name.lower(): version for name, version in packages(LISTS["controller"]).items()}
-    # Only who uses AWS needs its SDK.
-    assert {name: version for name, version in pins if locked.get(name.lower()) != version}.keys() <= {"boto3"}
+    assert {name: version for name, version in pins if locked.get(name.lower()) != version} == {}
     tools = dict(re.findall(r"^(\w+)==(\S+)$", (SERVER / "tools.in").read_text(), re.MULTILINE))
     assert tools == packages(LISTS["tools"])
     assert tools["uv"] == locked["uv"]

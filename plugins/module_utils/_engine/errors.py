@@ -19,10 +19,16 @@ class BadInput(EngineError):
 class MissingLibrary(EngineError):
     """A Python library that this step needs is not installed for the interpreter in use."""
 
-    def __init__(self, library: str, purpose: str) -> None:
+    def __init__(
+        self,
+        library: str,
+        purpose: str,
+        remedy: str = (
+            "Install it there, or run the task with the MLflow server's own interpreter (ansible_python_interpreter)."
+        ),
+    ) -> None:
         super().__init__(
-            f"The Python library {library} is needed to {purpose}, and this interpreter does not have it. "
-            f"Install it there, or run the task with the MLflow server's own interpreter (ansible_python_interpreter)."
+            f"The Python library {library} is needed to {purpose}, and this interpreter does not have it. {remedy}"
         )
         self.library = library
 

@@ -1,0 +1,168 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A service of AWS, asked through boto3: the one place that imports it, and where its errors become ours.
+
+What a service says is kept word by word, because quotas and rights are told nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import BadInput, EngineError, MissingLibrary
+
+_GONE = {"ResourceNotFoundException", "NoSuchEntity", "NoSuchEntityException"}
+# What a user can do about it, by words of the error's code.
+_REMEDIES = (
+    (
+        ("AccessDenied", "UnauthorizedOperation"),
+        "Log in as somebody who may do this, or allow it to who is logged in.",
+    ),
+    (
+        ("ExpiredToken", "InvalidClientTokenId", "UnrecognizedClient", "Signature", "AuthFailure"),
+        "Check the credentials: access_key, secret_key and session_token, profile, or what the environment says.",
+    ),
+    (
+        ("LimitExceeded", "QuotaExceeded"),
+        "Remove what is not needed any more, or ask AWS for a higher quota (Service Quotas).",
+    ),
+    (("ResourceInUse",), "Run it again when whatever changes it now has ended."),
+)
+
+
+class AwsError(EngineError):
+    """AWS refused something, could not be reached, or did not get it done. C(code) is the service's, if it gave one."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Login:
+    """Where AWS is and who asks. What is empty, boto3 looks up in the environment, its files and the machine's role."""
+
+    region: str | None = None
+    profile: str | None = None
+    access_key: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    endpoint_url: str | None = None
+    ca_bundle: str | None = None
+    validate_certs: bool = True
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+def connect(service: str, login: Login) -> Service:
+    """A service, such as C(eks).
+
+    :raises BadInput: the login lacks something, or contradicts itself. Nothing has been sent.
+    """
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+    except ImportError as error:
+        raise MissingLibrary(
+            "boto3",
+            "reach AWS",
+            "Install it there (requirements-aws.txt), or name an interpreter that has it (ansible_python_interpreter).",
+        ) from error
+    settings = {"retries": {"mode": "standard", "max_attempts": 8}, "connect_timeout": 10, **login.config}
+    try:
+        session = boto3.Session(
+            profile_name=login.profile,
+            region_name=login.region,
+            aws_access_key_id=login.access_key,
+            aws_secret_access_key=login.secret_key,
+            aws_session_token=login.session_token,
+        )
+        client = session.client(
+            service,
+            endpoint_url=login.endpoint_url,
+            verify=(login.ca_bundle or None) if login.validate_certs else False,
+            config=Config(**settings),
+        )
+    except (BotoCoreError, ValueError, TypeError) as error:
+        raise BadInput(
+            _sentence(f"AWS cannot be asked ({service}): {_one_line(error)}", _login_remedy(error))
+        ) from error
+    return Service(client, service)
+
+
+class Service:
+    """One service; every call goes through here."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        """Call an operation, named as boto3 does; what is None is left out.
+
+        :raises AwsError: it was refused, or nobody answered.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        given = {name: value for name, value in request.items() if value is not None}
+        try:
+            return dict(getattr(self._client, operation)(**given))
+        except ClientError as error:
+            said = error.response.get("Error", {})
+            code, message = str(said.get("Code", "")), " ".join(str(said.get("Message", "")).split())
+            text = f"AWS refused {self._what(operation)}: {code}: {message}"
+            raise AwsError(_sentence(text, _remedy(code)), code) from error
+        except BotoCoreError as error:
+            text = f"AWS could not be asked for {self._what(operation)}: {_one_line(error)}"
+            raise AwsError(_sentence(text, _login_remedy(error))) from error
+
+    def find(self, operation: str, **request: Any) -> dict[str, Any] | None:
+        """Call an operation that reads something; None where there is no such thing."""
+        try:
+            return self.call(operation, **request)
+        except AwsError as error:
+            if error.code in _GONE:
+                return None
+            raise
+
+    def pages(self, operation: str, key: str, **request: Any) -> list[Any]:
+        """All that a list holds, however many answers that takes."""
+        found: list[Any] = []
+        token: str | None = None
+        while True:
+            answer = self.call(operation, nextToken=token, **request)
+            found += answer.get(key, [])
+            if not (token := answer.get("nextToken")):
+                return found
+
+    def _what(self, operation: str) -> str:
+        return f"{self._name}:{''.join(word.title() for word in operation.split('_'))}"
+
+
+def _remedy(code: str) -> str:
+    return next((remedy for words, remedy in _REMEDIES if any(word in code for word in words)), "")
+
+
+def _login_remedy(error: Exception) -> str:
+    kind = type(error).__name__
+    if "Region" in kind:
+        return "Give region, or set AWS_REGION."
+    if "Credential" in kind or "Token" in kind:
+        return (
+            "Give access_key and secret_key, or a profile, or let the environment or the machine's role say who asks."
+        )
+    if "Profile" in kind:
+        return "Check profile and AWS_PROFILE, and that the file of credentials is on the host where the module runs."
+    if "Connect" in kind or "SSL" in kind or "Timeout" in kind or "Endpoint" in kind:
+        return "Check region and endpoint_url, and whether the host where the module runs reaches it."
+    return ""
+
+
+def _sentence(text: str, remedy: str) -> str:
+    return f"{text.rstrip('. ')}. {remedy}".strip()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,73 @@
+"""AWS, emulated by moto, and playbooks that run against it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from support.aws import REGION, SECRET, Play
+from support.playbooks import LOCAL_HOST, REPOSITORY, WITHOUT_FORKS, PlayResult, run_playbook
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    # Its libraries are its own.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [os.environ["TEST_AWS_PYTHON"], "-m", "aws.server"]
+    with subprocess.Popen(
+        command, cwd=REPOSITORY / "tests", env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout and server.stdin
+        yield server.stdout.readline().strip()
+        server.stdin.close()
+        assert server.wait(timeout=30) == 0
+
+
+@pytest.fixture(scope="session")
+def client(endpoint: str) -> Callable[[str], Any]:
+    """A client of a service, as a second witness of what modules did."""
+
+    def connect(service: str) -> Any:
+        return boto3.client(
+            service, region_name=REGION, aws_access_key_id="key", aws_secret_access_key=SECRET, endpoint_url=endpoint
+        )
+
+    return connect
+
+
+@pytest.fixture
+def cluster(client: Callable[[str], Any]) -> Iterator[str]:
+    """Name of a cluster as somebody else created it."""
+    name, eks = f"mlflow-{uuid.uuid4().hex[:8]}", client("eks")
+    role = "arn:aws:iam::123456789012:role/cluster"
+    network = {"subnetIds": ["subnet-1", "subnet-2"]}
+    eks.create_cluster(name=name, version="1.32", roleArn=role, resourcesVpcConfig=network)
+    yield name
+    eks.delete_cluster(name=name)
+
+
+@pytest.fixture
+def play(endpoint: str, tmp_path: Path) -> Play:
+    """Run tasks that log in by the module defaults of the group."""
+    login = {"region": REGION, "access_key": "key", "secret_key": SECRET, "endpoint_url": endpoint}
+    (tmp_path / "hosts.yml").write_text(json.dumps({"all": {"hosts": {"controller": LOCAL_HOST}}}))
+
+    def run(tasks: Sequence[dict[str, Any]], *options: str) -> PlayResult:
+        play = {
+            "name": "Test",
+            "hosts": "all",
+            "gather_facts": False,
+            "module_defaults": {"group/mlops.mlflow.aws": login},
+            "tasks": list(tasks),
+        }
+        (tmp_path / "play.yml").write_text(json.dumps([play]))
+        return run_playbook(tmp_path / "play.yml", tmp_path / "hosts.yml", None, *options, program=WITHOUT_FORKS)
+
+    return run

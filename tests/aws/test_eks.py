@@ -1,0 +1,174 @@
+"""What community.aws lacks of EKS, in playbooks against an emulator. Examples of the documentation run as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support import examples
+from support.aws import SECRET, Play
+
+Client = Callable[[str], Any]
+OPEN, CLOSED = ["0.0.0.0/0"], ["203.0.113.0/24"]
+
+
+def changed(results: list[tuple[str, dict[str, Any]]]) -> list[bool]:
+    return [bool(result["changed"]) for _name, result in results]
+
+
+def test_the_group_says_once_for_modules_of_all_three_collections_which_aws_is_meant(
+    play: Play, client: Client
+) -> None:
+    cluster = {
+        "name": "by-community",
+        "version": "1.32",
+        "role_arn": "arn:aws:iam::123456789012:role/cluster",
+        "subnets": ["{{ subnet.subnet.id }}"],
+        "security_groups": ["default"],
+    }
+    subnet = {"vpc_id": "{{ vpc.vpc.id }}", "cidr": "10.0.1.0/24"}
+    tasks = [
+        {"name": "vpc", "amazon.aws.ec2_vpc_net": {"name": "v", "cidr_block": "10.0.0.0/16"}, "register": "vpc"},
+        {"name": "subnet", "amazon.aws.ec2_vpc_subnet": subnet, "register": "subnet"},
+        {"name": "cluster", "community.aws.eks_cluster": cluster},
+        {"name": "provider", "mlops.mlflow.eks_oidc_provider": {"cluster": "by-community"}},
+        {"name": "remove", "mlops.mlflow.eks_oidc_provider": {"cluster": "by-community", "state": "absent"}},
+    ]
+    done = play(tasks).succeeded()
+    assert done.of("provider")["arn"].startswith("arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-west-2.")
+    client("eks").delete_cluster(name="by-community")
+
+
+def test_examples_of_the_provider(play: Play, client: Client, cluster: str) -> None:
+    iam = client("iam")
+    issuer = client("eks").describe_cluster(name=cluster)["cluster"]["identity"]["oidc"]["issuer"]
+    places = {"cluster: mlflow": f"cluster: {cluster}", "https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE": issuer}
+    create, remove, remove_by_issuer = examples.of("eks_oidc_provider", places)
+
+    would = play([create], "--check", "--diff").succeeded()
+    assert changed(would.results) == [True] and iam.list_open_id_connect_providers()["OpenIDConnectProviderList"] == []
+    done = play([create, create]).succeeded()
+    assert changed(done.results) == [True, False]
+    arn = done.results[-1][1]["arn"]
+    found = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    assert f"https://{found['Url']}" == issuer and found["ClientIDList"] == ["sts.amazonaws.com"]
+    assert found["Tags"] == [{"Key": "team", "Value": "ml-platform"}]
+
+    removed = play([remove, remove, remove_by_issuer, create, remove_by_issuer]).succeeded()
+    assert changed(removed.results) == [True, False, False, True, True]
+    assert iam.list_open_id_connect_providers()["OpenIDConnectProviderList"] == []
+
+
+def test_examples_of_the_configuration(play: Play, client: Client, cluster: str) -> None:
+    tasks = examples.of("eks_cluster_config", {"name: mlflow": f"name: {cluster}"})
+    eks = client("eks")
+    before = eks.describe_cluster(name=cluster)["cluster"]
+    would = play(tasks, "--check", "--diff").succeeded()
+    assert changed(would.results) == [True] * 3
+    assert eks.describe_cluster(name=cluster)["cluster"] == before
+    done = play(tasks).succeeded()
+    for (name, planned), (_name, did) in zip(would.results, done.results, strict=True):
+        assert (planned["changes"], planned["updates"]) == (did["changes"], did["updates"]), name
+    assert [update for _name, result in done.results for update in result["updates"]] == [
+        "access mode API_AND_CONFIG_MAP",
+        "access mode API",
+        "endpoint access",
+        "logging",
+        "encryption of Secrets",
+        "version 1.33",
+    ]
+    after = eks.describe_cluster(name=cluster)["cluster"]
+    assert after["status"] == "ACTIVE" and after["version"] == "1.33"
+    assert after["accessConfig"] == {"authenticationMode": "API"}
+    network = after["resourcesVpcConfig"]
+    assert (before["resourcesVpcConfig"]["publicAccessCidrs"], network["publicAccessCidrs"]) == (OPEN, CLOSED)
+    assert network["endpointPrivateAccess"] and network["subnetIds"] == before["resourcesVpcConfig"]["subnetIds"]
+    assert {"types": ["api", "audit", "authenticator"], "enabled": True} in after["logging"]["clusterLogging"]
+    assert after["encryptionConfig"][0]["provider"]["keyArn"].startswith("arn:aws:kms:")
+    assert changed(play(tasks).succeeded().results) == [False] * 3
+
+
+def test_examples_of_an_access_entry(play: Play, client: Client, cluster: str) -> None:
+    eks = client("eks")
+    give, take = examples.of("eks_access_entry", {"cluster: mlflow": f"cluster: {cluster}"})
+    refused = play([give])
+    assert "takes no access entries: its access mode is CONFIG_MAP" in refused.message
+    mode = {"name": cluster, "authentication_mode": "API_AND_CONFIG_MAP"}
+    play([{"name": "mode", "mlops.mlflow.eks_cluster_config": mode}]).succeeded()
+
+    would = play([give], "--check", "--diff").succeeded()
+    done = play([give, give]).succeeded()
+    assert changed([*would.results, *done.results]) == [True, True, False]
+    entry = {"clusterName": cluster, "principalArn": give["mlops.mlflow.eks_access_entry"]["principal"]}
+    assert eks.describe_access_entry(**entry)["accessEntry"]["kubernetesGroups"] == ["ml-platform"]
+    scopes = {
+        one["policyArn"].rpartition("/")[2]: one["accessScope"]
+        for one in eks.list_associated_access_policies(**entry)["associatedAccessPolicies"]
+    }
+    assert scopes == {
+        "AmazonEKSEditPolicy": {"type": "namespace", "namespaces": ["mlflow"]},
+        "AmazonEKSViewPolicy": {"type": "cluster"},
+    }
+    assert would.results[0][1]["entry"]["policies"] == done.results[0][1]["entry"]["policies"]
+
+    less = {name: value for name, value in give["mlops.mlflow.eks_access_entry"].items() if name != "groups"}
+    less |= {"policies": [{"policy": "AmazonEKSViewPolicy", "namespaces": ["mlflow"]}], "tags": {"team": "ml"}}
+    play([{"name": "less", "mlops.mlflow.eks_access_entry": less}]).succeeded()
+    [left] = eks.list_associated_access_policies(**entry)["associatedAccessPolicies"]
+    assert left["accessScope"] == {"type": "namespace", "namespaces": ["mlflow"]}
+    now = eks.describe_access_entry(**entry)["accessEntry"]
+    assert (now["kubernetesGroups"], now["tags"]) == (["ml-platform"], {"team": "ml"})
+
+    assert changed(play([take, take]).succeeded().results) == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"version": "1.34"}, "set version to '1.33'"),
+        ({"version": 1.3}, "YAML reads 1.30 as 1.3"),
+        ({"endpoint_public_access": "no"}, "Nobody could reach it"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_changed(
+    play: Play, client: Client, cluster: str, options: dict[str, Any], words: str
+) -> None:
+    before = client("eks").describe_cluster(name=cluster)["cluster"]
+    task = {"name": "configure", "mlops.mlflow.eks_cluster_config": {"name": cluster, "logging": ["api"], **options}}
+    refused = play([task])
+    assert refused.code != 0 and words in refused.message
+    assert client("eks").describe_cluster(name=cluster)["cluster"] == before
+
+
+def test_a_run_that_was_ended_is_taken_up_by_the_next_one(play: Play, client: Client, cluster: str) -> None:
+    eks = client("eks")
+    eks.update_cluster_version(name=cluster, version="1.33")
+    options = {"name": cluster, "version": "1.33", "logging": ["api"], "public_access_cidrs": CLOSED}
+    task = {"name": "configure", "mlops.mlflow.eks_cluster_config": options}
+    assert play([task]).succeeded().of("configure")["updates"] == ["endpoint access", "logging"]
+
+
+def test_a_first_deploy_can_be_tried_before_anything_exists(play: Play) -> None:
+    tasks = [
+        {"name": "configure", "mlops.mlflow.eks_cluster_config": {"name": "planned", "authentication_mode": "API"}},
+        {"name": "provider", "mlops.mlflow.eks_oidc_provider": {"cluster": "planned"}},
+    ]
+    would = play(tasks, "--check").succeeded()
+    assert would.of("configure")["changes"] == {"authentication_mode": {"before": None, "after": "API"}}
+    assert (would.of("provider")["changed"], would.of("provider")["issuer"]) == (True, "")
+    for task in tasks:
+        assert "There is no cluster planned in this region and account" in play([task]).message
+
+
+def test_a_secret_key_is_in_no_output(play: Play, cluster: str) -> None:
+    tasks = [
+        {"name": "provider", "mlops.mlflow.eks_oidc_provider": {"cluster": cluster, "tags": {"team": "ml"}}},
+        {"name": "configure", "mlops.mlflow.eks_cluster_config": {"name": cluster, "logging": ["api"]}},
+        {"name": "fail", "mlops.mlflow.eks_cluster_config": {"name": "nothing", "session_token": f"{SECRET}-token"}},
+    ]
+    done = play(tasks, "--diff", "-vvv")
+    assert "There is no cluster nothing" in done.message
+    assert "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in done.output, "what modules were told is shown"
+    assert SECRET not in done.output
+    play([{**tasks[0], "mlops.mlflow.eks_oidc_provider": {"cluster": cluster, "state": "absent"}}]).succeeded()
