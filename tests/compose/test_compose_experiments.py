@@ -31,7 +31,7 @@ ASKS = "import json, os; print(json.dumps([sorted(os.environ), os.listdir('/run'
 @pytest.fixture(scope="module")
 def lab(make: Callable[..., Deployment]) -> Iterator[Deployment]:
     """With users: scripts log in as the deployment does."""
-    deployment = make("compose_local", "t-lab", mlflow_server_port=5008, mlflow_server_auth="basic")
+    deployment = make("compose_local", "t-lab", mlflow_server_port=5013, mlflow_server_auth="basic")
     try:
         deployment.deploy().succeeded()
         yield deployment

@@ -70,7 +70,7 @@ def settings(managed: Managed, tmp_path: Path) -> dict[str, object]:
     for role, file in files.items():
         file.write_text(PASSWORDS[role])
     return {
-        "mlflow_server_port": 5006,
+        "mlflow_server_port": 5014,
         "mlflow_database_type": "external_postgresql",
         "mlflow_database_uri": f"postgresql+psycopg2://mlflow@{managed.address}:{PORT}/mlflow",
         "mlflow_database_password_file": str(files["mlflow"]),

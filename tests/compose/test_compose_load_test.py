@@ -25,7 +25,7 @@ def loaded(make: Callable[..., Deployment]) -> Iterator[Deployment]:
     deployment = make(
         "compose_multi_az",
         "t-load",
-        mlflow_server_port=5004,
+        mlflow_server_port=5012,
         mlflow_server_auth="basic",
         mlflow_load_test_allowed=True,
         **SMALL,

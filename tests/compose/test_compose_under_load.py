@@ -184,4 +184,4 @@ def test_a_front_that_stays_dead_is_named_and_started_before_servers_are_taken_a
 
 def test_a_zone_is_cut_only_where_there_is_one(multi_az: Deployment) -> None:
     refused = multi_az.play("zone_outage", mlflow_zone="c", mlflow_zone_state="cut")
-    assert refused.code and "Report which zone (a or b)" in refused.message
+    assert refused.code and "Say which zone (a or b)" in refused.message

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.compose
 
 @pytest.fixture(scope="module")
 def old(make: Callable[..., Deployment]) -> Iterator[Deployment]:
-    deployment = make("compose_multi_az", "t-upgrade", mlflow_server_port=5007)
+    deployment = make("compose_multi_az", "t-upgrade", mlflow_server_port=5011)
     try:
         deployment.deploy(**OLD).succeeded()
         yield deployment

@@ -691,8 +691,9 @@ def test_what_the_launch_takes_from_secrets_is_in_the_servers_environment(deploy
 
 
 def test_the_summary_names_every_secret_that_must_be_created(deployment: Deployment) -> None:
-    told = set(re.findall(r"^ *(\S+), key (\S+)$", deployment.summary, re.MULTILINE))
+    told = set(re.findall(r"^ *(\S+), key ([^\s:]+)(?:: .*)?$", deployment.summary, re.MULTILINE))
     assert told == deployment.case.secrets
+    assert ("webhook-key: head -c 32" in deployment.summary) == any(key == "webhook-key" for _secret, key in told)
 
 
 def test_every_other_object_that_is_named_is_rendered(deployment: Deployment) -> None:
