@@ -90,7 +90,7 @@ def test_an_external_database_is_used_and_outlives_the_deployment(
     deployment.play("health", mlflow_health_level="full").succeeded()
     assert f"{managed.address}:{PORT}" in deployment.play("status").succeeded().of("Show the status")["msg"]
 
-    assert real_client.run(deployment, LOG_A_RUN, port=5006) == {"kept": 0.25}
+    assert real_client.run(deployment, LOG_A_RUN, port=5014) == {"kept": 0.25}
     kept = "SELECT value FROM metrics WHERE key = 'kept'"
     assert managed.sql(kept, "mlflow") == "0.25"
     assert managed.sql("SELECT tableowner FROM pg_tables WHERE tablename = 'runs'", "mlflow") == "mlflow_owner"

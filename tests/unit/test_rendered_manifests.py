@@ -415,8 +415,13 @@ def test_no_disruption_budget_forbids_that_a_node_is_drained(deployment: Deploym
         assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
         for pod in deployment.matched(budget["spec"]["selector"]["matchLabels"]):
             assert deployment.most_replicas(pod.owner) > 1
-    guarded = bool(deployment.of("PodDisruptionBudget"))
-    assert guarded is (deployment.most_replicas(deployment.pod("server").owner) > 1)
+    guarded = {
+        pod.name
+        for budget in deployment.of("PodDisruptionBudget")
+        for pod in deployment.matched(budget["spec"]["selector"]["matchLabels"])
+    }
+    owners = [pod for pod in deployment.pods if pod.owner["kind"] in ("Deployment", "StatefulSet")]
+    assert guarded == {pod.name for pod in owners if deployment.most_replicas(pod.owner) > 1}
 
 
 def test_a_roll_out_never_has_fewer_servers_than_before(deployment: Deployment) -> None:
