@@ -57,7 +57,8 @@ _CONTAINER_DEFAULTS: dict[str, Any] = {
 # Where pods may connect: to whoever answers for names, wherever that is, to pods of the namespace, and, where they must
 # reach others at all, anywhere but to addresses of the link: there clouds give away the credentials of a node. To some
 # network plugins pods have no address, and are named besides.
-_NAMES = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+# That is port 53 of a Service, and a policy is about the port of the pod behind it: OpenShift's is 5353.
+_NAMES = {"ports": [{"port": port, "protocol": protocol} for port in (53, 5353) for protocol in ("UDP", "TCP")]}
 _NEIGHBOURS: dict[str, Any] = {"to": [{"podSelector": {}}]}
 _OUTSIDE = {
     "to": [
