@@ -97,6 +97,8 @@ def plan(request: common.Request) -> dict[str, Any]:
         "options": {
             "url": urls["operations"],
             "username": settings.text("auth_admin", "admin") if request.auth else "",
+            # Of the host: whoever asks reads it and sends it along. Not every container has it.
+            "password_file": password if request.auth else "",
             "database_uri": str(request.database.get("uri") or ""),
             "artifacts": common.artifacts_folder(request),
         },
