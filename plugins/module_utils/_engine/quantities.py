@@ -36,6 +36,22 @@ def quantity(value: Any) -> Decimal:
     return Decimal(found["number"]) * _SUFFIXES[found["suffix"] or ""]
 
 
+def canonical(value: Any) -> str:
+    """A quantity as an API server tells it back: whoever applies it again would find a difference otherwise.
+
+    :raises BadInput: it is none.
+    """
+    amount, text = quantity(value), str(value)
+    if "e" in text.lower().rstrip("i"):
+        return text  # with an exponent, which is kept
+    binary = text.endswith("i")
+    suffixes = {suffix: factor for suffix, factor in _SUFFIXES.items() if suffix.endswith("i") == binary}
+    for suffix, factor in sorted(suffixes.items(), key=lambda pair: -pair[1]):
+        if amount % factor == 0:
+            return f"{int(amount / factor)}{suffix if amount else ''}"
+    return str(int(amount)) if binary else text
+
+
 def number(value: Any, name: str, least: float | None = None) -> float:
     """A finite number, whatever type an inventory, a survey or -e gave it.
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from .. import trust
 from ..errors import BadInput
-from ..quantities import quantity
+from ..quantities import canonical, quantity
 from . import kinds
 
 PREFIX = "app.kubernetes.io/"
@@ -72,6 +72,8 @@ _LOGS = "64Mi"
 # What of its local storage a pod has for sure. Not all of it: nodes with small disks must hold several servers, whose
 # uploads are seldom large at once.
 _ASSURED = 4
+# What holds quantities by their names, in pods, claims, quotas and limit ranges.
+_OF_QUANTITIES = ("limits", "requests", "hard", "default", "defaultRequest")
 
 
 def complete(objects: Iterable[Mapping[str, Any] | None], common: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -205,7 +207,7 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
         for container in (*template["spec"].get("initContainers", ()), *template["spec"]["containers"]):
             container.setdefault("imagePullPolicy", _pull_policy(common))
         _mount_trusted(template["spec"], common.get("trusted") or {})
-    item = _without_empty(item)
+    item = _canonical(_without_empty(item))
     if item["kind"] == "Job":
         # A Job cannot be changed: other pods are another Job, and the checksum tells them apart.
         text = json.dumps(item["spec"], sort_keys=True)
@@ -285,6 +287,27 @@ def _local_storage(container: Mapping[str, Any], spec: Mapping[str, Any]) -> dic
             "limits": {"ephemeral-storage": f"{mebibytes}Mi"},
         }
     }
+
+
+def _canonical(value: Any) -> Any:
+    """All quantities as the API server tells them back."""
+    if isinstance(value, list):
+        return [_canonical(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: {name: _quantity(amount) for name, amount in one.items()}
+        if key in _OF_QUANTITIES and isinstance(one, dict)
+        else _canonical(one)
+        for key, one in value.items()
+    }
+
+
+def _quantity(value: Any) -> Any:
+    try:
+        return canonical(value)
+    except BadInput:
+        return value  # of somebody else's kind of object, which means something else by the word
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
