@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -77,12 +78,9 @@ def run_playbook(
     }
     done = until_stuck(command, environment, timeout)
     output = done.stdout + done.stderr
-    try:
-        report = json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("{") :])[0]
-    except ValueError:
-        raise AssertionError(
-            f"ansible-playbook ended with {done.returncode} and no report:\n{output[-3000:]}"
-        ) from None
+    report = _report(done.stdout)
+    if report is None:
+        raise AssertionError(f"ansible-playbook ended with {done.returncode} and no report:\n{output[-3000:]}")
     results = [
         (task["task"]["name"], _as_shown(result))
         for play in report["plays"]
@@ -139,10 +137,22 @@ def telling(running: Path) -> dict[str, str]:
     }
 
 
+def _report(printed: str) -> dict[str, Any] | None:
+    """What the callback prints at the end; before it there may be lines of long tasks, which may look like JSON too."""
+    for start in re.finditer(r"^\{", printed, re.MULTILINE):
+        with contextlib.suppress(ValueError):
+            found = json.JSONDecoder().raw_decode(printed[start.start() :])[0]
+            if "plays" in found:
+                return dict(found)
+    return None
+
+
 def _as_shown(result: dict[str, Any]) -> dict[str, Any]:
     """A message of several lines is a list; people see lines."""
     lines = result.get("msg")
-    return {**result, "msg": "\n".join(map(str, lines))} if isinstance(lines, list) else result
+    if not isinstance(lines, list) or any(isinstance(line, (dict, list)) for line in lines):
+        return result
+    return {**result, "msg": "\n".join(map(str, lines))}
 
 
 def screen_of(playbook: Path, inventory: Path, variables: Mapping[str, Any], folder: Path, *options: str) -> str:
