@@ -59,7 +59,11 @@ printf '{"identities":[%s,%s,%s]}' "$server" "$reader" "$admin" >/tmp/s3.json
 	done
 ) &
 export WEED_GRPC_CA=/nowhere/ca WEED_GRPC_S3_CERT=/nowhere/certificate WEED_GRPC_S3_KEY=/nowhere/key
-set -- -ip=127.0.0.1 -ip.bind=127.0.0.1 -s3 -s3.port=7070 -s3.ip.bind=0.0.0.0 -s3.config=/tmp/s3.json -s3.iam=false \
+# It also calls others from the address that it listens at: a filer with a master elsewhere listens at all, and policies
+# let nobody in but to S3.
+bind=127.0.0.1
+[ "$part" != filer ] || bind=0.0.0.0
+set -- -ip=127.0.0.1 -ip.bind="$bind" -s3 -s3.port=7070 -s3.ip.bind=0.0.0.0 -s3.config=/tmp/s3.json -s3.iam=false \
 	-s3.port.iceberg=0 -s3.port.lance=0 -s3.allowDeleteBucketNotEmpty=false
 # Others than it reach S3 alone.
 if [ -e /run/tls/tls.crt ]; then
