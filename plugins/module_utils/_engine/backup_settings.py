@@ -17,6 +17,7 @@ from . import trust
 from .paths import absolute_path
 from .quantities import number, whole
 from .schedule import Schedule
+from .secrets import in_pods
 
 # Where containers find secrets that are files on their host.
 INSIDE = "/run/secrets"
@@ -35,7 +36,7 @@ _DESTINATION = (
     "account_key_file",
     "name",
 )
-
+# Variables that name files and folders, as they are or not at all.
 _PATHS = ("access_key_file", "secret_key_file", "account_key_file", "pg_bindir", "scratch_dir")
 
 
@@ -128,10 +129,7 @@ def compute(
     # What snapshots of the database's own pass through.
     values |= repository.get("env") or {}
     env = [
-        *(
-            {"name": name, "valueFrom": {"secretKeyRef": {"name": place["secret"], "key": place["key"]}}}
-            for name, place in places.items()
-        ),
+        *in_pods(places),
         *({"name": name, "value": value} for name, value in {**values, "TMPDIR": "/scratch"}.items()),
     ]
     return BackupSettings(

@@ -1,6 +1,7 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Names: hosts, origins, addresses and prefixes, parsed once into typed values and written out for each consumer.
+"""Names: hosts, origins, addresses, prefixes, objects of a cluster, parsed once into typed values and written out for
+each consumer.
 
 What could never match is refused, with the reason. Standard library only; imports nothing of the engine but errors.
 """

@@ -1,13 +1,14 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The one reader of secrets that lie in files. A secret is a file's text without the line ends behind it."""
+"""The one reader of secrets that lie in files: a file's text without the line ends behind it; how pods get others."""
 
 from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from typing import Any
 
 from .errors import BadInput
 
@@ -22,6 +23,15 @@ _FROM_FILES = (
     "MLFLOW_TRACKING_PASSWORD",
     "PGPASSWORD",
 )
+
+
+def in_pods(places: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Environment of a container in a cluster, by variable the Secret and key that hold it."""
+    return [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": place.get("secret"), "key": place.get("key")}}}
+        for name, place in places.items()
+        if isinstance(place, Mapping)
+    ]
 
 
 def generate(name: str) -> str:

@@ -29,7 +29,7 @@ FLASK_KEY = "flask-secret-key"
 # How long whoever changes the schema waits for a database that comes up.
 SCHEMA_SECONDS = 180
 # How long whoever proves the bucket waits for a store that comes up.
-BUCKET_SECONDS = 120
+_BUCKET_SECONDS = 120
 # The application of the profile throughput, as the role and the image install it.
 _TRANSFERS = "mlops_mlflow_transfers"
 _PASSWORD_LENGTH = 12
@@ -329,7 +329,7 @@ def bucket_options(request: Request) -> dict[str, Any]:
     if not request.uses_bucket:
         return {}
     create = flag(request.store, "create_bucket")
-    return {"uri": request.store.get("uri"), "create": create, "wait_timeout": BUCKET_SECONDS}
+    return {"uri": request.store.get("uri"), "create": create, "wait_timeout": _BUCKET_SECONDS}
 
 
 def flag(one: Mapping[str, Any], name: str) -> bool:

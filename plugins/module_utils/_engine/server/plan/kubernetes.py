@@ -12,6 +12,7 @@ from typing import Any
 from ... import names, trust
 from ...errors import BadInput
 from ...quantities import quantity
+from ...secrets import in_pods
 from ..settings import Errors, Settings
 from . import cluster_needs as needs
 from . import common
@@ -135,7 +136,7 @@ def plan(request: common.Request) -> dict[str, Any]:
         "schema": schema,
         "operations": {
             "schema": [*_QUIET, *schema["env"]],
-            "trial": [*_QUIET, *_env_of_secrets(secret_env), *_env_of_secrets(admin)],
+            "trial": [*_QUIET, *in_pods(secret_env), *in_pods(admin)],
         },
         "bucket": _bucket(request),
         "permissions": needs.permissions(request, knative),
@@ -425,7 +426,7 @@ def _of_pods(request: common.Request, secret_env: Mapping[str, Mapping[str, Any]
             *_of_readiness(request),
             {"name": "READY_PREFIX", "value": prefix},
             *([] if _kind(request) == _KNATIVE else [_POD_IP]),
-            *_env_of_secrets(secret_env),
+            *in_pods(secret_env),
         ],
         "mounts": mounts,
         "volumes": volumes,
@@ -532,35 +533,28 @@ def _schema(request: common.Request, password: Mapping[str, str]) -> dict[str, A
         args.append("--being-created")
     if request.grantee:
         args.append(f"--grantee={request.grantee}")
-    env = [*_env(request.database), *_env_of_secrets(secrets_of(owner))]
+    env = [*_env(request.database), *in_pods(secrets_of(owner))]
     if request.auth:
         admin = request.settings.text("auth_admin", "admin")
         args += [f"--auth-uri={owner.get('auth_uri')}", f"--admin-username={admin}"]
-        env += _env_of_secrets({"MLFLOW_AUTH_ADMIN_PASSWORD": password})
+        env += in_pods({"MLFLOW_AUTH_ADMIN_PASSWORD": password})
     return {"args": args, "env": env}
 
 
 def _bucket(request: common.Request) -> dict[str, Any]:
     """The container that proves the bucket; {} without one."""
-    if not request.uses_bucket:
+    options = common.bucket_options(request)
+    if not options:
         return {}
-    args = ["bucket", f"--uri={request.store.get('uri')}", f"--wait-timeout={common.BUCKET_SECONDS}"]
-    if common.flag(request.store, "create_bucket"):
+    args = ["bucket", f"--uri={options['uri']}", f"--wait-timeout={options['wait_timeout']}"]
+    if options["create"]:
         args.append("--create")
-    return {"args": args, "env": [*_env(request.store), *_env_of_secrets(secrets_of(request.store))]}
+    return {"args": args, "env": [*_env(request.store), *in_pods(secrets_of(request.store))]}
 
 
 def _env(one: Mapping[str, Any]) -> list[dict[str, Any]]:
     values = one.get("env") or {}
     return [{"name": name, "value": str(value)} for name, value in values.items()]
-
-
-def _env_of_secrets(places: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "valueFrom": {"secretKeyRef": {"name": place.get("secret"), "key": place.get("key")}}}
-        for name, place in places.items()
-        if isinstance(place, Mapping)
-    ]
 
 
 def _servers(request: common.Request) -> list[Mapping[str, Any]]:
