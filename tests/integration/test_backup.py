@@ -197,7 +197,7 @@ def filled(request: pytest.FixtureRequest) -> Filled:
     return found
 
 
-@pytest.mark.parametrize("filled", [pytest.param("on_sqlite", marks=pytest.mark.heart), "on_postgresql"], indirect=True)
+@pytest.mark.parametrize("filled", [pytest.param("on_sqlite", marks=pytest.mark.ci), "on_postgresql"], indirect=True)
 def test_nothing_acknowledged_before_the_backup_is_lost(filled: Filled) -> None:
     backed_up_wiped_and_restored(filled)
 

@@ -17,7 +17,7 @@ from support.ports import listeners
 from support.postgresql import OWNER_PASSWORD, SERVER_PASSWORD
 from support.servers import API
 
-pytestmark = pytest.mark.heart
+pytestmark = pytest.mark.ci
 
 SECRETS = (ADMIN_PASSWORD, OWNER_PASSWORD, SERVER_PASSWORD)
 SEARCH = {"max_results": 1}

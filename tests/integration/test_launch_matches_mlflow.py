@@ -15,7 +15,7 @@ from support.environments import Environments, pinned_version
 from support.intents import AUTH, POSTGRESQL, computed
 from support.playbooks import REPOSITORY
 
-pytestmark = pytest.mark.heart
+pytestmark = pytest.mark.ci
 
 # Not MLflow's: what libpq and the Prometheus client read.
 OTHERS = {"MLOPS_MLFLOW_PROXIED", "PGPASSWORD", "prometheus_multiproc_dir"}
