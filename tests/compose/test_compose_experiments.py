@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from support.compose.deployment import Deployment
 from support.compose.engine import docker, everything
 from support.kubernetes.kubectl import eventually
+from support.testbed import registry
 
 pytestmark = pytest.mark.compose
 
@@ -120,3 +123,41 @@ def test_check_mode_runs_nothing(lab: Deployment) -> None:
     never = {"name": "never", "src": "dummy.py", "parameters": {"experiment": "never"}}
     lab.play("experiments", "--check", mlflow_experiments_scripts=[never]).succeeded()
     assert "never" not in {row["name"] for row in results(lab, QUERIES[:1])["experiments"]}
+
+
+def test_a_registered_model_becomes_an_image_that_predicts_and_a_second_time_nothing_is_pushed(lab: Deployment) -> None:
+    [base] = set(docker("ps", "--filter=label=mlops.mlflow.component=server", "--format={{.Image}}").split())
+    [network] = docker("network", "ls", "--filter=label=mlops.mlflow.deployment=t-lab", "--format={{.Name}}").split()
+    gateway = docker("network", "inspect", network, "--format={{(index .IPAM.Config 0).Gateway}}").strip()
+    results(lab, [{"name": "wine", "src": "wine.py", "parameters": {"model": "wine"}}])
+    with registry.running(5014):
+        docker("tag", base, "127.0.0.1:5014/mlflow:1")
+        docker("push", "127.0.0.1:5014/mlflow:1")
+        where = {"base": f"{gateway}:5014/mlflow:1", "image": f"{gateway}:5014/team/wine:1", "plain-http": True}
+        script = {"name": "image", "src": "model_image.py", "parameters": {"model": "wine", **where}}
+        made = results(lab, [script])["image"]
+        again = results(lab, [script])["image"]
+        assert made["pushed_bytes"] > 0 == again["pushed_bytes"] and again["digest"] == made["digest"]
+        image = f"127.0.0.1:5014/team/wine@{made['digest']}"
+        docker("pull", image)
+    serving = ["run", "--detach", "--read-only", "--tmpfs=/tmp", "--publish=127.0.0.1:5015:8080", image]
+    container = docker(*serving).strip()
+    try:
+        eventually("it serves", lambda: _invoke({"inputs": [[0.0] * 13]}), 120)
+        [low], [high] = (_invoke({"inputs": [[value] * 13]})["predictions"] for value in (0.0, 100.0))
+        assert low != high
+    finally:
+        docker("rm", "--force", container)
+        docker("rmi", image, "127.0.0.1:5014/mlflow:1")
+
+
+def _invoke(body: dict[str, Any]) -> Any:
+    """What the image answers; nothing where it does not yet."""
+    request = urllib.request.Request(
+        "http://127.0.0.1:5015/invocations", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+    except (OSError, ValueError):
+        return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -21,7 +23,9 @@ SEAWEEDFS = images.name("seaweedfs")
 _SEAWEEDFS_CONTEXT = settings.HERE / "images" / "seaweedfs"
 _POSTGRESQL_CONTEXT = settings.HERE / "images" / "postgresql"
 _LOCUST_CONTEXT = settings.HERE / "images" / "locust"
-_LOCUST_ROLE = settings.HERE.parent.parent / "roles" / "locust"
+_ROLES = settings.HERE.parent.parent / "roles"
+_LOCUST_ROLE = _ROLES / "locust"
+_MODEL_IMAGE = _ROLES / "mlflow_experiments" / "files" / "model_image.py"
 
 
 def _all_wanted() -> bool:
@@ -41,7 +45,8 @@ def ensure() -> None:
 
 def build() -> None:
     """The engine's cache makes the second time quick."""
-    build_mlflow(MLFLOW)
+    # With what the script model_image.py imports.
+    build_mlflow(MLFLOW, mlflow_image_packages=[_needed_by_model_image()])
     if _all_wanted():
         build_mlflow(OLD_MLFLOW, mlflow_version=OLD_VERSION)
         _build_locust()
@@ -53,7 +58,13 @@ def build() -> None:
     images.docker("image", "prune", "--force", "--filter=until=24h", check=False)
 
 
-def build_mlflow(tag: str, **wishes: str) -> None:
+def _needed_by_model_image() -> str:
+    found = re.search(r'^NEEDS = "(.*)"$', _MODEL_IMAGE.read_text(), re.MULTILINE)
+    assert found, f"{_MODEL_IMAGE} says nothing of what it needs"
+    return found[1]
+
+
+def build_mlflow(tag: str, **wishes: str | list[str]) -> None:
     variables = {
         "mlflow_image": tag,
         "mlflow_image_base": images.DEBIAN_IMAGE,
@@ -61,10 +72,9 @@ def build_mlflow(tag: str, **wishes: str) -> None:
         **({"mlflow_image_index": index} if (index := os.environ.get("PIP_INDEX_URL")) else {}),
         **wishes,
     }
-    extra = [flag for name, value in variables.items() for flag in ("-e", f"{name}={value}")]
     run_long(
         f"image {tag}",
-        ["ansible-playbook", settings.HERE.parent.parent / "playbooks" / "images.yml", *extra],
+        ["ansible-playbook", settings.HERE.parent.parent / "playbooks" / "images.yml", "-e", json.dumps(variables)],
         settings.LOGS / f"image-{tag.rpartition('/')[2].replace(':', '-')}.log",
         env=images.DOCKER,
     )
