@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.kubernetes import schemas
@@ -57,6 +59,17 @@ def test_a_real_api_server_takes_every_rendered_object(
 
 
 @pytest.mark.usefixtures("namespaces", "definitions")
+@pytest.mark.parametrize("name", list(rendered.CASES))
+def test_the_api_server_tells_every_field_back_as_it_was_rendered(
+    name: str, cluster: Kubectl, deployments: dict[str, rendered.Deployment]
+) -> None:
+    """Otherwise each apply of files would find that field changed, for ever."""
+    told = {_key(one): one for one in json.loads(_try(cluster, deployments[name], as_json=True))["items"]}
+    differing = {_key(one): list(_otherwise(one, told[_key(one)])) for one in deployments[name].objects}
+    assert not {key: found for key, found in differing.items() if found}
+
+
+@pytest.mark.usefixtures("namespaces", "definitions")
 def test_an_unknown_field_would_be_noticed(cluster: Kubectl, deployments: dict[str, rendered.Deployment]) -> None:
     assert "spec.instancez" in _try(cluster, deployments["cloudnative-pg"], ("instances: 2", "instancez: 2"))
 
@@ -85,11 +98,30 @@ def test_files_for_gitops_are_taken_the_first_time_and_again_with_another_versio
     assert "deployment.apps/mlflow configured" in changed and "job.batch/mlflow-setup-" in changed
 
 
-def _try(cluster: Kubectl, deployment: rendered.Deployment, change: tuple[str, str] | None = None) -> str:
+def _key(item: dict[str, Any]) -> tuple[str, str]:
+    return item["kind"], item["metadata"]["name"]
+
+
+def _otherwise(rendered: Any, told: Any, path: str = "") -> Iterator[str]:
+    """Where what is told is not what was rendered; it may have more."""
+    if isinstance(rendered, dict) and isinstance(told, dict):
+        for key, value in rendered.items():
+            yield from _otherwise(value, told.get(key), f"{path}.{key}")
+    elif isinstance(rendered, list) and isinstance(told, list) and len(rendered) == len(told):
+        for number, (one, other) in enumerate(zip(rendered, told, strict=True)):
+            yield from _otherwise(one, other, f"{path}[{number}]")
+    elif rendered != told:
+        yield f"{path}: {rendered!r} is told as {told!r}"
+
+
+def _try(
+    cluster: Kubectl, deployment: rendered.Deployment, change: tuple[str, str] | None = None, *, as_json: bool = False
+) -> str:
     text = "\n---\n".join(deployment.texts.values())
     if change:
         assert change[0] in text
         text = text.replace(*change)
     namespace = deployment.of("Deployment")[0]["metadata"]["namespace"]
     trial = ["--server-side", "--dry-run=server", "--validate=strict", "--field-manager=test", "--force-conflicts"]
+    trial += ["--output=json"] if as_json else []
     return cluster.within(namespace)("apply", *trial, "--filename=-", stdin=text, check=not change)

@@ -273,6 +273,12 @@ def test_what_the_api_server_does_not_keep_is_not_applied() -> None:
     assert "tolerations" not in pod
 
 
+def test_an_empty_variable_of_an_environment_is_written_as_the_api_server_keeps_it() -> None:
+    variables = [{"name": "PREFIX", "value": ""}, {"name": "PORT", "value": "5000"}]
+    pod = pod_of(completed(workload(containers=[{"name": "a", "env": variables}])))["spec"]
+    assert pod["containers"][0]["env"] == [{"name": "PREFIX"}, {"name": "PORT", "value": "5000"}]
+
+
 def test_volume_servers_are_made_of_a_sample_with_a_master() -> None:
     sample = {
         "kind": "PersistentVolumeClaim",

@@ -206,6 +206,9 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
         template["spec"] = _pod(template["spec"], chosen, requested, runs_as)
         for container in (*template["spec"].get("initContainers", ()), *template["spec"]["containers"]):
             container.setdefault("imagePullPolicy", _pull_policy(common))
+            for variable in container.get("env") or ():
+                if variable.get("value") == "":
+                    del variable["value"]  # which the API server does not keep, and so would find changed each time
         _mount_trusted(template["spec"], common.get("trusted") or {})
     item = _canonical(_without_empty(item))
     if item["kind"] == "Job":
