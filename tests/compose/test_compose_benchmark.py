@@ -62,6 +62,7 @@ def benchmark(make: Callable[..., Deployment]) -> Iterator[Benchmark]:
         before = everything("mlflow-benchmark")
         played = run_playbook(REPOSITORY / "playbooks" / "benchmark.yml", Path("localhost,"), settings, timeout=1800)
         done = Benchmark(played, top / "benchmark", before, everything("mlflow-benchmark"))
+        assert (done.folder / "benchmark.md").exists(), played.message
         print(f"\n{(done.folder / 'benchmark.md').read_text()}")
         kept = REPOSITORY / "build" / "benchmark"
         kept.mkdir(parents=True, exist_ok=True)
