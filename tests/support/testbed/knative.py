@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 
 from . import build, images, settings
-from .shell import Failure, run, say
+from .shell import run, say
 
 MODULES: build.Modules = (settings.GO_SOURCES / "knative",)
 # Knative's own number of what its modules call v0.48.0.
@@ -98,10 +98,8 @@ def _write_release() -> None:
 
 def _sources(module: str) -> Path:
     """The folder of manifests in a module's sources."""
-    where = build.go(MODULES[0], "list", "-m", "-f", "{{.Dir}}", f"knative.dev/{module}").strip()
-    if not where:
-        raise Failure(f"Go has no sources of knative.dev/{module}: build the programs first.")
-    return Path(where, "config")
+    told = json.loads(build.go(MODULES[0], "mod", "download", "-json", f"knative.dev/{module}"))
+    return Path(told["Dir"], "config")
 
 
 def _files(folder: Path) -> list[Path]:
