@@ -79,7 +79,7 @@ def benchmark(make: Callable[..., Deployment]) -> Iterator[Benchmark]:
 def test_a_target_goes_through_every_step_and_is_measured(benchmark: Benchmark, target: str) -> None:
     found = benchmark.report[target]
     assert [(stage["name"], stage.get("reason", "")) for stage in found["stages"]] == [(name, "") for name in STEPS]
-    assert set(found["training"]["stages"]) == {"linear regression", "random forest", "registry", "artifacts"}
+    assert set(found["training"]["steps"]) == {"linear regression", "random forest", "registry", "artifacts"}
     assert [one["bytes"] for one in found["training"]["artifacts"]] == [4096, MIB, 32 * MIB]
     assert found["load"]["total"]["requests"] > 50 and found["load"]["total"]["failures"] == 0
     assert found["fault"]["survived"] is True
