@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils import _runner
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import http, operations, programs, protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import (
     BadInput,
@@ -181,6 +182,28 @@ def test_where_nothing_is_deployed_one_sentence_says_so(tmp_path: Path) -> None:
         HostRunner("mlflow", str(tmp_path)).run(protocol.Request("info"), silent)
     with pytest.raises(NotDeployed, match="There is no Python at /nowhere/python"):
         HostRunner("mlflow", str(tmp_path), "/nowhere/python").run(protocol.Request("info"), silent)
+
+
+class Module:
+    """A module with the runner of a deployment that was removed with its secrets."""
+
+    check_mode = False
+
+    def __init__(self, **runner: Any) -> None:
+        self.params = {"runner": {**runner, "name": "mlflow", "options": {"password_file": "/nowhere/password"}}}
+
+
+@pytest.mark.parametrize(
+    ("runner", "words"),
+    [
+        ({"type": "compose", "project": "/nowhere/compose.yaml"}, "There is no compose file /nowhere/compose.yaml"),
+        ({"type": "host", "directory": "/nowhere"}, "No MLflow server is deployed in /nowhere"),
+        ({"type": "host", "directory": "/", "python": "/nowhere/python"}, "There is no Python at /nowhere/python"),
+    ],
+)
+def test_a_deployment_that_is_gone_is_what_is_said_not_that_its_password_is(runner: Any, words: str) -> None:
+    with pytest.raises(NotDeployed, match=words):
+        _runner.in_deployment(Module(**runner), "health", {})
 
 
 def test_the_deployers_environment_decides_nothing(
