@@ -220,6 +220,25 @@ def test_the_deployers_environment_decides_nothing(
     assert "HOME=" in shown.read_text() and "not-theirs" not in shown.read_text()
 
 
+@pytest.mark.parametrize("given", ["", "intranet.example.com"])
+def test_what_is_on_this_host_is_asked_through_no_proxy(
+    runner: HostRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    """Any client of the smoke run would ask the proxy for a server on loopback."""
+    shown = tmp_path / "shown"
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nenv > {shown}\n")
+    python.chmod(0o755)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:3128")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, given)
+    with pytest.raises(EngineError, match="without a result"):
+        dataclasses.replace(runner, python=str(python)).run(protocol.Request("smoke"), silent)
+    bypassed = {line.partition("=")[0]: line.partition("=")[2].split(",") for line in shown.read_text().splitlines()}
+    for name in ("NO_PROXY", "no_proxy"):
+        assert {"127.0.0.1", "localhost", "::1", *filter(None, [given])} == set(bypassed[name])
+
+
 CHILD = "import subprocess, sys; p = subprocess.Popen(['sleep', '600']); print(p.pid, file=sys.stderr); p.wait()"
 
 
