@@ -10,7 +10,7 @@ author: The mlops.mlflow authors (@mlops-mlflow)
 description:
   - Checks the settings for a load test, and makes of them what Locust's master and workers are started with. Anything that
     cannot work is refused here, before an object exists.
-positional: url, username, allowed, capabilities, password_file, validate_certs
+positional: url, username, allowed, capabilities, password_file, validate_certs, ca_path
 options:
   _input:
     description: Settings, named as the options of M(mlops.mlflow.mlflow_load_test), with C(run), its name.
@@ -40,6 +40,10 @@ options:
     description: Whether the server's certificate must be valid.
     type: bool
     default: true
+  ca_path:
+    description: Where the containers find whom to trust. Empty for public authorities.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -72,12 +76,13 @@ def load_plan(
     capabilities: Mapping[str, Any],
     password_file: str = "",
     validate_certs: bool = True,
+    ca_path: str = "",
 ) -> dict[str, Any]:
     # Not before: Ansible loads the files of all filters, anew for each task, where one of them is used.
     from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import distributed
 
     try:
-        return distributed.plan(settings, url, username, allowed, capabilities, password_file, validate_certs)
+        return distributed.plan(settings, url, username, allowed, capabilities, password_file, validate_certs, ca_path)
     except EngineError as error:
         return {"errors": [str(error)]}
 

@@ -91,11 +91,13 @@ def in_deployment(
     known = protocol.OPERATIONS[operation].options
     told = {name: value for name, value in place.options.items() if name in known and value not in (None, "")}
     login = dict(login or {})
+    runner = _runner(module, place)
     # Of this host: where the operation runs the file may not be there, or not be readable for the data's owner.
     if file := told.pop("password_file", None):
+        runner.require()  # a deployment that is gone has no file either, and that is not the reason
         login["password"] = login.get("password") or masked(module, secrets.read(file, "password_file of the runner"))
     request = _request(module, operation, {**told, **options}, login, deadline)
-    return _runner(module, place).run(request, say)
+    return runner.run(request, say)
 
 
 def password_place(module: AnsibleModule) -> str:
@@ -139,6 +141,8 @@ def _runner(module: AnsibleModule, where: RunnerConnection) -> protocol.Runner:
             dict(place.get("login") or {}),
             str(place.get("image") or ""),
             str(place.get("workload") or "Deployment"),
+            str(place.get("inside") or ""),
+            list(place.get("certificates") or []),
         )
     if where.type == "compose":
         from ._engine.compose.client import use

@@ -10,8 +10,9 @@ version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
   - Runs the checks of a level and those of the levels below it, and times each, from "a process answers" to "a foreign
-    Host header is refused". With O(runner) it also looks what the platform shows of the deployment (C(workload)), and
-    whether clients find it (C(published)).
+    Host header is refused". With O(runner) it also looks what the platform shows of the deployment (C(workload)),
+    whether clients find it (C(published)), and whether its own certificates are valid for some time yet
+    (C(certificates), of a deployment whose pods talk TLS).
   - MLflow's own C(/health) stays 200 when its database is gone. This module reads and writes the database, puts an
     artifact and gets it back, and leaves nothing behind.
   - Needs no Python library beyond the standard one, except for the check C(schema) of a PostgreSQL database.
@@ -141,7 +142,7 @@ checks:
   contains:
     name:
       description: One of process, version, capabilities, database_read, database_write, artifacts, web_page, schema,
-        foreign_host, workload, published.
+        foreign_host, workload, published, certificates.
       type: str
       sample: database_read
     ok:
@@ -170,6 +171,12 @@ not_tried:
       description: Why it was not tried.
       type: str
       sample: no database_uri was given
+attention:
+  description: What will be wrong unless somebody acts, such as a certificate that ends within 30 days. The verdict says it, too.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 version:
   description: The server's version, where it told it.
   returned: always
@@ -209,10 +216,9 @@ def check(module: AnsibleModule) -> dict[str, Any]:
         options |= {"wait_timeout": params["wait_timeout"], "wait_sleep": params["wait_sleep"]}
     deployment = deployment_of(module)
     sleeps = deployment.asleep() if deployment and not params["wake"] else ""
+    report = health.of_sleeping(params["level"], sleeps)
     try:
-        report = health.of_sleeping(params["level"], sleeps)
-        if not sleeps:
-            report = health.Report.of(carry_out(module, "health", options))
+        report = report if sleeps else health.Report.of(carry_out(module, "health", options))
     except BadInput:
         raise
     except EngineError as error:
@@ -227,6 +233,7 @@ def check(module: AnsibleModule) -> dict[str, Any]:
         patience = params["wait_timeout"] if params["wait"] and (report.healthy or sleeps) else 0.0
         report.run("workload", deployment.workload, patience)
         report.run("published", deployment.published, patience)
+        report.inspect_certificates(deployment.certificates)
     result = {"changed": False, **report.as_dict()}
     if params["fail_when_unhealthy"] and not report.healthy:
         where = params["url"] or (params["runner"] or {}).get("name") or DEFAULT_URL

@@ -13,7 +13,7 @@ description:
     C(ca.crt)) and the certificate of the Service (C(SERVICE-tls)) where they are missing.
   - Renews what has less than a third of its term left. An authority keeps its key then, so that nobody has to trust
     another one at once. What is good is never changed.
-  - Where C(SERVICE-tls) or C(DEPLOYMENT-ca) is somebody else's, such as cert-manager's, nothing is made.
+  - Where the Secret of the certificate or C(DEPLOYMENT-ca) is somebody else's, such as cert-manager's, nothing is made.
 requirements:
   - cryptography >= 42.0.0 (ansible-core needs it, too)
 extends_documentation_fragment:
@@ -46,6 +46,17 @@ options:
       - Name of the Service. The certificate is for each of the names by which pods reach it.
     type: str
     required: true
+  secret:
+    description:
+      - Name of the Secret that holds the certificate. Empty for C(SERVICE-tls).
+    type: str
+    default: ""
+  names:
+    description:
+      - Names and addresses that the certificate is for besides those of the Service.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -54,6 +65,14 @@ EXAMPLES = r"""
     namespace: mlflow
     component: database
     service: mlflow-database
+
+- name: See that servers have one that is also for their own pods
+  mlops.mlflow.mlflow_kubernetes_certificate:
+    namespace: mlflow
+    component: server
+    service: mlflow
+    secret: mlflow-server-tls
+    names: [localhost, 127.0.0.1]
 """
 
 RETURN = r"""
@@ -63,24 +82,35 @@ made:
   type: list
   elements: str
   sample: [mlflow-database-tls/tls.crt, mlflow-database-tls/tls.key]
+authority:
+  description:
+    - The certificate that clients trust, which is no secret. Empty in check mode where it would be made.
+  returned: success
+  type: str
+  sample: "-----BEGIN CERTIFICATE-----"
 """
 
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.certificates import ensure_certificate
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.certificates import (
+    authority,
+    ensure_certificate,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CLUSTER_ARGS, cluster_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 
 def ensure(module: AnsibleModule) -> dict[str, Any]:
-    params = module.params
+    params, cluster = module.params, cluster_of(module)
     made = ensure_certificate(
-        cluster_of(module),
+        cluster,
         params["namespace"],
         params["deployment"],
         params["component"],
         params["service"],
+        secret=params["secret"],
+        others=params["names"],
         dry_run=module.check_mode,
     )
     after = "".join(f"{key}\n" for key in made)
@@ -88,6 +118,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     return {
         "changed": bool(made),
         "made": made,
+        "authority": authority(cluster, params["namespace"], params["deployment"]),
         "diff": {"before": "", "after": after, "before_header": header, "after_header": header},
     }
 
@@ -99,6 +130,8 @@ def main() -> None:
             "deployment": {"type": "str", "default": "mlflow"},
             "component": {"type": "str", "required": True},
             "service": {"type": "str", "required": True},
+            "secret": {"type": "str", "default": "", "no_log": False},
+            "names": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

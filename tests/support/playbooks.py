@@ -78,7 +78,7 @@ def run_playbook(
     }
     done = until_stuck(command, environment, timeout)
     output = done.stdout + done.stderr
-    report = _report(done.stdout)
+    report = report_in(done.stdout)
     if report is None:
         raise AssertionError(f"ansible-playbook ended with {done.returncode} and no report:\n{output[-3000:]}")
     results = [
@@ -137,12 +137,12 @@ def telling(running: Path) -> dict[str, str]:
     }
 
 
-def _report(printed: str) -> dict[str, Any] | None:
+def report_in(printed: str) -> dict[str, Any] | None:
     """What the callback prints at the end; before it there may be lines of long tasks, which may look like JSON too."""
     for start in re.finditer(r"^\{", printed, re.MULTILINE):
         with contextlib.suppress(ValueError):
             found = json.JSONDecoder().raw_decode(printed[start.start() :])[0]
-            if "plays" in found:
+            if isinstance(found.get("plays"), list) and isinstance(found.get("stats"), dict):
                 return dict(found)
     return None
 

@@ -53,6 +53,21 @@ def test_the_owner_of_the_database_reads_it_and_the_server_is_granted_what_is_re
     assert settings["auth_uri"].endswith("mlflow_auth") and settings["grantee"] == "mlflow"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("destination", "s3://key:hunter2@backups/mlflow"),
+        ("destination", "az://backups/mlflow?sig=hunter2"),
+        ("endpoint", "https://key:hunter2@s3.example.com"),
+    ],
+)
+def test_no_secret_gets_into_what_a_schedule_is_told(name: str, value: str) -> None:
+    with pytest.raises(BadInput, match=f"^mlflow_backup_{name} holds a password") as refused:
+        changes: dict[str, Any] = {name: value}
+        told(**changes)
+    assert "hunter2" not in str(refused.value)
+
+
 def test_users_are_backed_up_where_there_are_some() -> None:
     assert "auth_uri" not in told(server={"version": "3.17.2"}).settings
 
@@ -180,7 +195,8 @@ def test_a_schedule_that_no_scheduler_takes_or_each_in_its_way_is_refused(schedu
 @pytest.mark.parametrize("value", ["nan", "inf", "1e999", "1_0", "٣", True, None, "", [1], -1])
 def test_a_number_that_backups_could_not_run_with_is_refused(name: str, value: Any) -> None:
     with pytest.raises(BadInput, match=f"mlflow_backup_{name} (must be a|is )"):
-        told(**{name: value})
+        changes: dict[str, Any] = {name: value}
+        told(**changes)
 
 
 @pytest.mark.parametrize(

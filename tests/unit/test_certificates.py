@@ -12,7 +12,10 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import certificates
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.certificates import Pair
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.certificates import ensure_certificate
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.certificates import (
+    ensure_certificate,
+    of_secrets,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import Cluster
 from support.fake_cluster import NAMESPACE, Api
 
@@ -63,6 +66,37 @@ def test_a_renewed_authority_and_the_one_before_trust_what_either_has_signed(tmp
     assert _parsed(after).not_valid_after_utc > _parsed(before).not_valid_after_utc + 4 * YEAR
     assert shaken(tmp_path, certificates.issue(before, NAMES), certificates.renewed(before).certificate, "db")
     assert shaken(tmp_path, certificates.issue(certificates.renewed(before), NAMES), before.certificate, "db")
+
+
+def test_a_certificate_is_for_addresses_too(tmp_path: Path) -> None:
+    authority, names = certificates.new_authority("mlflow authority"), ["mlflow", "localhost", "127.0.0.1"]
+    server = certificates.issue(authority, names)
+    for name in names:
+        assert shaken(tmp_path, server, authority.certificate, name) == "TLSv1.3"
+    assert certificates.is_good(server, authority, names)
+    assert not certificates.is_good(server, authority, names[:2]), "an address that is no longer meant"
+
+
+@pytest.mark.parametrize(
+    ("left", "ended", "soon"),
+    [
+        (timedelta(days=31), "", ""),
+        (timedelta(days=29, hours=1), "", "that in a Secret ends on 2026-12-25, in 29 days"),
+        (timedelta(hours=1), "", "in 0 days"),
+        (timedelta(0), "that in a Secret ended on 2026-11-26", ""),
+    ],
+)
+def test_what_ends_within_a_month_is_spoken_of(left: timedelta, ended: str, soon: str) -> None:
+    end = datetime(2026, 11, 26, 12, tzinfo=UTC) + left
+    pair = certificates.issue(certificates.new_authority("a", end - YEAR), ["db"], end - 3 * 365 * timedelta(days=1))
+    found = certificates.ending({"a Secret": pair.certificate}, end - left)
+    assert [bool(one) for one in found] == [bool(ended), bool(soon)]
+    assert ended in "".join(found[0]) and soon in "".join(found[1])
+
+
+def test_a_certificate_that_cannot_be_read_is_named_and_no_verdict() -> None:
+    with pytest.raises(BadInput, match="the certificate in a Secret cannot be read"):
+        certificates.ending({"a Secret": "nothing"})
 
 
 @pytest.mark.parametrize(
@@ -152,6 +186,24 @@ def test_a_second_run_changes_nothing(api: Storing) -> None:
 def test_the_components_of_a_deployment_share_its_authority(api: Storing, tmp_path: Path) -> None:
     assert ensured(api, "artifacts") == STORE
     assert shaken(tmp_path, api.pair("mlflow-artifacts-tls"), api.secret("mlflow-ca")["ca.crt"], "mlflow-artifacts")
+
+
+def test_a_certificate_may_lie_elsewhere_and_be_for_more_names(api: Storing, tmp_path: Path) -> None:
+    def made() -> list[str]:
+        more = {"secret": "mlflow-server-tls", "others": ["127.0.0.1"]}
+        return ensure_certificate(Cluster(api), "team-a", "mlflow", "server", "mlflow", **more)
+
+    assert made() == ["mlflow-server-tls/tls.crt", "mlflow-server-tls/tls.key"] and made() == []
+    for name in ("mlflow.team-a.svc", "127.0.0.1"):
+        assert shaken(tmp_path, api.pair("mlflow-server-tls"), api.secret("mlflow-ca")["ca.crt"], name)
+
+
+def test_all_certificates_of_a_deployment_are_found_whoever_made_them(api: Storing) -> None:
+    api.take_over("mlflow-database-tls")
+    found = of_secrets(Cluster(api), "team-a", "mlflow", ["mlflow-ca", "mlflow-database-tls", "mlflow-server-tls"])
+    assert set(found) == {"the Secret team-a/mlflow-ca", "the Secret team-a/mlflow-database-tls"}
+    assert all("BEGIN CERTIFICATE" in text for text in found.values()) and "PRIVATE" not in str(found)
+    assert of_secrets(Cluster(Storing()), "team-a", "mlflow", []) == {}, "and nothing is asked without TLS"
 
 
 def test_check_mode_tells_what_a_first_run_would_make() -> None:

@@ -311,3 +311,32 @@ def test_only_what_waiting_will_not_mend_is_final() -> None:
     for passing in (pod("a", container("running")), pod("a", conditions=[unscheduled]), pod("a", crashed("x", 2))):
         assert pods.problem_of(passing)
         assert pods.problem_of(passing, final=True) is None
+
+
+@pytest.mark.parametrize("said", ["[1]", "null", '"text"', "[" * 100_000, "{", ""])
+def test_last_words_of_a_container_that_are_no_result_are_told_as_they_are(said: str) -> None:
+    """Whoever runs in a pod writes them."""
+    assert pods.last_words({"message": f"mlflow-ops: {said}"}) == f"mlflow-ops: {said}".strip()
+
+
+class Endless:
+    """A command in a pod that never stops to talk."""
+
+    def write_stdin(self, _line: str) -> None: ...
+    def update(self, timeout: int) -> None: ...
+    def close(self) -> None: ...
+    def is_open(self) -> bool:
+        return True
+
+    def read_stdout(self, timeout: int) -> str:
+        return "x" * (1 << 20)
+
+    def read_stderr(self, timeout: int) -> str:
+        return ""
+
+
+def test_a_command_that_talks_without_end_is_not_listened_to_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Cluster, "_exec", lambda *_asked, **_more: Endless())
+    monkeypatch.setattr(client, "_LONGEST_ANSWER", 3 << 20)
+    with pytest.raises(ClusterError, match="mlflow-ops in pod a/b says without end what is no result"):
+        Cluster(Api()).converse("a", "b", "c", ["mlflow-ops", "run"], "{}", 3600.0, print)

@@ -10,11 +10,13 @@ from urllib.parse import quote
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection import Connection
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import kinds
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import cratedb_repository_settings, kinds
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.postgresql_connection import (
     postgresql_connection,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage import cloud
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.connection import bucket
 
 URI = "postgresql+psycopg://mlflow@db.example.com/mlflow"
 LIMITS = "connect_timeout=10&tcp_user_timeout=15000&keepalives_idle=30&keepalives_interval=10&keepalives_count=3"
@@ -126,8 +128,27 @@ def test_a_password_in_any_part_of_a_uri_is_refused_and_not_repeated(uri: str) -
     ["s3://key:hunter2@bucket/prefix", "s3://bucket?secret_key=hunter2", "wasbs://c@a.blob.example/x?sig=hunter2"],
 )
 def test_so_is_one_in_the_uri_of_a_store(uri: str) -> None:
-    with pytest.raises(BadInput, match="a password"):
-        Connection.parse({"type": "external_s3", "uri": uri}, "x")
+    for refusing in (
+        lambda: Connection.parse({"type": "external_s3", "uri": uri}, "x"),
+        lambda: bucket(uri, "r"),
+        lambda: cratedb_repository_settings.compute("m", uri=uri, secret="s"),
+        lambda: cloud.Place(uri),
+    ):
+        with pytest.raises(BadInput) as refused:
+            refusing()
+        assert "a password" in str(refused.value) and "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("endpoint", ["https://key:hunter2@s3.example.com", "https://a.blob.example/?sv=1&sig=hunter2"])
+def test_so_is_one_in_the_endpoint_of_a_store(endpoint: str) -> None:
+    for refusing in (
+        lambda: bucket("s3://models", "r", endpoint),
+        lambda: cratedb_repository_settings.compute("m", uri="s3://models/p", endpoint=endpoint, secret="s"),
+        lambda: cloud.Place("s3://models", endpoint),
+    ):
+        with pytest.raises(BadInput) as refused:
+            refusing()
+        assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize("uri", ["wasbs://c@a.blob.core.windows.net/x", "/srv/my?token=x", "s3://bucket/key/of:it"])

@@ -16,8 +16,9 @@ FILTERS = ENGINE.parents[1] / "filter"
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"standalone"}),
     frozenset(
-        {"advice", "errors", "http", "secrets", "connection", "names", "paths", "progress", "programs", "protocol"}
-        | {"quantities", "renamed", "backup_settings", "fingerprint", "proofs", "schedule", "certificates", "trust"}
+        {"advice", "errors", "http", "secrets", "connection", "names", "image_names", "paths", "progress", "programs"}
+        | {"protocol", "quantities", "renamed", "backup_settings", "fingerprint", "proofs", "schedule"}
+        | {"certificates", "trust"}
     ),
     frozenset({"storage"}),
     # One may keep its own snapshots in an object store.

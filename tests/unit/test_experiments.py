@@ -29,7 +29,9 @@ def test_what_it_prints_last_is_its_result_and_parameters_are_arguments() -> Non
     assert found["log"][0] == "first" and "failed" not in found
 
 
-@pytest.mark.parametrize("printed", ["", "print('no JSON')", "print('NaN')", "print('{\"loss\": NaN}')"])
+@pytest.mark.parametrize(
+    "printed", ["", "print('no JSON')", "print('NaN')", "print('{\"loss\": NaN}')", "print('[' * 100_000)"]
+)
 def test_without_json_at_the_end_there_is_no_result(printed: str) -> None:
     assert run(f"{printed}\n#")["result"] is None
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import certificates
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health
@@ -87,6 +89,50 @@ def test_what_the_platform_shows_is_a_check_like_any_other() -> None:
 
     assert report.run("published", lambda: "answers") and not report.run("workload", down)
     assert report.verdict == "unhealthy at level ready: workload: mlflow-server-1 is cut off"
+
+
+def ending_in(days: float) -> dict[str, str]:
+    """The certificates of a deployment, of which the database's ends then."""
+    end = datetime.now(UTC) + timedelta(days=days)
+    authority = certificates.new_authority("a", end - timedelta(days=5 * 365))
+    server = certificates.issue(authority, ["db"], end - timedelta(days=3 * 365))
+    return {"the Secret m/m-ca": authority.certificate, "the Secret m/m-database-tls": server.certificate}
+
+
+def test_a_certificate_that_ends_soon_is_no_fault_and_is_spoken_of() -> None:
+    report = Report("ready", [GOOD])
+    report.inspect_certificates(lambda: ending_in(12.5))
+    assert report.healthy and report.reached == "ready"
+    assert report.verdict.startswith("healthy at level ready: 2 checks in ")
+    assert "that in the Secret m/m-database-tls ends on" in report.verdict and "in 12 days: deploy" in report.verdict
+    assert report.attention and Report.of(report.as_dict()).attention == report.attention
+
+
+def test_good_certificates_are_a_check_that_held_and_none_at_all_is_no_check() -> None:
+    report = Report("ready", [GOOD])
+    report.inspect_certificates(dict)
+    assert [check.name for check in report.checks] == ["good"]
+    report.inspect_certificates(lambda: ending_in(31))
+    assert report.checks[-1].message == "2 are good for more than 30 days" and not report.attention
+
+
+def test_a_certificate_that_has_ended_is_a_fault() -> None:
+    report = Report("ready", [GOOD])
+    report.inspect_certificates(lambda: ending_in(-1))
+    assert report.verdict.startswith(
+        "unhealthy at level ready: certificates: of the certificates that in the Secret m/"
+    )
+
+
+@pytest.mark.parametrize("level", ["ready", "full"])
+def test_who_cannot_read_certificates_says_so_and_claims_nothing(level: str) -> None:
+    def forbidden() -> dict[str, str]:
+        raise EngineError("Secrets may not be read.")
+
+    report = Report(level, [GOOD])
+    report.inspect_certificates(forbidden)
+    assert report.healthy and report.reached != "full"
+    assert "could not look at the certificates: Secrets may not be read." in report.verdict
 
 
 def test_without_any_check_nothing_is_healthy() -> None:

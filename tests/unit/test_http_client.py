@@ -65,6 +65,16 @@ def test_errors_that_do_not_pass_by_themselves_are_not_repeated() -> None:
         assert len(loopback.seen) == 1
 
 
+def test_an_answer_that_no_mlflow_gives_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "_LONGEST_ANSWER", 1 << 20)
+    with serve(status(200, b"x" * (1 << 20)), status(200, b"x" * (1 << 22)), status(200)) as loopback:
+        asking = client(loopback)
+        assert len(asking.get("/fits").body) == 1 << 20
+        with pytest.raises(ServerError, match="answered POST /endless with more than 1 MiB: that is no MLflow"):
+            asking.post("/endless", {})
+        assert asking.get("/next").status == 200
+
+
 def test_one_connection_serves_several_requests() -> None:
     with serve() as loopback:
         speaker = client(loopback)

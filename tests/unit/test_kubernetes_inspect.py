@@ -84,6 +84,12 @@ def test_groups_that_are_not_served_are_named() -> None:
     assert found["missing_groups"] == ["a.io", "c.io"]
 
 
+def test_a_kind_that_an_older_release_of_its_group_lacks_is_named() -> None:
+    answers = {"/apis": served("b.io"), "/apis/b.io/v1": {"resources": [{"kind": "Old", "name": "olds"}]}}
+    found = look(answers, groups=["b.io", "b.io/v1/Old", "b.io/v1/New", "b.io/v2/Old", "c.io/v1/Old"])
+    assert found["missing_groups"] == ["b.io/v1/New", "b.io/v2/Old", "c.io/v1/Old"]
+
+
 def test_what_may_not_be_done_is_named_and_one_question_serves_who_may_do_all() -> None:
     wanted = ["get pods", "patch deployments.apps", "create pods/exec"]
     assert look(rules={"get pods", "patch deployments.apps"}, permissions=wanted)["denied"] == ["create pods/exec"]

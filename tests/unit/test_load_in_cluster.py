@@ -157,6 +157,19 @@ def test_a_master_that_fails_is_named_with_its_reason_and_what_was_made_is_remov
     assert len(cleaned(cluster)) == 1
 
 
+@pytest.mark.parametrize(
+    "written",
+    [b"[" * 100_000, b"[1, 2]", b"null", b'{"a": ' * 100_000, b"{" + b" " * 2_000_000 + b"}", b"\xff"],
+    ids=["deep", "a list", "null", "deep objects", "a bomb", "no text"],
+)
+def test_a_result_that_no_master_of_ours_writes_is_one_sentence(written: bytes, monkeypatch: Any) -> None:
+    """The image that says it is somebody's."""
+    monkeypatch.setattr(distributed, "_LONGEST_RESULT", 1_000_000)
+    line = f"mlops-load: {base64.b64encode(gzip.compress(written)).decode()}"
+    with pytest.raises(EngineError, match="The result in the master's log is cut off, or none"):
+        distributed._unpack(line)
+
+
 def test_cgroups_of_version_1_say_the_same() -> None:
     old = "usage_nsec 2500000000\ninactive_file 5\ntotal_inactive_file 100000000\ncurrent 300000000\n"
     network = CGROUP[CGROUP.index("  sl") :]

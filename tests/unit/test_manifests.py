@@ -129,8 +129,25 @@ def test_images_are_pulled_as_the_inventory_says_and_no_container_is_left_out() 
         completed(workload(), image_pull_policy="always")
 
 
+def test_an_image_that_nothing_can_pull_is_refused_before_anything_is_applied() -> None:
+    digest = f"mlflow:3.17.2@sha256:{'a' * 64}"
+    for kind in ("containers", "initContainers"):
+        item = workload()
+        pod_of(item)["spec"][kind] = [{"name": "a", "image": digest}]
+        assert pod_of(completed(item))["spec"][kind][0]["image"] == digest
+        pod_of(item)["spec"][kind] = [{"name": "a", "image": "mlflow@sha256:abc"}]
+        with pytest.raises(BadInput, match="The image of Deployment thing is 'mlflow@sha256:abc', and no image can be"):
+            completed(item)
+
+
 @pytest.mark.parametrize(
-    ("image", "policy"), [("registry.example.com/mlflow:3.17.2", "Always"), ("mlops-mlflow:3.17.2", "IfNotPresent")]
+    ("image", "policy"),
+    [
+        ("registry.example.com/mlflow:3.17.2", "Always"),
+        (f"registry.example.com/mlflow@sha256:{'a' * 64}", "Always"),
+        ("mlops-mlflow:3.17.2", "IfNotPresent"),
+        (f"mlops-mlflow:3.17.2@sha256:{'a' * 64}", "IfNotPresent"),
+    ],
 )
 def test_the_shipped_inventory_asks_a_registry_where_there_is_one(image: str, policy: str) -> None:
     shipped = yaml.safe_load((REPOSITORY / "inventories/kubernetes/group_vars/mlflow.yml").read_text())

@@ -9,7 +9,7 @@ import fnmatch
 import re
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import names
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import image_names, names
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.names import Host, ListenAddress, Origin
 from support.intents import computed
@@ -196,3 +196,29 @@ def test_a_list_may_be_text(given: object, items: list[str]) -> None:
 def test_an_address_to_listen_on_is_written_for_each_reader(host: str, local: str, bound: str) -> None:
     address = ListenAddress.parse(host, "x")
     assert (address.url("http", 5000, "/p"), address.with_port(5000)) == (local, bound)
+
+
+DIGEST = f"sha256:{'0123456789abcdef' * 4}"
+
+
+@pytest.mark.parametrize(
+    "registry", ["", "docker.io/library/", "registry.example.com:5000/team-a/", "localhost/", "r:5000/"]
+)
+@pytest.mark.parametrize("rest", ["", ":3.17.2", f"@{DIGEST}", f":3.17.2-slim_1@{DIGEST}"])
+def test_an_image_has_a_tag_a_digest_both_or_neither(registry: str, rest: str) -> None:
+    assert image_names.checked(f"{registry}mlops-mlflow{rest}", "mlflow_image") == f"{registry}mlops-mlflow{rest}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " mlflow", "mlflow ", "MLflow", "mlflow:", "mlflow@", ":3.17.2", f"@{DIGEST}", "mlflow:3.17.2@", "-mlflow",
+        f"mlflow@{DIGEST[:-1]}", f"mlflow@{DIGEST}0", f"mlflow@{DIGEST.upper()}", f"mlflow@{DIGEST}:3.17.2",
+        f"mlflow:{DIGEST}", "mlflow@md5:d41d8cd98f00b204e9800998ecf8427e", f"mlflow@{DIGEST}@{DIGEST}", "a//b",
+        "https://registry.example.com/mlflow:1", "mlflow:3.17.2\n", "--privileged", "mlflow:$(id)",
+        f"mlflow:{'t' * 129}", "registry.example.com:5000:5000/mlflow", "mlflow:\u0661",
+    ],
+)  # fmt: skip
+def test_what_no_program_takes_for_an_image_is_refused_by_its_variable(text: str) -> None:
+    with pytest.raises(BadInput, match=r"(?s)^mlflow_image is '.*no image can be called so"):
+        image_names.checked(text, "mlflow_image")

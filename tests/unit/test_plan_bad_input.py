@@ -156,6 +156,9 @@ def _contradictions() -> Iterator[Row]:
     yield Row("too old", "host", {"version": "2.22.5"}, ("needs MLflow 3.3 or newer",))
     yield Row("too old", "compose", {"version": "3.12.0", "auth": "basic"}, ("needs MLflow 3.16 or newer",))
     yield Row("empty", "compose", {"image": ""}, ("Set mlflow_image: it is empty.",))
+    for name in ("image", "load_balancer_image"):
+        for text in ("mlflow@sha256:abc", "https://registry.example.com/mlflow:1", "MLflow:1"):
+            yield Row("no image", "compose", {name: text}, (f"{name} is '{text}', and no image can be called so",))
     for name in ("run_as", "load_balancer_run_as"):
         for value in ("", None):
             yield Row("empty", "compose", {name: value}, (f"mlflow_server_{name} is empty",))

@@ -83,6 +83,9 @@ CLUSTER: Dict = {
 }
 
 
+VERIFIED: Dict = {"tls_inside": "true", "ingress_controller": "ingress-nginx"}
+
+
 def planned(
     database: Dict | None = None, store: Dict | None = None, found: Dict | None = None, **settings: Any
 ) -> Dict:
@@ -113,6 +116,9 @@ def test_the_server_listens_on_its_containers_port_and_is_published_at_the_servi
         ({"expose": "route", "hostname": "m.example.com", "static_prefix": "/a"}, "http://m.example.com/a"),
         ({"expose": "loadbalancer", "hostname": "m.example.com"}, "http://m.example.com:8080"),
         ({"expose": "ingress", "hostname": "m.example.com", "url": "https://x.example.com"}, "https://x.example.com"),
+        # Clients of a load balancer see what servers serve; those of an Ingress, what that serves.
+        ({"expose": "loadbalancer", "hostname": "m.example.com", "tls_inside": True}, "https://m.example.com:8080"),
+        ({"expose": "ingress", "hostname": "m.example.com", **VERIFIED}, "http://m.example.com"),
     ],
 )
 def test_the_public_url_is_that_of_what_publishes_it(settings: Dict, url: str) -> None:
@@ -235,6 +241,46 @@ def test_what_was_seen_of_the_servers_is_told(found: Dict, seen: tuple[str, bool
     assert (told["deployed"], of_cluster["deployed"], of_cluster["stopped"], of_cluster["settled"]) == seen
 
 
+def test_whoever_asks_servers_that_serve_tls_verifies_them() -> None:
+    found = planned(tls_inside=True)
+    runner = found["connection"]["runner"]
+    assert runner["options"]["url"] == "https://127.0.0.1:5000" and runner["inside"] == "https://mlflow.team-a.svc:8080"
+    assert runner["options"]["ca_path"] == "/run/mlflow-ca/server.crt"
+    assert found["kubernetes"]["trusted"]["server.crt"] == {"secret": "mlflow-ca", "key": "ca.crt"}
+    assert runner["certificates"] == ["mlflow-ca", "mlflow-server-tls"], "whose ends are looked at"
+    names = found["kubernetes"]["tls"]["certificate"]["names"]
+    assert {"127.0.0.1", "localhost"} <= set(names), "of operations and of who forwards a port"
+    workload = found["connection"]["workload"]
+    assert workload["trusted"] == {"server.crt": {"secret": "mlflow-ca", "key": "ca.crt"}}
+    assert {"secret": "mlflow-server-tls", "key": "tls.key"} in workload["secret_places"]
+    assert "update secrets" in found["kubernetes"]["permissions"]
+
+
+def test_who_sees_another_certificate_than_the_servers_does_not_look_for_theirs() -> None:
+    published = {"hostname": "m.example.com", **VERIFIED}
+    trusts = {
+        expose: planned(expose=expose, **published)["connection"]["workload"]["ca_path"]
+        for expose in ("none", "ingress", "loadbalancer")
+    }
+    assert trusts == {"none": "/run/mlflow-ca/server.crt", "ingress": "", "loadbalancer": "/run/mlflow-ca/server.crt"}
+    assert "m.example.com" in planned(expose="loadbalancer", **published)["kubernetes"]["tls"]["certificate"]["names"]
+    assert "m.example.com" not in planned(expose="ingress", **published)["kubernetes"]["tls"]["certificate"]["names"]
+
+
+def test_without_tls_inside_nobody_is_told_of_an_authority() -> None:
+    found = planned(expose="ingress", hostname="m.example.com", ingress_controller="ingress-nginx")
+    assert found["errors"] == [] and found["kubernetes"]["exposed"]["annotations"] == {}
+    assert found["connection"]["runner"]["certificates"] == []
+    assert "mlflow-ca" not in str(found) and "ca_path" not in found["connection"]["runner"]["options"]
+
+
+def test_a_gateway_must_know_the_policy_by_which_it_verifies() -> None:
+    gateway = {"expose": "httproute", "hostname": "m.example.com", "gateway": {"name": "gateway"}}
+    group = "gateway.networking.k8s.io"
+    assert own(**gateway)["groups"] == [group]
+    assert own(**gateway, tls_inside=True)["groups"] == [group, f"{group}/v1/BackendTLSPolicy"]
+
+
 EXTERNAL = {"type": "external_postgresql", "secrets": {"PGPASSWORD": {"secret": "managed", "key": "password"}}}
 
 
@@ -281,6 +327,13 @@ BAD: list[tuple[Dict, str]] = [
     ({"annotations": ["a"]}, "mlflow_server_annotations must be a dict."),
     ({"pod_spec": "x"}, "mlflow_server_pod_spec must be a dict."),
     ({"expose_annotations": "x"}, "mlflow_server_expose_annotations must be a dict."),
+    ({"service_annotations": "x"}, "mlflow_server_service_annotations must be a dict."),
+    ({"tls_inside": "perhaps"}, "mlflow_server_tls_inside must be true or false."),
+    ({"tls_inside": True, "workload": "KnativeService"}, "Knative's own proxy speaks plain HTTP to servers"),
+    ({"tls_inside": True, "profile": "full"}, "jobs of MLflow ask the gateway of their own server"),
+    ({"tls_inside": True, "expose": "route", "hostname": "a.example.com"}, "publish them by ingress, httproute or"),
+    ({"tls_inside": True, "expose": "ingress", "hostname": "a.example.com"}, "set mlflow_server_ingress_controller to"),
+    ({"ingress_controller": "traefik"}, "is 'traefik'; offered are ingress-nginx and other."),
     ({"auth": "ldap"}, "mlflow_server_auth is 'ldap'; offered are none, basic."),
     ({"auth": "basic", "auth_password_length": 5}, "mlflow_server_auth_password is too short"),
 ]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.playbooks import run_playbook, until_stuck
+from support.playbooks import report_in, run_playbook, until_stuck
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 PLATFORMS = ("host", "compose", "kubernetes")
@@ -50,6 +50,60 @@ def test_an_upgrade_looks_with_the_new_version_and_at_the_snapshot_before_server
     assert planned[0] == "inspect"
     before = in_order("upgrade.yml")
     assert "stopped" not in before[: before.index("mlops.mlflow.mlflow_restore True") + 1]
+
+
+def plays(playbook: Path, **told: Any) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each task of a playbook in their order, those of imported ones too, with what these were told."""
+    for play in yaml.safe_load(playbook.read_text()):
+        if imported := play.get("ansible.builtin.import_playbook"):
+            yield from plays(playbook.parent / imported, **{**told, **(play.get("vars") or {})})
+        for task in play.get("tasks") or []:
+            yield task, told
+
+
+def test_an_upgrade_checks_everything_before_the_backups_are_prepared() -> None:
+    """What prepares them writes: no wrong setting may have got so far."""
+    roles = [task.get("ansible.builtin.include_role") or {} for task, _told in plays(PLAYBOOKS / "upgrade.yml")]
+    steps = [(role.get("name", "").rpartition(".")[2], role.get("tasks_from")) for role in roles]
+    assert steps.index(("mlflow_server", "preflight")) < steps.index(("mlflow_backup", "prepare"))
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_a_target_collects_once_how_its_components_are_reached(target: str) -> None:
+    playbook = PLAYBOOKS / f"{target}.yml"
+    if not playbook.exists():
+        pytest.skip("one that is deployed with the playbook of another")
+    collected = [
+        task
+        for task, told in plays(playbook)
+        if str(task.get("ansible.builtin.include_tasks")).endswith("connections.yml")
+        and not ("__connections_collected" in str(task.get("when")) and told.get("__connections_collected"))
+    ]
+    assert len(collected) == 1
+
+
+LINES = {
+    "nothing": "",
+    "of a long task": '{"lines": 3}\n{"plays": 3}\n{"plays": [], "of": "somebody"}\n',
+    "cut off": '{"lines": \n{\n{"plays": [\n',
+    "no object": '[1]\nnull\n"{"\n',
+    "a warning behind": "{'plays': []}\n",
+}
+
+
+@pytest.mark.parametrize("before", LINES.values(), ids=LINES)
+def test_the_report_of_a_playbook_is_found_behind_lines_that_look_like_one(before: str) -> None:
+    report = {"plays": [{"tasks": []}], "stats": {"h": {"ok": 1}}}
+    for indent in (None, 4):
+        assert report_in(f"{before}{json.dumps(report, indent=indent)}\n[WARNING]: {{ x\n") == report
+    assert report_in(before) is None
+
+
+def test_the_index_of_a_build_is_told_to_it_where_nobody_else_sees_it() -> None:
+    """It may hold a password: builders take a value that is not said from their environment."""
+    commands = re.findall(r"argv:\n((?:\s+- .*\n)+)", (PLAYBOOKS / "images.yml").read_text())
+    assert len(commands) >= 2 and "--build-arg=PIP_INDEX_URL\n" in "".join(commands)
+    assert "mlflow_image_index" not in "".join(commands)
 
 
 def conditions(value: Any) -> Iterator[str]:

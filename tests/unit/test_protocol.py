@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils import _runner
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import http, operations, programs, protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import (
     BadInput,
@@ -183,6 +184,28 @@ def test_where_nothing_is_deployed_one_sentence_says_so(tmp_path: Path) -> None:
         HostRunner("mlflow", str(tmp_path), "/nowhere/python").run(protocol.Request("info"), silent)
 
 
+class Module:
+    """A module with the runner of a deployment that was removed with its secrets."""
+
+    check_mode = False
+
+    def __init__(self, **runner: Any) -> None:
+        self.params = {"runner": {**runner, "name": "mlflow", "options": {"password_file": "/nowhere/password"}}}
+
+
+@pytest.mark.parametrize(
+    ("runner", "words"),
+    [
+        ({"type": "compose", "project": "/nowhere/compose.yaml"}, "There is no compose file /nowhere/compose.yaml"),
+        ({"type": "host", "directory": "/nowhere"}, "No MLflow server is deployed in /nowhere"),
+        ({"type": "host", "directory": "/", "python": "/nowhere/python"}, "There is no Python at /nowhere/python"),
+    ],
+)
+def test_a_deployment_that_is_gone_is_what_is_said_not_that_its_password_is(runner: Any, words: str) -> None:
+    with pytest.raises(NotDeployed, match=words):
+        _runner.in_deployment(Module(**runner), "health", {})
+
+
 def test_the_deployers_environment_decides_nothing(
     runner: HostRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +218,25 @@ def test_the_deployers_environment_decides_nothing(
     with pytest.raises(EngineError, match="without a result"):
         dataclasses.replace(runner, python=str(python)).run(protocol.Request("info"), silent)
     assert "HOME=" in shown.read_text() and "not-theirs" not in shown.read_text()
+
+
+@pytest.mark.parametrize("given", ["", "intranet.example.com"])
+def test_what_is_on_this_host_is_asked_through_no_proxy(
+    runner: HostRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    """Any client of the smoke run would ask the proxy for a server on loopback."""
+    shown = tmp_path / "shown"
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nenv > {shown}\n")
+    python.chmod(0o755)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:3128")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, given)
+    with pytest.raises(EngineError, match="without a result"):
+        dataclasses.replace(runner, python=str(python)).run(protocol.Request("smoke"), silent)
+    bypassed = {line.partition("=")[0]: line.partition("=")[2].split(",") for line in shown.read_text().splitlines()}
+    for name in ("NO_PROXY", "no_proxy"):
+        assert {"127.0.0.1", "localhost", "::1", *filter(None, [given])} == set(bypassed[name])
 
 
 CHILD = "import subprocess, sys; p = subprocess.Popen(['sleep', '600']); print(p.pid, file=sys.stderr); p.wait()"

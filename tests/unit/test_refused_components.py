@@ -39,6 +39,10 @@ ROWS: dict[str, tuple[dict[str, Any], str]] = {
         "mlflow_database_heap is 1500m, which is more than half of the memory of mlflow_database_resources, 2Gi",
     ),
     "two-nodes": ({**DATABASE, "mlflow_database_nodes": 2}, "mlflow_database_nodes is 2; it must be 1 or 3."),
+    "no-version": (
+        {**DATABASE, "mlflow_database_type": "cloudnative_pg", "mlflow_database_image": f"r:5000/pg@sha256:{'a' * 64}"},
+        "CloudNativePG reads the version of PostgreSQL in the tag: name one that begins with it",
+    ),
     "on-a-host": ({**DATABASE, "mlflow_platform": "host"}, "mlflow_database_type"),
 }
 

@@ -25,6 +25,7 @@ API_VERSIONS = {
     "Database": "postgresql.cnpg.io/v1",
     "Deployment": "apps/v1",
     "HTTPRoute": "gateway.networking.k8s.io/v1",
+    "BackendTLSPolicy": "gateway.networking.k8s.io/v1",
     "HorizontalPodAutoscaler": "autoscaling/v2",
     "Ingress": "networking.k8s.io/v1",
     "Job": "batch/v1",

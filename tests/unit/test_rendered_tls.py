@@ -42,7 +42,7 @@ def test_every_pod_that_connects_has_whom_it_trusts(deployed: Deployment) -> Non
     assert {re.sub("-[0-9a-f]{8}$", "", pod.name) for pod in clients} == {"Deployment/mlflow", *others}
     for pod in clients:
         for container in pod.containers:
-            for file in ("database.crt", "artifacts.crt"):
+            for file in ("database.crt", "artifacts.crt", *(["server.crt"] if pod.component != "backup" else [])):
                 assert files_of(pod, container)[f"{TRUSTED}/{file}"] == ("mlflow-ca", "ca.crt"), pod.name
 
 
@@ -56,7 +56,9 @@ def test_only_a_server_has_its_key_and_no_pod_that_of_the_authority(deployed: De
     assert mounted == {
         ("mlflow-database-tls", "StatefulSet/mlflow-database"),
         ("mlflow-artifacts-tls", "Deployment/mlflow-artifacts"),
-    }
+        ("mlflow-server-tls", "Deployment/mlflow"),
+        ("mlflow-server-tls", "CronJob/mlflow-trial"),
+    }, "on trial a server serves as well"
     assert "mlflow-authority" not in "".join(deployed.texts.values())
 
 
@@ -96,9 +98,64 @@ def test_the_store_serves_tls_and_is_probed_by_it(name: str, deployments: dict[s
     assert "/run/tls/tls.crt" in start and "/run/tls/tls.key" in start
 
 
+SERVED = ("tls-inside", "cloudnative-pg")
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_servers_serve_tls_with_a_certificate_of_their_own(name: str, deployments: dict[str, Deployment]) -> None:
+    one = deployments[name]
+    argv = " ".join(one.launch["argv"])
+    assert "/run/tls/tls.crt" in argv and "/run/tls/tls.key" in argv
+    assert {"name": "tls", "mountPath": "/run/tls", "readOnly": True} in one.server["volumeMounts"]
+    assert one.server["ports"] == [{"name": "https", "containerPort": 5000}]
+    [port] = one.one("Service", "mlflow")["spec"]["ports"]
+    assert (port["name"], port["targetPort"]) == ("https", "https")
+    [rule] = one.one("NetworkPolicy", "mlflow")["spec"]["ingress"]
+    assert rule["ports"] == [{"port": "https", "protocol": "TCP"}], "by a name that no port has nobody may connect"
+
+
+def test_probes_talk_tls_to_servers_that_serve_it(deployed: Deployment, deployments: dict[str, Deployment]) -> None:
+    assert deployed.server["livenessProbe"]["httpGet"] == {"path": "/health", "port": "https", "scheme": "HTTPS"}
+    assert deployments["cloudnative-pg"].server["livenessProbe"]["tcpSocket"] == {"port": "https"}
+    for name in SERVED:
+        server = deployments[name].server
+        assert server["startupProbe"]["tcpSocket"] == {"port": "https"}
+        assert {"name": "READY_TLS", "value": "yes"} in server["env"]
+    assert "READY_TLS" not in str(deployments["defaults"].server)
+
+
+def test_an_ingress_is_told_to_talk_tls_to_servers_and_to_verify_them(deployed: Deployment) -> None:
+    ingress = deployed.one("Ingress")
+    [path] = ingress["spec"]["rules"][0]["http"]["paths"]
+    assert path["backend"]["service"]["port"] == {"name": "https"}
+    prefix = "nginx.ingress.kubernetes.io"
+    assert ingress["metadata"]["annotations"] == {
+        f"{prefix}/backend-protocol": "HTTPS",
+        f"{prefix}/proxy-ssl-secret": "mlflow/mlflow-ca",
+        f"{prefix}/proxy-ssl-verify": "on",
+        f"{prefix}/proxy-ssl-name": "mlflow.mlflow.svc",
+        f"{prefix}/proxy-ssl-server-name": "on",
+        f"{prefix}/proxy-ssl-verify-depth": "2",
+    }
+
+
+def test_a_gateway_verifies_the_servers_by_a_policy(deployments: dict[str, Deployment]) -> None:
+    one = deployments["cloudnative-pg"]
+    policy = one.one("BackendTLSPolicy")
+    [target] = policy["spec"]["targetRefs"]
+    [backend] = one.one("HTTPRoute")["spec"]["rules"][0]["backendRefs"]
+    assert (target["kind"], target["name"]) == ("Service", backend["name"])
+    assert policy["spec"]["validation"] == {
+        "hostname": "mlflow.mlflow.svc",
+        "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": "mlflow-ca"}],
+    }
+    assert not [item for item in one.of("ConfigMap") if item["metadata"]["name"] == "mlflow-ca"], "it is not known here"
+
+
 def test_without_it_nothing_of_it_is_rendered(deployments: dict[str, Deployment]) -> None:
     for name, one in deployments.items():
-        if name not in ("tls-inside", "seaweedfs-split"):
+        if name not in ("tls-inside", "seaweedfs-split", "cloudnative-pg"):
             assert not re.search(
-                r"mlflow-ca|sslrootcert|CA_BUNDLE|(database|artifacts)-tls|pg_hba.conf:", "".join(one.texts.values())
+                r"mlflow-ca|sslrootcert|CA_BUNDLE|(database|artifacts|server)-tls|pg_hba.conf:|BackendTLSPolicy|HTTPS",
+                "".join(one.texts.values()),
             ), name

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cli, protocol
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import commands, verify
 from support.documentation import RESERVED, documented
 from support.playbooks import REPOSITORY
@@ -87,6 +87,15 @@ def test_the_commands_do_what_the_modules_do(small: Small, tmp_path: Path, capsy
     assert (code, result["live_rows"]["tracking"]["metrics"]) == (0, 20_001)
     code, result, _said = run(capsys, "restore", "--settings", str(file))
     assert (code, result["rows"]["tracking"]["metrics"], result["secrets"]) == (0, 20_000, {"flask-secret-key": "same"})
+
+
+@pytest.mark.parametrize("written", ["[" * 100_000, "[1]", "null", '{"a": 1', " " * 2_000_000 + "{}", "\udcff"])
+def test_a_note_of_the_last_run_that_no_backup_writes_is_one_sentence(written: str, tmp_path: Path) -> None:
+    """The service user may write it."""
+    last = tmp_path / "last.json"
+    last.write_bytes(written.encode("utf-8", "surrogateescape"))
+    with pytest.raises(EngineError, match=r"The result of the last backup, .*last\.json, cannot be read"):
+        commands._last_run(str(last))
 
 
 def test_a_failed_backup_is_remembered_and_found(

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from . import trust
+from .connection import without_secret
 from .paths import absolute_path
 from .quantities import number, whole
 from .schedule import Schedule
@@ -79,6 +80,8 @@ def compute(
     :raises BadInput: what backups could not run with.
     """
     _check_paths(options)
+    for name in ("destination", "endpoint"):
+        without_secret(str(options[name] or ""), f"mlflow_backup_{name}")
     schedule = Schedule.parse(options["schedule"], "mlflow_backup_schedule")
     owner = database.get("owner") or database
     restored = server.get("restored_secrets") or {}

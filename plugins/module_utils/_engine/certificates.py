@@ -7,17 +7,20 @@ The library is cryptography, without which ansible-core itself cannot be install
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ipaddress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from .errors import MissingLibrary
+from .errors import BadInput, MissingLibrary
 
 # A renewed authority keeps its key, so that nobody has to trust another one at once.
 _AUTHORITY_TERM = timedelta(days=3650)
 # Nobody renews but a deploy: a deployment that is left alone for so long, less a third, can no longer be reached.
 _SERVER_TERM = timedelta(days=3 * 365)
+# What ends sooner is spoken of. A deploy renews long before.
+_SOON = timedelta(days=30)
 # Clocks of nodes may be behind.
 _BEFORE = timedelta(hours=1)
 
@@ -48,7 +51,7 @@ def renewed(authority: Pair, now: datetime | None = None) -> Pair:
 def issue(authority: Pair, names: Sequence[str], now: datetime | None = None) -> Pair:
     """A certificate for a server, with a new key.
 
-    :param names: of the server, as its clients write them; the first one may have 64 characters.
+    :param names: and addresses of the server, as its clients write them; the first one may have 64 characters.
     """
     x509, ec, serialization = _library()
     now = now or datetime.now(UTC)
@@ -59,7 +62,7 @@ def issue(authority: Pair, names: Sequence[str], now: datetime | None = None) ->
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(x509, digital_signature=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
     return _signed(builder, key, serialization.load_pem_private_key(authority.key.encode(), None))
@@ -87,7 +90,7 @@ def is_good(pair: Pair, authority: Pair, names: Sequence[str], now: datetime | N
         own = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except Exception:  # the library has one for a signature, a name and a field each that are not those
         return False
-    return set(own.get_values_for_type(x509.DNSName)) == set(names) and not is_due(pair.certificate, now)
+    return set(own) == {_general_name(name) for name in names} and not is_due(pair.certificate, now)
 
 
 def is_due(certificate: str, now: datetime | None = None) -> bool:
@@ -96,6 +99,25 @@ def is_due(certificate: str, now: datetime | None = None) -> bool:
     found = x509.load_pem_x509_certificate(certificate.encode())
     start, end = found.not_valid_before_utc, found.not_valid_after_utc
     return bool((now or datetime.now(UTC)) > end - (end - start) / 3)
+
+
+def ending(certificates: Mapping[str, str], now: datetime | None = None) -> tuple[list[str], list[str]]:
+    """What is to be said of certificates, by the name of each: of those that have ended, and of those that soon will.
+
+    :raises BadInput: one cannot be read.
+    """
+    x509, _ec, _serialization = _library()
+    now, ended, soon = now or datetime.now(UTC), [], []
+    for name, text in certificates.items():
+        try:
+            end = x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc
+        except ValueError:
+            raise BadInput(f"the certificate in {name} cannot be read") from None
+        if end <= now:
+            ended.append(f"that in {name} ended on {end:%Y-%m-%d}")
+        elif end < now + _SOON:
+            soon.append(f"that in {name} ends on {end:%Y-%m-%d}, in {(end - now).days} days")
+    return ended, soon
 
 
 def _authority(name: str, key: Any, now: datetime) -> Pair:
@@ -121,6 +143,14 @@ def _builder(name: str, issuer: Any, key: Any, now: datetime, end: datetime) -> 
         .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
+
+
+def _general_name(name: str) -> Any:
+    x509, _ec, _serialization = _library()
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def _usage(x509: Any, **meant: bool) -> Any:

@@ -135,6 +135,17 @@ def secret_in(uri: str) -> str:
     return ""
 
 
+def without_secret(uri: str, what: str) -> str:
+    """A URI of a store, or the URL of its server: both are told to others and stand in messages.
+
+    :param what: how messages call it, such as the variable.
+    :raises BadInput: it holds a secret, which the message does not repeat.
+    """
+    if found := secret_in(uri):
+        raise BadInput(f"{what} holds {found}. Take it out, and give files or Secrets with the keys.")
+    return uri
+
+
 @dataclass(frozen=True)
 class DatabaseUri:
     """A checked SQLAlchemy URI of a backend store. What its parts mean, its kind knows: C(database.kinds) completes it.
@@ -215,7 +226,7 @@ class DatabaseUri:
 _RUNNER_KEYS = {
     "host": {"name", "directory", "supervision", "python", "user"},
     "compose": {"name", "project", "docker_host", "image"},
-    "kubernetes": {"name", "namespace", "login", "image", "workload"},
+    "kubernetes": {"name", "namespace", "login", "image", "workload", "inside", "certificates"},
 }
 
 

@@ -22,6 +22,8 @@ from urllib.parse import urlencode, urlsplit
 from .errors import BadInput, ServerError
 from .names import Host, Origin
 
+# No answer of MLflow's API is longer, nor one of those files that are read back here.
+_LONGEST_ANSWER = 64 << 20
 _RETRIED_STATUS = frozenset({429, 502, 503, 504})
 
 DEFAULT_URL = "http://127.0.0.1:5000"
@@ -207,9 +209,15 @@ class Client:
             try:
                 connection.request(method, self._prefix + path, body=body, headers=sent)
                 answer = connection.getresponse()
-                payload = answer.read()
-                if answer.will_close:
+                payload = answer.read(_LONGEST_ANSWER + 1)
+                if len(payload) > _LONGEST_ANSWER or answer.will_close:
                     self.close()
+                if len(payload) > _LONGEST_ANSWER:
+                    raise ServerError(
+                        f"{self.address} answered {method} {path.partition('?')[0]} with more than "
+                        f"{_LONGEST_ANSWER >> 20} MiB: that is no MLflow.",
+                        answer.status,
+                    )
                 return Response(answer.status, payload, time.monotonic() - start)
             except TimeoutError as error:
                 self.close()

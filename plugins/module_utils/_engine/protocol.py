@@ -161,6 +161,12 @@ class Request:
 class Runner(Protocol):
     """Where operations run: on a host, alongside the servers on compose, in the cluster."""
 
+    def require(self) -> None:
+        """That there is a deployment, before anything of this host is read for it.
+
+        :raises NotDeployed: there is none.
+        """
+
     def run(self, request: Request, say: Say) -> dict[str, Any]:
         """Carry the request out there.
 
@@ -181,6 +187,13 @@ class Runner(Protocol):
         """Where clients find the deployment.
 
         :raises EngineError: they do not find it there.
+        """
+
+    def certificates(self) -> Mapping[str, str]:
+        """The certificates of the deployment's own authority and of what that signed, as PEM by where each is; {} where
+        there are none.
+
+        :raises EngineError: they cannot be read.
         """
 
     def serving(self) -> str:

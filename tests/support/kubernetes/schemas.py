@@ -18,7 +18,10 @@ _DEFINITIONS = {
         "config/crd/bases/postgresql.cnpg.io_databases.yaml",
     ),
     ("schemas", "github.com/openshift/api"): ("route/v1/zz_generated.crd-manifests/routes.crd.yaml",),
-    ("schemas", "sigs.k8s.io/gateway-api"): ("config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",),
+    ("schemas", "sigs.k8s.io/gateway-api"): (
+        "config/crd/standard/gateway.networking.k8s.io_backendtlspolicies.yaml",
+        "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
+    ),
 }
 
 

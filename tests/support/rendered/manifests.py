@@ -25,8 +25,9 @@ OF_SEAWEEDFS = OF_STORE | {
     ("mlflow-artifacts", f"{identity}-{key}-key") for identity in ("admin", "reader") for key in ("access", "secret")
 }
 OF_AUTHORITY = {("mlflow-ca", "ca.crt")}
-OF_TLS_OF_DATABASE, OF_TLS_OF_STORE = (
-    {(f"mlflow-{component}-tls", f"tls.{part}") for part in ("crt", "key")} for component in ("database", "artifacts")
+OF_TLS_OF_DATABASE, OF_TLS_OF_STORE, OF_TLS_OF_SERVERS = (
+    {(f"mlflow-{component}-tls", f"tls.{part}") for part in ("crt", "key")}
+    for component in ("database", "artifacts", "server")
 )
 OF_AUTH = {("mlflow-auth", "admin-password"), ("mlflow-auth", "flask-secret-key")}
 
@@ -159,19 +160,34 @@ CASES = {
             "mlflow_server_expose": "httproute",
             "mlflow_server_hostname": "mlflow.example.com",
             "mlflow_server_gateway": {"name": "gateway", "namespace": "gateways"},
+            "mlflow_server_tls_inside": True,
         },
         {("mlflow-database", "password"), ("mlflow-database-owner", "password")},
         OF_STORE,
         OF_AUTH,
+        OF_AUTHORITY,
+        OF_TLS_OF_SERVERS,
     ),
     "tls-inside": _case(
-        {"mlflow_tls_inside": "true", "mlflow_server_auth": "basic", "mlflow_backup_enabled": True},
+        {
+            "mlflow_tls_inside": "true",
+            "mlflow_server_auth": "basic",
+            "mlflow_server_profile": "light",
+            "mlflow_server_replicas": 1,
+            "mlflow_server_max_replicas": 2,
+            "mlflow_server_expose": "ingress",
+            "mlflow_server_ingress_controller": "ingress-nginx",
+            "mlflow_server_hostname": "mlflow.example.com",
+            "mlflow_server_expose_annotations": {"nginx.ingress.kubernetes.io/proxy-ssl-verify-depth": 2},
+            "mlflow_backup_enabled": True,
+        },
         OF_DATABASE,
         OF_STORE,
         OF_AUTH,
         OF_AUTHORITY,
         OF_TLS_OF_DATABASE,
         OF_TLS_OF_STORE,
+        OF_TLS_OF_SERVERS,
     ),
     "seaweedfs": _case({"mlflow_artifact_store_type": "seaweedfs"}, OF_DATABASE, OF_SEAWEEDFS),
     "seaweedfs-split": _case(

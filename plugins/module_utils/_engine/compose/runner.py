@@ -8,7 +8,7 @@ import contextlib
 import json
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,12 @@ class ComposeRunner:
     address: str = ""
     image: str = ""
 
-    def run(self, request: protocol.Request, say: Say) -> dict[str, Any]:
+    def require(self) -> None:
         if not Path(self.project).is_file():
             raise NotDeployed(f"There is no compose file {self.project}: nothing of {self.name} was set up for this.")
+
+    def run(self, request: protocol.Request, say: Say) -> dict[str, Any]:
+        self.require()
         service = protocol.OPERATIONS[request.operation].identity
         name = f"mlflow-ops-{uuid.uuid4().hex[:12]}"
         run = ["--profile=ops", "run", "--rm", "--no-deps", "--no-TTY", f"--name={name}", service]
@@ -83,6 +86,9 @@ class ComposeRunner:
 
     def published(self) -> str:
         return answered(self.address)
+
+    def certificates(self) -> Mapping[str, str]:
+        return {}
 
     def serving(self) -> str:
         # A container is replaced where its image or configuration changes; secrets it only reads.

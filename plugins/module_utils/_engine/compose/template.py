@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
+from .. import image_names
 from ..errors import BadInput
 from ..quantities import quantity
 
@@ -79,6 +80,7 @@ def _service(name: str, service: dict[str, Any], common: Mapping[str, Any], netw
     passing = service.get("restart") == "no"
     if missing := [key for key in ("image", "user", "limits") if not service.get(key)]:
         raise BadInput(f"The service {name} has no {' and no '.join(missing)}.")
+    image_names.checked(str(service["image"]), f"The image of the service {name}")
     if not passing and not service.get("healthcheck"):
         raise BadInput(f"The service {name} has no healthcheck.")
     limits = service.pop("limits")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ..connection import without_secret
 from ..errors import BadInput
 from ..names import host_of_url
 
@@ -32,10 +33,10 @@ def compute(
         # Nodes on several machines write into one folder.
         mode = "ReadWriteOnce" if nodes == 1 else "ReadWriteMany"
         return {"claim": f"{name}-repository", "access_mode": mode, "env": {PLACE: "/repository"}}
-    if not _URI.fullmatch(uri):
+    if not _URI.fullmatch(without_secret(uri, "mlflow_database_repository_uri")):
         raise BadInput(
-            f"mlflow_database_repository_uri is '{uri.partition('@')[2] or uri}'; it must be s3://bucket/prefix, with "
-            f"a prefix that nothing else uses."
+            f"mlflow_database_repository_uri is '{uri}'; it must be s3://bucket/prefix, with a prefix that nothing "
+            f"else uses."
         )
     if endpoint:
         host_of_url(endpoint, "mlflow_database_repository_endpoint")

@@ -93,9 +93,11 @@ class SQLite(Database):
         return sqlite_lock.held(self.path, words, shared)
 
     def reserved(self) -> str | None:
-        with contextlib.suppress(FileNotFoundError, SnapshotError):
-            return self._reservation.read_text(encoding="utf-8", errors="replace")[:_LONGEST_NOTE]
-        return None
+        try:
+            with self._reservation.open(encoding="utf-8", errors="replace") as file:
+                return file.read(_LONGEST_NOTE)
+        except (FileNotFoundError, SnapshotError):
+            return None
 
     def reserve(self, text: str | None) -> None:
         if text is None:

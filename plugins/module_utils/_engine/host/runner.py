@@ -51,12 +51,19 @@ class HostRunner:
     supervision: str = "auto"
     address: str = ""
 
-    def run(self, request: protocol.Request, say: Say) -> dict[str, Any]:
+    def require(self) -> None:
+        self._interpreter()
+
+    def _interpreter(self) -> str:
         python = self.python or inspect.interpreter_of(self.directory)
         if not python:
             raise NotDeployed(f"No MLflow server is deployed in {self.directory}: deploy it first.")
         if not os.access(python, os.X_OK):
             raise NotDeployed(f"There is no Python at {python}: it was removed, deploy again.")
+        return python
+
+    def run(self, request: protocol.Request, say: Say) -> dict[str, Any]:
+        python = self._interpreter()
         owner = pwd.getpwuid(os.geteuid()) if not self.user else _user(self.user)
         seconds = (request.deadline or 86400.0) + _GRACE_SECONDS
         with _engine(foreign=owner.pw_uid != os.geteuid()) as root:
@@ -79,6 +86,9 @@ class HostRunner:
 
     def published(self) -> str:
         return answered(self.address)
+
+    def certificates(self) -> Mapping[str, str]:
+        return {}
 
     def serving(self) -> str:
         folder = Path(self.directory)

@@ -2,20 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Certificates of a deployment's own servers, in Secrets that are made and renewed here.
 
-C(NAME-authority) signs and is read by no pod; C(NAME-ca) is what clients trust; C(SERVICE-tls) is what a server has.
-The last two may be somebody else's, such as cert-manager's: without the deployment's marks they are left as they are.
+C(NAME-authority) signs and is read by no pod; C(NAME-ca) is what clients trust; what a server has is C(SERVICE-tls).
+MLflow's have C(NAME-server-tls), because their Service has the deployment's own name. The last two may be somebody
+else's, such as cert-manager's: without the deployment's marks they are left as they are.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from .. import certificates, trust
 from ..certificates import Pair
 from ..errors import BadInput
 from . import manifests
+from . import secrets as reading
 from .client import Cluster
 from .secrets import ensure_secret, is_of
 
@@ -26,41 +28,50 @@ _SERVER = "server"
 
 
 def ensure_certificate(
-    cluster: Cluster, namespace: str, deployment: str, component: str, service: str, *, dry_run: bool = False
+    cluster: Cluster,
+    namespace: str,
+    deployment: str,
+    component: str,
+    service: str,
+    *,
+    secret: str = "",
+    others: Sequence[str] = (),
+    dry_run: bool = False,
 ) -> list[str]:
     """See that a Service has a certificate that its clients trust for some time yet.
 
-    :param service: also the name of the Secret, with C(-tls) behind it.
+    :param secret: which holds it; empty for the Service's name with C(-tls) behind it.
+    :param others: names and addresses that it is for besides those of the Service.
     :returns: C(SECRET/KEY) of what was (or would be) made or renewed, never what it holds.
     :raises BadInput: a Secret is somebody else's and lacks what only they can put there.
     """
     signing, trusted, held = (
         _Held(cluster, namespace, deployment, name)
-        for name in (f"{deployment}-authority", trust.authority_of(deployment)["secret"], f"{service}-tls")
+        for name in (f"{deployment}-authority", _trusted(deployment), secret or f"{service}-tls")
     )
     if held.foreign or trusted.foreign:
         _check_somebody_elses(namespace, trusted, held)
         return []
-    names = service_names(service, namespace)
+    names = [*service_names(service, namespace), *others]
     known = signing.pair if signing.pair and certificates.belong_together(signing.pair) else None
     another = known is None or (certificates.is_due(known.certificate) and not signing.foreign)
 
     @cache
-    def authority() -> Pair:
+    def signer() -> Pair:
         if known is None:
             return certificates.new_authority(f"{deployment} authority")
         return certificates.renewed(known) if another else known
 
     @cache
     def issued() -> Pair:
-        return certificates.issue(authority(), names)
+        return certificates.issue(signer(), names)
 
     good = bool(known and held.pair and certificates.is_good(held.pair, known, names))
     same = known is not None and trusted.data.get(trust.KEY) == known.certificate
     # In this order: a run that ends in its midst leaves what the next one completes.
     wanted: tuple[tuple[_Held, str, str, dict[str, Callable[[], str]], bool], ...] = (
-        (signing, _SERVER, _TYPE, _parts(authority), another),
-        (trusted, _SERVER, "Opaque", {trust.KEY: lambda: authority().certificate}, another or not same),
+        (signing, _SERVER, _TYPE, _parts(signer), another),
+        (trusted, _SERVER, "Opaque", {trust.KEY: lambda: signer().certificate}, another or not same),
         (held, component, _TYPE, _parts(issued), not good),
     )
     return [
@@ -79,6 +90,26 @@ def ensure_certificate(
     ]
 
 
+def authority(cluster: Cluster, namespace: str, deployment: str) -> str:
+    """The certificate that clients of a deployment's servers trust, which is no secret; empty where there is none."""
+    return _Held(cluster, namespace, deployment, _trusted(deployment)).data.get(trust.KEY, "")
+
+
+def of_secrets(cluster: Cluster, namespace: str, deployment: str, names: Sequence[str]) -> dict[str, str]:
+    """The certificates in these Secrets, whoever made them. One that is not there is another check's business."""
+    found = reading.of(cluster, namespace, deployment, names)
+    held = {name: data.get(trust.KEY) or data.get(_CERTIFICATE) for name, data in found.items()}
+    return {f"the Secret {namespace}/{name}": _text(encoded) for name, encoded in held.items() if encoded}
+
+
+def _trusted(deployment: str) -> str:
+    return trust.authority_of(deployment)["secret"]
+
+
+def _text(encoded: str) -> str:
+    return base64.b64decode(encoded).decode("utf-8", "replace")
+
+
 def service_names(service: str, namespace: str) -> list[str]:
     """Every name by which pods of a cluster reach a Service."""
     return [service, f"{service}.{namespace}", f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.cluster.local"]
@@ -95,7 +126,7 @@ class _Held:
         found = cluster.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
         encoded = (found or {}).get("data") or {}
         self.name = name
-        self.data = {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in encoded.items()}
+        self.data = {key: _text(value) for key, value in encoded.items()}
         self.foreign = found is not None and not is_of(found, deployment)
 
     @property

@@ -20,6 +20,8 @@ from ..progress import Say
 
 # Of what a command logs, its end tells why it failed.
 _KEPT_CHARACTERS = 1 << 18
+# Of what is the result of an operation.
+_LONGEST_ANSWER = 64 << 20
 
 KIND_PATHS = {
     "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments/{name}",
@@ -287,6 +289,8 @@ class Cluster:
                 running = opened.is_open()
                 opened.update(timeout=1)
                 printed += opened.read_stdout(timeout=0)
+                if len(printed) > _LONGEST_ANSWER:
+                    raise ClusterError(f"{argv[0]} in pod {namespace}/{pod} says without end what is no result.")
                 *lines, rest = (rest + opened.read_stderr(timeout=0)).split("\n")
                 for one in filter(None, lines):
                     say(one)

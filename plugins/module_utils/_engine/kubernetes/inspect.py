@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from . import kinds, manifests
@@ -28,6 +28,7 @@ _OPTIONAL_KINDS = (
     ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
     ("networking.k8s.io/v1", "Ingress", "ingresses"),
     ("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes"),
+    ("gateway.networking.k8s.io/v1", "BackendTLSPolicy", "backendtlspolicies"),
     ("route.openshift.io/v1", "Route", "routes"),
 )
 
@@ -45,7 +46,7 @@ def gather(
 
     :param permissions: C(verb resource.group) for each thing that will be done, such as C(create deployments.apps).
     :param secrets: names of Secrets whose keys are wanted; their values are never returned.
-    :param groups: API groups that are needed beyond Kubernetes' own.
+    :param groups: API groups that are needed beyond Kubernetes' own, each alone or as C(GROUP/VERSION/KIND).
     """
     version = cluster.get("/version") or {}
     found = cluster.get(f"/api/v1/namespaces/{namespace}")
@@ -68,7 +69,7 @@ def gather(
             "",
         ),
         "metrics": cluster.get("/apis/metrics.k8s.io/v1beta1") is not None if "metrics.k8s.io" in served else False,
-        "missing_groups": sorted(set(groups) - served),
+        "missing_groups": sorted(one for one in set(groups) if not _is_served(cluster, one, served)),
         "denied": _denied(cluster, namespace, list(permissions)),
         "secrets": {secret: sorted(keys) for secret, keys in reading.of(cluster, namespace, name, secrets).items()},
         "optional": [
@@ -98,6 +99,15 @@ def gather(
             for item in cluster.items(f"/apis/batch/v1/namespaces/{namespace}/jobs", labelled)
         },
     }
+
+
+def _is_served(cluster: Cluster, wanted: str, groups: Collection[str]) -> bool:
+    group, _slash, rest = wanted.partition("/")
+    version, _slash, kind = rest.partition("/")
+    if not kind or group not in groups:
+        return group in groups
+    listed = cluster.get(f"/apis/{group}/{version}") or {}
+    return kind in {one["kind"] for one in listed.get("resources") or []}
 
 
 def serving(deployment: Mapping[str, Any]) -> str:

@@ -27,6 +27,7 @@ KINDS = (
     ("v1", "Pod", "pods"),
     ("route.openshift.io/v1", "Route", "routes"),
     ("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes"),
+    ("gateway.networking.k8s.io/v1", "BackendTLSPolicy", "backendtlspolicies"),
     ("networking.k8s.io/v1", "Ingress", "ingresses"),
     ("v1", "Service", "services"),
     ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
-from .. import trust
+from .. import image_names, trust
 from ..errors import BadInput
 from ..quantities import canonical, quantity
 from . import kinds
@@ -209,6 +209,8 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
             for variable in container.get("env") or ():
                 if variable.get("value") == "":
                     del variable["value"]  # which the API server does not keep, and so would find changed each time
+            if container.get("image"):  # who needs one that is empty says so
+                image_names.checked(str(container["image"]), f"The image of {kind} {metadata['name']}")
         _mount_trusted(template["spec"], common.get("trusted") or {})
     item = _canonical(_without_empty(item))
     if item["kind"] == "Job":

@@ -58,7 +58,7 @@ def last_words(ended: Mapping[str, Any]) -> str:
         if line.startswith(protocol.PREFIX):
             try:
                 return str(json.loads(line.removeprefix(protocol.PREFIX)).get("msg") or message)
-            except ValueError:
+            except (ValueError, AttributeError, RecursionError):  # whatever the container has written there
                 break
     return " | ".join(message.splitlines()[-5:]) or f"{ended.get('reason')} (exit status {ended.get('exitCode')})"
 

@@ -4,20 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import protocol
 from ..errors import BadInput
 from ..progress import Say, silent
-from . import inspect, kinds, manifests, operation_job, secrets
+from . import certificates, inspect, kinds, manifests, operation_job, secrets
 from .client import KIND_PATHS, Cluster, ClusterError
 from .pods import problem_of, readiness
 from .rollout import unready
 
 # Beyond the deadline that the operation itself keeps.
 _GRACE_SECONDS = 30.0
+_LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class KubernetesRunner:
     :param image: what Jobs run instead of the deployment's own image; empty for that one. An upgrade uses the new
         one before anything is changed.
     :param workload_kind: what the servers' workload is.
+    :param certificate_secrets: where the certificates of its TLS inside are.
+    :param inside: URL at which Jobs find the servers, which are at the loopback of their own pods alone.
     """
 
     cluster: Cluster
@@ -36,24 +39,31 @@ class KubernetesRunner:
     login: Mapping[str, str] = field(default_factory=dict)
     image: str = ""
     workload_kind: str = "Deployment"
+    inside: str = ""
+    certificate_secrets: Sequence[str] = ()
+
+    def require(self) -> None:
+        """Nothing of this host is read for a deployment in a cluster; its pods are looked for when they are needed."""
 
     def run(self, request: protocol.Request, say: Say = silent) -> dict[str, Any]:
         operation = protocol.OPERATIONS[request.operation]
         if identity := self._identity_of_jobs(operation):
             # A Job has its secrets from where its identity is; its request is an annotation.
             options = dict(request.options)
+            if self.inside and str(options.get("url")).partition("//")[2].startswith(_LOOPBACK):
+                options["url"] = self.inside
             if self.login and "username" in operation.options:
                 options.setdefault("username", self.login["username"])
             request = replace(request, options=options, login={})
             return operation_job.run(self.cluster, self.namespace, self.name, request, say, identity, self.image)
         if self.image:
             raise BadInput(f"The operation {request.operation} runs in the servers' pods, which have their own image.")
+        pod, container = running(self.cluster, self.namespace, self.name)
         if self.login and not request.login:
             password = secrets.value(self.cluster, self.namespace, self.login["secret"], self.login["key"])
             request = replace(request, login={"username": self.login["username"], "password": password})
         seconds = (request.deadline or 86400.0) + _GRACE_SECONDS
         argv = ["mlflow-ops", "run", "--while-connected"]
-        pod, container = running(self.cluster, self.namespace, self.name)
         said = self.cluster.converse(self.namespace, pod, container, argv, request.line(), seconds, say)
         return protocol.result_of(said, request.id)
 
@@ -109,6 +119,9 @@ class KubernetesRunner:
         if not ready:
             raise ClusterError(f"the Service {self.namespace}/{self.name} has no server that is ready")
         return f"the Service {self.namespace}/{self.name} leads to {len(ready)} ready servers"
+
+    def certificates(self) -> Mapping[str, str]:
+        return certificates.of_secrets(self.cluster, self.namespace, self.name, self.certificate_secrets)
 
 
 def _sleeps(found: Mapping[str, Any]) -> bool:

@@ -8,10 +8,10 @@ What differs between a cluster and a Docker Engine is a C(Place).
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import re
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from .targets import Cleaned
 _RESULT = "mlops-load: "
 _PROGRESS = re.compile(r"\s*\d+ s +\d+ users ")
 _POLL_SECONDS = 2.0
+_LONGEST_RESULT = 64 << 20
 # Where the containers find the scenario, and what the master writes.
 MOUNT = "/etc/mlops-load"
 FOLDER = "/tmp"  # noqa: S108
@@ -75,14 +76,16 @@ def plan(
     capabilities: Mapping[str, Any],
     password_file: str = "",
     validate_certs: bool = True,
+    ca_path: str = "",
 ) -> dict[str, Any]:
     """What the containers of a load test are given: C(plan), C(master) and C(worker) (arguments), C(run).
 
     :param capabilities: what the server says of itself; what it does not have is left out.
     :param password_file: where the containers find the password; without one it is in their environment.
+    :param ca_path: where they find whom to trust; empty for public authorities.
     :raises BadInput: it was not allowed, or cannot work. Nothing has been created then.
     """
-    asked = _wanted(settings, url, allowed, username, validate_certs)
+    asked = _wanted(settings, url, allowed, username, validate_certs, ca_path)
     without = _without(capabilities)
     asked.objectives(without)
     text = asked.plan(FOLDER, without, progress_seconds=float(settings.get("progress_interval") or 5))
@@ -163,12 +166,19 @@ def _clean_up(place: Place, run: str) -> Cleaned:
 
 
 def _wanted(
-    settings: Mapping[str, Any], url: str, allowed: bool, username: str = "", validate_certs: bool = True
+    settings: Mapping[str, Any],
+    url: str,
+    allowed: bool,
+    username: str = "",
+    validate_certs: bool = True,
+    ca_path: str = "",
 ) -> Wanted:
     if not url:
         raise BadInput("There is no server: its connection has no uri.")
     password = "where the containers find it" if username else None  # its value stays there
-    server = Server(url, username=username or None, password=password, validate_certs=validate_certs)
+    server = Server(
+        url, username=username or None, password=password, ca_path=ca_path or None, validate_certs=validate_certs
+    )
     target = Target(str(url.split("//")[-1]), server, allowed)
     return wanted({key: value for key, value in settings.items() if key != "progress_interval"}, [target])
 
@@ -201,10 +211,17 @@ def _result(place: Place, progress: Path, patience: float, start_seconds: float)
 
 
 def _unpack(line: str) -> dict[str, Any]:
+    """
+    :raises EngineError: it is no result, or unpacks to more than any. The image that said it is somebody's.
+    """
+    packed = zlib.decompressobj(wbits=31)  # as gzip has it
     try:
-        return dict(json.loads(gzip.decompress(base64.b64decode(line.removeprefix(_RESULT)))))
-    except (ValueError, OSError, EOFError) as error:
-        raise EngineError(f"The result in the master's log is cut off: {error}.") from error
+        text = packed.decompress(base64.b64decode(line.removeprefix(_RESULT)), _LONGEST_RESULT)
+        if not packed.eof:
+            raise ValueError("it ends too early, or is too long")
+        return dict(json.loads(text))
+    except (ValueError, TypeError, RecursionError, zlib.error) as error:
+        raise EngineError(f"The result in the master's log is cut off, or none: {error}.") from error
 
 
 def _say(progress: Path, line: str, stamp: bool = True) -> None:

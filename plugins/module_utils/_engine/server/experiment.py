@@ -116,7 +116,7 @@ def _result(lines: Sequence[str]) -> Any:
     """What the last line says; None where that is no JSON."""
     try:
         return json.loads(lines[-1], parse_constant=_refuse) if lines else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

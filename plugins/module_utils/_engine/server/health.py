@@ -8,6 +8,7 @@ the schema themselves, and leaves nothing behind.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .. import certificates
 from ..database import schema as database_schema
 from ..errors import BadInput, EngineError, ServerError
 from ..http import Client, Server
@@ -36,8 +38,9 @@ CHECKS = {
     # Of a deployment that is operated through its runner, seen from the platform.
     "workload": "ready",
     "published": "ready",
+    "certificates": "full",
 }
-OF_THE_PLATFORM = ("workload", "published")
+OF_THE_PLATFORM = ("workload", "published", "certificates")
 _API = "/api/2.0/mlflow"
 _TAG = "mlops.mlflow.health"
 _FOREIGN_HOST = "rebinding.invalid"
@@ -67,6 +70,10 @@ class CannotTry(Exception):
     """A check cannot be tried, for a reason that says nothing about the server's health."""
 
 
+class _NothingThere(Exception):
+    """There is nothing that could be checked."""
+
+
 @dataclass
 class Report:
     """What the checks found.
@@ -74,6 +81,7 @@ class Report:
     :param level: that was asked for. A level is reached only when each of its checks, and of those below, was tried.
     :param password_place: where the password that was used lies, for the verdict.
     :param unseen: nothing could be asked here, such as for want of a library: that says nothing of the server.
+    :param attention: what will be wrong unless somebody acts, each a sentence.
     """
 
     level: str
@@ -83,6 +91,7 @@ class Report:
     capabilities: dict[str, Any] = field(default_factory=dict)
     password_place: str = ""
     unseen: bool = False
+    attention: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> Report:
@@ -93,6 +102,7 @@ class Report:
             [NotTried(**one) for one in found["not_tried"]],
             found.get("version"),
             dict(found.get("capabilities") or {}),
+            attention=list(found.get("attention") or []),  # older images say nothing of it
         )
 
     def run(self, name: str, check: Callable[[], str], patience: float = 0.0) -> bool:
@@ -143,11 +153,37 @@ class Report:
                 return f"could not look at level {self.level}: {reasons}"
             return f"unhealthy at level {self.level}: {reasons}"
         ran = f"{len(self.checks)} checks in {sum(check.seconds for check in self.checks):.2f} s"
+        ran += "".join(f"; {sentence}" for sentence in self.attention)
         if self.reached == self.level:
             return f"healthy at level {self.level}: {ran}"
         untried = "; ".join(f"{skip.name}: {skip.reason}" for skip in self.not_tried)
         reached = f"healthy at level {self.reached}" if self.reached else "nothing is wrong"
         return f"{reached}, but level {self.level} was not reached: {ran}, and not tried were {untried}"
+
+    def inspect_certificates(self, certificates_of: Callable[[], Mapping[str, str]]) -> None:
+        """Whether the certificates of a deployment are good for some time yet. One that ends soon is no fault so far.
+
+        :param certificates_of: reads them, as a runner does.
+        """
+
+        def ending() -> str:
+            try:
+                found = certificates_of()
+                ended, soon = certificates.ending(found)
+            except EngineError as error:
+                self.attention.append(f"could not look at the certificates: {error}")
+                raise CannotTry(self.attention[-1]) from error
+            if not found:
+                raise _NothingThere
+            remedy = "deploy again, which renews those of the deployment's own authority"
+            if ended:
+                raise ServerError(f"of the certificates {', '.join(ended)}: {remedy}")
+            if soon:
+                self.attention.append(f"of the certificates {', '.join(soon)}: {remedy}")
+            return self.attention[-1] if soon else f"{len(found)} are good for more than 30 days"
+
+        with contextlib.suppress(_NothingThere):
+            self.run("certificates", ending)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -158,6 +194,7 @@ class Report:
             "checks": [asdict(check) for check in self.checks],
             # Not "skipped": Ansible takes a result with that key for a task that was skipped.
             "not_tried": [asdict(skip) for skip in self.not_tried],
+            "attention": self.attention,
             "version": self.version,
             "capabilities": self.capabilities,
         }

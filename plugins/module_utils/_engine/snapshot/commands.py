@@ -34,6 +34,8 @@ SECRET_FILES = {
     "artifacts_account_key_file": "AZURE_STORAGE_ACCESS_KEY",
 }
 Settings = Mapping[str, Any]
+# More than what a backup says of itself has.
+_LONGEST_RUN = 1 << 20
 
 
 def read(path: str) -> dict[str, Any]:
@@ -296,9 +298,9 @@ def _last_run(path: str | None) -> dict[str, Any]:
     if not path:
         return {}
     try:
-        found: dict[str, Any] = json.loads(Path(path).read_text())
-        return found
+        with open(path, encoding="utf-8") as file:
+            return dict(json.loads(file.read(_LONGEST_RUN)))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise EngineError(f"The result of the last backup, {path}, cannot be read: {error}.") from error

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..connection import without_secret
 from ..errors import BadInput, CannotRead, MissingLibrary, NotAllowed, SnapshotError
 from .base import Found, Gone, Store
 from .folder import Folder
@@ -41,6 +42,10 @@ class Place:
     kms_key: str | None = None
     account: str | None = None
     account_key: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        without_secret(self.uri, "The place of a store")
+        without_secret(self.endpoint or "", "The endpoint of a store")
 
     @property
     def folder(self) -> str | None:

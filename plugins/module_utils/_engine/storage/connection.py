@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .. import trust
+from ..connection import without_secret
 from ..errors import BadInput
 from ..names import host_of_url
 
@@ -42,8 +43,8 @@ def bucket(
     :param more: what else the connection says.
     :raises BadInput: it is no bucket, or the endpoint is no URL or holds keys.
     """
-    if not _URI.fullmatch(uri):
-        raise BadInput(f"mlflow_artifact_store_uri is '{uri.partition('@')[2] or uri}'; it must be s3://bucket/prefix.")
+    if not _URI.fullmatch(without_secret(uri, "mlflow_artifact_store_uri")):
+        raise BadInput(f"mlflow_artifact_store_uri is '{uri}'; it must be s3://bucket/prefix.")
     if endpoint:
         host_of_url(endpoint, "mlflow_artifact_store_endpoint")
     place = urlsplit(endpoint or _AWS)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ... import trust
-from . import common
+from . import common, tls_inside
 
 _GROUPS_OF_EXPOSED = {"httproute": "gateway.networking.k8s.io", "route": "route.openshift.io"}
 _GROUP_OF_CLOUDNATIVE_PG = "postgresql.cnpg.io"
@@ -50,7 +50,8 @@ _PERMISSIONS_OF_KNATIVE = (
 def permissions(request: common.Request, knative: bool) -> list[str]:
     """What whoever deploys must be allowed, each as verb and resource."""
     # Certificates are renewed in the Secrets that hold them.
-    renewing = ["update secrets"] if trust.places(request.database, request.store) else []
+    trusted = trust.places(request.database, request.store, tls_inside.authority(request))
+    renewing = ["update secrets"] if trusted else []
     return [*_PERMISSIONS, *(_PERMISSIONS_OF_KNATIVE if knative else ()), *renewing]
 
 
@@ -58,8 +59,10 @@ def groups(request: common.Request, knative: bool) -> list[str]:
     """Of the API, beyond Kubernetes' own."""
     exposed = _GROUPS_OF_EXPOSED.get(request.settings.text("expose"))
     operator = request.database.get("type") == "cloudnative_pg"
+    verified = request.settings.text("expose") == "httproute" and tls_inside.wanted(request)
     return [
         *([exposed] if exposed else []),
+        *([f"{exposed}/v1/BackendTLSPolicy"] if verified else []),
         *([_GROUP_OF_CLOUDNATIVE_PG] if operator else []),
         *([GROUP_OF_KNATIVE] if knative else []),
     ]

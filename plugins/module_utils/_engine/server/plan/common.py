@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ... import names
+from ... import image_names, names
 from ...connection import DatabaseUri
 from ...database import kinds
 from ...database.base import Adapter
@@ -218,6 +218,12 @@ def check_image(request: Request) -> None:
     request.errors.add(
         "Set mlflow_image: it is empty. The playbook images builds the image.", not request.settings.text("image")
     )
+    for setting, variable in (("image", "mlflow_image"), ("load_balancer_image", "mlflow_server_load_balancer_image")):
+        if text := request.settings.text(setting):
+            try:
+                image_names.checked(text, variable)
+            except BadInput as error:
+                request.errors.add(str(error))
 
 
 def check_volume(request: Request) -> None:

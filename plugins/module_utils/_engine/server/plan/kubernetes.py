@@ -15,7 +15,7 @@ from ...quantities import quantity
 from ...secrets import in_pods
 from ..settings import Errors, Settings
 from . import cluster_needs as needs
-from . import common
+from . import common, tls_inside
 from .cluster_needs import secrets_of
 
 _KNATIVE = "KnativeService"
@@ -52,7 +52,10 @@ _NUMBERS: dict[str, tuple[int, int | None]] = {
     "request_timeout": (1, None),
     "pod_retention": (0, None),
 }
-_DICTS = ("labels", "annotations", "pod_spec", "env", "expose_annotations", "service_account_annotations")
+_DICTS = (
+    "labels", "annotations", "pod_spec", "env", "expose_annotations", "service_annotations",
+    "service_account_annotations",
+)  # fmt: skip
 
 # The starter lets the server answer to it. Knative asks its pods by other names, and allows no such field.
 _POD_IP = {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}}
@@ -68,13 +71,14 @@ def plan(request: common.Request) -> dict[str, Any]:
     C(namespace), C(setup) (name of the Job), C(auth_secret) (name of the Secret);
     C(autoscaled), C(exclusive) (the artifacts' volume can be mounted by one server only), C(replicas);
     C(workload) (C(kind), C(api_version), C(api_kind) of the servers' workload, and its C(template));
-    C(strategy), C(args), C(env), C(mounts), C(volumes), C(liveness) (parts of the servers' pods, as manifests have
-    them), C(scratch) (where they have room for files), C(knative) (C(annotations) of their pods, C(labels) of the
-    Service), C(metrics) (of the autoscaler), C(service) (C(type), C(annotations)), C(ingress) (who may connect, as a
-    NetworkPolicy has it);
+    C(strategy), C(args), C(env), C(mounts), C(volumes), C(liveness), C(port_name) (parts of the servers' pods, as
+    manifests have them), C(scratch) (where they have room for files), C(knative) (C(annotations) of their pods,
+    C(labels) of the Service), C(metrics) (of the autoscaler), C(service) (C(type), C(annotations)), C(ingress) (who may
+    connect, as a NetworkPolicy has it);
     C(schema) and C(bucket) (C(args) and C(env) of the containers that set up; C(bucket) is {} without one);
     C(operations) (C(env) of the pods of operations by identity: C(schema), C(trial));
     C(secret_env) (places by environment variable of the servers), C(trusted) (whom pods trust, C(trust.places)),
+    C(tls) (what C(tls_inside.plan) returns), C(exposed) (C(annotations) of the Ingress),
     C(permissions), C(groups) (of the API, which must be served), C(secret_names), C(external_places) (of Secrets that
     must be there), C(storage_classes), C(shared_classes) (of these, whose volumes several nodes mount);
     C(deployed) (whether servers were there), C(proven) (whether the client proved just those), C(stopped) (whether
@@ -95,8 +99,7 @@ def plan(request: common.Request) -> dict[str, Any]:
             # Every address of the pod.
             "host": "0.0.0.0",  # noqa: S104
             "port": common.CONTAINER_PORT,
-            "tls_certificate": "",
-            "tls_key": "",
+            **tls_inside.of_launch(request),
             "allowed_hosts": _names(request),
             "servers": _most_servers(request),
             "max_connections": offered,
@@ -112,10 +115,11 @@ def plan(request: common.Request) -> dict[str, Any]:
     knative = _kind(request) == _KNATIVE
     host = f"{request.name}.{namespace}.svc" + (".cluster.local" if knative else "")
     port = 80 if knative else port
-    inside = common.url(host, None if knative else port, prefix)
+    tls = tls_inside.wanted(request)
+    inside = common.url(host, None if knative else port, prefix, tls)
     public = settings.text("url") or _published(request) or inside
     # Where servers come with a request, operations ask as clients do.
-    local = inside if knative else common.url("127.0.0.1", common.CONTAINER_PORT, prefix)
+    local = inside if knative else common.url("127.0.0.1", common.CONTAINER_PORT, prefix, tls)
     password = {"secret": secret, "key": _PASSWORD_KEY}
     admin = {"MLFLOW_TRACKING_PASSWORD": password} if request.auth else {}
     schema = _schema(request, password)
@@ -130,7 +134,9 @@ def plan(request: common.Request) -> dict[str, Any]:
         "scratch": _SCRATCH[_kind(request)],
         "knative": _of_knative(request),
         "secret_env": secret_env,
-        "trusted": trust.places(request.database, request.store),
+        "trusted": trust.places(request.database, request.store, tls_inside.authority(request)),
+        "tls": tls_inside.plan(request, host),
+        "exposed": {"annotations": tls_inside.of_ingress(request, host) | dict(settings.mapping("expose_annotations"))},
         **_of_pods(request, secret_env),
         **_of_network(request),
         "schema": schema,
@@ -153,22 +159,26 @@ def plan(request: common.Request) -> dict[str, Any]:
         ),
         **_seen(request),
     }
+    own_places = [place for one in (request.database, request.store) for place in one.get("secret_places") or []]
+    own_places += [*own["trusted"].values(), *tls_inside.places(request)]
     runner = {
         "type": "kubernetes",
         "name": request.name,
         "namespace": namespace,
         "workload": _kind(request),
+        "inside": inside,
+        "certificates": common.unique(one["secret"] for one in own_places if one.get("key") in trust.CERTIFICATES),
         # Whoever asks reads the password and sends it along: servers' pods do not hold the administrator's.
         "login": {"username": settings.text("auth_admin", "admin"), **password} if request.auth else {},
         "options": {
             "url": local,
+            **tls_inside.of_operations(request),
             "database_uri": str(request.database.get("uri") or ""),
             "artifacts": common.artifacts_folder(request),
         },
     }
     places = [*secret_env.values(), *secrets_of(request.owner).values(), *([password] if request.auth else [])]
-    places += [place for one in (request.database, request.store) for place in one.get("secret_places") or []]
-    places += own["trusted"].values()
+    places += own_places
     return {
         "launch": launch,
         "ports": {"listen": common.CONTAINER_PORT, "publish": port},
@@ -193,8 +203,15 @@ def plan(request: common.Request) -> dict[str, Any]:
             password=password,
             restored=stored,
             runner=runner,
-            # Everything secret that must be in the cluster, wherever it comes from.
-            workload={"kind": _kind(request), "secret_places": common.unique(places)},
+            workload={
+                "kind": _kind(request),
+                # Everything secret that must be in the cluster, wherever it comes from.
+                "secret_places": common.unique(places),
+                # For those that ask the servers from other pods.
+                "inside_uri": inside,
+                "trusted": trust.places({}, {}, tls_inside.authority(request)),
+                "ca_path": tls_inside.by_which_clients_verify(request, public == inside),
+            },
         ),
     }
 
@@ -329,6 +346,7 @@ def _check(request: common.Request) -> None:
     except BadInput as error:
         errors.add(f"mlflow_server_scratch_size: {error}")
     common.check_secret_env(request, "a Secret and its key: {secret: NAME, key: KEY}", "secret", "key")
+    tls_inside.check(request, _kind(request) == _KNATIVE)
     common.check_database_is_postgresql(request, "Kubernetes")
     common.check_one_server(request, _kind(request))
 
@@ -392,7 +410,9 @@ def _published(request: common.Request) -> str:
         return ""
     # That of the scheme, but where the servers' own Service is published.
     port = settings.number("port", common.CONTAINER_PORT) if expose == "loadbalancer" else None
-    return common.url(hostname, port, settings.text("static_prefix"), tls=bool(settings.text("tls_secret")))
+    # A load balancer passes on what servers talk.
+    tls = bool(settings.text("tls_secret")) or (expose == "loadbalancer" and tls_inside.wanted(request))
+    return common.url(hostname, port, settings.text("static_prefix"), tls)
 
 
 def _of_pods(request: common.Request, secret_env: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -414,8 +434,12 @@ def _of_pods(request: common.Request, secret_env: Mapping[str, Mapping[str, Any]
     if "claim" in store:
         mounts.append({"name": "artifacts", "mountPath": store.get("uri")})
         volumes.append({"name": "artifacts", "persistentVolumeClaim": {"claimName": store["claim"]}})
-    port = {"port": "http"}
+    own_mounts, own_volumes = tls_inside.of_pods(request)
+    mounts, volumes = mounts + own_mounts, volumes + own_volumes
+    scheme = tls_inside.scheme(request)
+    port = {"port": scheme, **({"scheme": "HTTPS"} if scheme == "https" else {})}
     return {
+        "port_name": scheme,
         "strategy": (
             {"type": "Recreate"}
             if _is_exclusive(request)
@@ -425,6 +449,7 @@ def _of_pods(request: common.Request, secret_env: Mapping[str, Mapping[str, Any]
         "env": [
             *_of_readiness(request),
             {"name": "READY_PREFIX", "value": prefix},
+            *([{"name": "READY_TLS", "value": "yes"}] if scheme == "https" else []),
             *([] if _kind(request) == _KNATIVE else [_POD_IP]),
             *in_pods(secret_env),
         ],
@@ -433,7 +458,7 @@ def _of_pods(request: common.Request, secret_env: Mapping[str, Mapping[str, Any]
         # gunicorn answers /health from the same threads that wait for the database, so its port is asked.
         "liveness": {
             **(
-                {"tcpSocket": port}
+                {"tcpSocket": {"port": scheme}}
                 if settings.text("profile") == "throughput"
                 else {"httpGet": {"path": f"{prefix}/health", **port}}
             ),
@@ -499,7 +524,7 @@ def _of_network(request: common.Request) -> dict[str, Any]:
     settings = request.settings
     balanced = settings.text("expose") == "loadbalancer"
     namespaces = settings.items("allowed_namespaces")
-    rule: dict[str, Any] = {"ports": [{"port": "http", "protocol": "TCP"}]}
+    rule: dict[str, Any] = {"ports": [{"port": tls_inside.scheme(request), "protocol": "TCP"}]}
     if namespaces:
         rule["from"] = [
             {"podSelector": {}},
@@ -511,7 +536,10 @@ def _of_network(request: common.Request) -> dict[str, Any]:
     return {
         "service": {
             "type": "LoadBalancer" if balanced else "ClusterIP",
-            "annotations": dict(settings.mapping("expose_annotations")) if balanced else {},
+            "annotations": {
+                **settings.mapping("service_annotations"),
+                **(settings.mapping("expose_annotations") if balanced else {}),
+            },
         },
         "ingress": _from_knative() if _kind(request) == _KNATIVE else [rule],
     }
