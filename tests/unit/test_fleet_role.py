@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet import overrides
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet.declaration import Instance
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet.rendering import NAME, Rendering
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet.shares import Shares
@@ -228,6 +229,44 @@ def test_the_administrators_password_is_in_no_pod_but_those_that_make_databases(
     (container,) = shares.cron_job(["vision"])["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     assert [one["name"] for one in container["env"]] == ["MLFLOW_DATABASE_ADMIN_PASSWORD"]
     assert "auth_uri" in asked["options"]
+
+
+def test_an_instance_answers_to_further_names_and_has_its_own_default_of_rights(operated: dict[str, Any]) -> None:
+    own = {"allowed_hosts": ["vision.example.org"], "default_permission": "NO_PERMISSIONS"}
+    rendering = Rendering(operated["objects"], SAMPLE, "fleet", "tenants")
+    instances = [Instance("vision", own), Instance("speech")]
+    assert rendering.errors(instances) == []
+    vision, speech = (
+        {
+            one["kind"]: one
+            for template in rendering.templates(instance)
+            if (one := template.item(instance))["metadata"]["name"] == instance.name
+        }
+        for instance in instances
+    )
+    env = json.loads(vision["ConfigMap"]["data"]["launch.json"])["env"]
+    hosts = env["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+    assert {"vision.example.org", "vision.tenants.svc.cluster.local"} <= set(hosts)
+    assert "https://vision.example.org" in env["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"].split(",")
+    assert "default_permission = NO_PERMISSIONS\n" in vision["ConfigMap"]["data"]["auth.ini"]
+    assert (
+        "example.org" not in json.dumps(speech)
+        and "default_permission = READ\n" in speech["ConfigMap"]["data"]["auth.ini"]
+    )
+    started = [
+        one["Service"]["spec"]["template"]["metadata"]["annotations"]["mlops.mlflow/configuration"]
+        for one in (vision, speech)
+    ]
+    assert len(set(started)) == 2, "its servers are replaced"
+
+
+def test_what_an_instance_cannot_have_is_said(operated: dict[str, Any], objects: list[dict[str, Any]]) -> None:
+    found = Rendering(objects, SAMPLE, "fleet", "tenants").errors([Instance("vision", {"default_permission": "READ"})])
+    assert found == ["vision: no object of the fleet has a place for default_permission."], "nobody logs in there"
+    own = {"allowed_hosts": ["*", "http://x"], "default_permission": "ALL"}
+    said = " ".join(overrides.errors(own))
+    assert "allowed_hosts holds '*': name the hosts" in said and "'http://x', which is a URL" in said
+    assert "default_permission is ALL; it must be one of READ" in said
 
 
 def test_jobs_of_a_share_are_reached_by_nobody(operated: dict[str, Any]) -> None:
