@@ -90,6 +90,11 @@ options:
       - Seconds that one Job may take.
     type: float
     default: 3600
+  skip_deployed:
+    description:
+      - Whether instances that are in the cluster are left out. That is for what comes before them, as their databases do.
+    type: bool
+    default: false
 seealso:
   - module: mlops.mlflow.mlflow_fleet
   - module: mlops.mlflow.mlflow_fleet_health
@@ -177,7 +182,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CL
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import PROGRESS_ARGS, logging_to, run
 
 # Options that the engine calls the same.
-_PASSED_ON = ("namespace", "operation", "objects", "sample", "options", "jobs", "share")
+_PASSED_ON = ("namespace", "operation", "objects", "sample", "options", "jobs", "share", "skip_deployed")
 
 
 def operate(module: AnsibleModule) -> dict[str, Any]:
@@ -207,6 +212,7 @@ def main() -> None:
             "jobs": {"type": "int", "default": 4},
             "share": {"type": "int", "default": 50},
             "timeout": {"type": "float", "default": 3600.0},
+            "skip_deployed": {"type": "bool", "default": False},
             **PROGRESS_ARGS,
         },
         supports_check_mode=True,

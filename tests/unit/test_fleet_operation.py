@@ -371,13 +371,21 @@ def test_databases_of_what_is_deployed_are_not_removed() -> None:
     assert found["failures"] == [{"name": "t-2", "reason": "it is deployed: remove it first"}] and cluster.made == []
 
 
+def test_databases_come_before_instances_and_cost_a_second_run_no_job() -> None:
+    cluster = Cluster()
+    found = run(cluster, instances=["t-2"], skip_deployed=True)
+    assert found["counts"]["unchanged"] == 1 and found["jobs"] == 0 and cluster.made == []
+    run(cluster, instances=["t-1", "t-2"], skip_deployed=True)
+    assert [request.options["names"] for request in cluster.made] == [["t-1"]]
+
+
 def test_the_module_returns_what_is_documented_and_offers_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     class Module:
         check_mode, _diff = False, True
         params: ClassVar[dict[str, Any]] = {
             "name": "tenants", "namespace": "tenants", "operation": "backup", "objects": objects(), "sample": SAMPLE,
             "options": OPTIONS, "instances": [], "count": 3, "pattern": "t-#", "jobs": 2, "share": 2, "timeout": 60.0,
-            "progress_file": None,
+            "progress_file": None, "skip_deployed": False,
         }  # fmt: skip
 
     monkeypatch.setattr(mlflow_fleet_operation, "cluster_of", lambda _module: Cluster())

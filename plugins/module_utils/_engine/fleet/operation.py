@@ -35,7 +35,8 @@ class Request:
     """What is to be done.
 
     C(objects) are those of the sample, rendered with the name C(sample), C(options) those of the operation for it.
-    C(jobs) run at once, each for at most C(share) instances and C(seconds).
+    C(jobs) run at once, each for at most C(share) instances and C(seconds). With C(skip_deployed) nothing is done for
+    instances that are in the cluster: for what comes before these, such as their databases.
     """
 
     fleet: str
@@ -48,6 +49,7 @@ class Request:
     jobs: int = 4
     share: int = 50
     seconds: float = 3600.0
+    skip_deployed: bool = False
 
 
 class _Parts:
@@ -97,8 +99,12 @@ def run(cluster: Cluster, request: Request, say: Say = silent, *, check: bool = 
         for name in request.instances:
             parts.add(name, {"changed": True, "msg": "could not look: the fleet is not deployed"})
         return _told(request, parts, 0, begin)
-    for name, reason in _unfit(cluster, request, shares).items():
-        parts.add(name, {"failed": True, "msg": reason})
+    absent = request.options.get("state") == "absent"
+    deployed = set(_names(cluster, request, "configmaps", INSTANCE)) if absent or request.skip_deployed else set()
+    for name in deployed.intersection(request.instances):
+        parts.add(name, {"failed": absent, "msg": "it is deployed: remove it first" if absent else ""})
+    for name, claim in _without_volume(cluster, request, shares).items():
+        parts.add(name, {"failed": True, "msg": f"there is no PersistentVolumeClaim {claim}"})
     fit = [name for name in request.instances if name not in parts.found]
     # No more in one Job than are needed for all Jobs to have some.
     size = max(min(request.share, -(-len(fit) // request.jobs)), 1)
@@ -128,24 +134,19 @@ def _carry_out(
             parts.add(name, {"failed": True, "msg": reason})
 
 
-def _unfit(cluster: Cluster, request: Request, shares: Shares) -> dict[str, str]:
-    """Instances for which it cannot be done, and why. Their Job would not start, and the others of it neither."""
-    names: dict[str, str] = {}
-    if request.options.get("state") == "absent":
-        deployed = set(_named(cluster, request, "configmaps", INSTANCE))
-        names |= dict.fromkeys(deployed.intersection(request.instances), "it is deployed: remove it first")
-    if shares.claims(request.sample):
-        there = set(_named(cluster, request, "persistentvolumeclaims"))
-        for name in request.instances:
-            if missing := [claim for claim in shares.claims(name) if claim not in there]:
-                names[name] = f"there is no PersistentVolumeClaim {missing[0]}"
-    return names
+def _without_volume(cluster: Cluster, request: Request, shares: Shares) -> dict[str, str]:
+    """Instances that lack a volume, and which. A Job with one of them would not start, for the others neither."""
+    if not shares.claims(request.sample):
+        return {}
+    there = set(_names(cluster, request, "persistentvolumeclaims"))
+    missing = {name: [one for one in shares.claims(name) if one not in there] for name in request.instances}
+    return {name: claims[0] for name, claims in missing.items() if claims}
 
 
-def _named(cluster: Cluster, request: Request, plural: str, label: str = "") -> list[str]:
-    """The names of objects of the fleet, or what a label of theirs says."""
-    query = {"labelSelector": f"{FLEET}={request.fleet},{manifests.MANAGED_BY}={manifests.MANAGER}"}
-    pages = cluster.pages(kinds.path("v1", request.namespace, plural), query, METADATA_ONLY)
+def _names(cluster: Cluster, request: Request, plural: str, label: str = "") -> list[str]:
+    """The names of objects, whoever made them; or what a label says of those of the fleet."""
+    marks = {"labelSelector": f"{FLEET}={request.fleet},{manifests.MANAGED_BY}={manifests.MANAGER}"} if label else {}
+    pages = cluster.pages(kinds.path("v1", request.namespace, plural), marks, METADATA_ONLY)
     found = [item["metadata"] for page in pages for item in page.get("items") or []]
     return [str(one["labels"][label] if label else one["name"]) for one in found]
 
