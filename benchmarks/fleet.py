@@ -70,9 +70,9 @@ def _shown(value: float | None) -> str:
 def _service(folder: Path) -> dict[str, Any]:
     """The Service of Knative that the role renders for the sample of a fleet."""
     file = folder / "objects.json"
-    plays = yaml.safe_load((environment.ROOT / "playbooks/fleet.yml").read_text())
+    collecting = yaml.safe_load((environment.ROOT / "playbooks/tasks/fleet_sample.yml").read_text())
     content = {"dest": str(file), "content": "{{ kubernetes_manifests_collected | to_json }}", "mode": "0600"}
-    tasks = [*plays[-1]["tasks"][:-1], {"name": "write", "ansible.builtin.copy": content}]
+    tasks = [*collecting, {"name": "write", "ansible.builtin.copy": content}]
     variables = yaml.safe_load((environment.ROOT / "inventories/kubernetes_knative/group_vars/mlflow.yml").read_text())
     own = {
         "mlflow_name": _SAMPLE,

@@ -22,7 +22,7 @@ options:
     description:
       - C(version), C(domain), C(ingress_class), C(features), C(autoscaler), C(allow_zero_initial_scale), C(registries),
         C(config) (by name of a ConfigMap without C(config-)), C(resources) (by Deployment), C(images) (beginnings of
-        images and what replaces them), C(gateway_type).
+        images and what replaces them), C(gateway_type), C(tls_secret).
     type: dict
     required: true
 """

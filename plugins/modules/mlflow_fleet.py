@@ -89,6 +89,16 @@ options:
         description:
           - Size of its volume.
         type: str
+      allowed_hosts:
+        description:
+          - Further names that its server answers to.
+        type: list
+        elements: str
+      default_permission:
+        description:
+          - What its users may do with what nobody granted them, where they log in. V(READ), V(USE), V(EDIT), V(MANAGE) or
+            V(NO_PERMISSIONS).
+        type: str
   count:
     description:
       - How many instances O(pattern) makes.
@@ -270,7 +280,8 @@ OF_INSTANCES: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     **{name: {"type": "dict"} for name in ("labels", "annotations", "resources")},
     **{name: {"type": "int"} for name in ("replicas", "max_replicas", "request_timeout")},
-    "storage_size": {"type": "str"},
+    **{name: {"type": "str"} for name in ("storage_size", "default_permission")},
+    "allowed_hosts": {"type": "list", "elements": "str"},
 }
 # Options that the engine calls the same.
 _PASSED_ON = ("namespace", "sample", "objects", "prune", "prune_data", "concurrency", "wave", "wave_failures")

@@ -5,6 +5,7 @@ pytest tests/cluster/test_kubernetes_fleet.py -m cluster
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from support.playbooks import PlayResult
 pytestmark = pytest.mark.cluster
 
 COUNT = 3
+ADMINISTRATOR = "administrator"
 LOG = """
 run = client.create_run("0", run_name=os.environ["NAME"]).info.run_id
 client.log_text(run, os.environ["NAME"], "whose.txt")
@@ -50,10 +52,12 @@ class Fleet(KnativeDeployment):
         own = {
             "mlflow_namespace_existing": True,
             "mlflow_database_type": "external_postgresql",
-            "mlflow_database_uri": "postgresql+psycopg2://mlflow@mlflow-database:5432/{{ mlflow_name }}",
-            "mlflow_database_owner": "mlflow_owner",
-            "mlflow_database_secret": "mlflow-database",
+            "mlflow_database_uri": "postgresql+psycopg2://{{ mlflow_name }}@mlflow-database:5432/{{ mlflow_name }}",
+            "mlflow_database_owner": "{{ mlflow_name }}-owner",
+            "mlflow_database_secret": "{{ mlflow_name }}-database",
             "mlflow_database_max_connections": 200,
+            "mlflow_fleet_database_admin_uri": f"postgresql+psycopg2://{ADMINISTRATOR}@mlflow-database:5432/postgres",
+            "mlflow_fleet_database_admin_secret": ADMINISTRATOR,
         }
         return self.play(playbook, **{**own, **more})
 
@@ -64,10 +68,26 @@ class Fleet(KnativeDeployment):
     def check(self) -> PlayResult:
         return self.play_on_instances("fleet_health", mlflow_fleet_count=COUNT, mlflow_fleet_pattern="tenant-#")
 
-    def create_databases(self) -> None:
-        for number in range(1, COUNT + 1):
-            self.sql(f'CREATE DATABASE "tenant-{number}" OWNER mlflow_owner')
-            self.sql(f'GRANT CONNECT ON DATABASE "tenant-{number}" TO mlflow')
+    def operate(self, operation: str, **more: object) -> PlayResult:
+        declared = {"mlflow_fleet_count": COUNT, "mlflow_fleet_pattern": "tenant-#", "mlflow_fleet_jobs": 2}
+        return self.play_on_instances("fleet_operate", mlflow_fleet_operation=operation, **{**declared, **more})
+
+    def create_administrator(self) -> None:
+        """As clouds give one to their customers."""
+        password = secrets.token_hex(16)
+        self.sql(f"CREATE ROLE {ADMINISTRATOR} LOGIN CREATEDB CREATEROLE PASSWORD '{password}'")
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": ADMINISTRATOR, "namespace": self.namespace},
+        }
+        self.kubectl.apply({**secret, "stringData": {"password": password}})
+
+    def databases(self) -> list[str]:
+        return self.sql("SELECT datname FROM pg_database WHERE datname LIKE 'tenant-%' ORDER BY 1").split()
+
+    def jobs(self) -> list[str]:
+        return [name(one) for one in self.kubectl.items("jobs", "--selector=mlops.mlflow/fleet-operation")]
 
     def instances(self) -> list[str]:
         return sorted(name(one) for one in self.kubectl.items(SERVICE, "--selector=mlops.mlflow/fleet=fleet"))
@@ -94,7 +114,7 @@ def fleet(cluster: Kubectl, variables: Path) -> Iterator[Fleet]:
     }
     with found.deployed():
         found.kubectl.apply(shared)
-        found.create_databases()
+        found.create_administrator()
         yield found
 
 
@@ -115,6 +135,14 @@ def test_a_second_run_changes_nothing(fleet: Fleet, instances: list[Instance]) -
     assert again.of("Apply what differs")["counts"]["unchanged"] == len(instances)
 
 
+def test_each_has_a_database_of_its_own_that_no_other_tenant_enters(fleet: Fleet, instances: list[Instance]) -> None:
+    assert fleet.databases() == [one.name for one in instances]
+    entered = fleet.sql("SELECT has_database_privilege('tenant-1', 'tenant-2', 'CONNECT')")
+    assert entered.strip() == "f"
+    pods = fleet.kubectl("get", "services.serving.knative.dev", "--output=json")
+    assert ADMINISTRATOR not in pods and fleet.jobs() == []
+
+
 def test_each_has_its_own_data_also_after_it_slept(
     fleet: Fleet, instances: list[Instance], real_client: RealClient
 ) -> None:
@@ -127,6 +155,48 @@ def test_each_has_its_own_data_also_after_it_slept(
     assert fleet.pods_made() == before, "health wakes nobody"
     for one in instances:
         assert real_client.run(one, READ, port=one.port) == [[one.host, one.host]]
+
+
+def volume_of_snapshots(instance: Instance) -> dict[str, object]:
+    """As the playbook backup makes it for one."""
+    size = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    metadata = {"name": f"{instance.name}-backup", "namespace": instance.namespace}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": size}
+
+
+def test_a_backup_of_all_wakes_none_names_who_failed_and_is_gone_on_with(
+    fleet: Fleet, instances: list[Instance]
+) -> None:
+    task = "Carry it out on all instances, backup"
+    for one in instances[:-1]:
+        fleet.kubectl.apply(volume_of_snapshots(one))
+    fleet.wait_until_asleep()
+    before = fleet.pods_made()
+    told = fleet.operate("backup")
+    last = instances[-1].name
+    assert told.code != 0 and f"{last} (there is no PersistentVolumeClaim {last}-backup)" in told.message
+    assert told.of(task)["counts"] == {"declared": COUNT, "changed": COUNT - 1, "unchanged": 0, "failures": 1}
+    fleet.kubectl.apply(volume_of_snapshots(instances[-1]))
+    again = fleet.operate("backup").succeeded().of(task)
+    assert [one["name"] for one in again["instances"]] == [last], "the others have one of the last hours"
+    assert again["jobs"] == 2 and fleet.jobs() == []
+    assert fleet.pods_made() == before, "no server was woken"
+    for one in instances:
+        fleet.kubectl("delete", "persistentvolumeclaim", f"{one.name}-backup", "--wait=false")
+
+
+def test_schema_and_health_of_all(fleet: Fleet, instances: list[Instance]) -> None:
+    told = fleet.operate("schema").succeeded().of("Carry it out on all instances, schema")
+    assert told["counts"] == {"declared": COUNT, "changed": 0, "unchanged": COUNT, "failures": 0}
+    told = fleet.operate("health").succeeded().of("Carry it out on all instances, health")
+    assert told["counts"]["failures"] == 0
+    fleet.wait_until_asleep()
+    fleet.sql('ALTER DATABASE "tenant-2" RENAME TO "tenant-2-away"')
+    try:
+        told = fleet.operate("health")
+        assert told.code != 0 and "Of 3 instances 1 failed" in told.message and "tenant-2 (" in told.message
+    finally:
+        fleet.sql('ALTER DATABASE "tenant-2-away" RENAME TO "tenant-2"')
 
 
 def test_an_edit_is_put_right(fleet: Fleet, instances: list[Instance]) -> None:
@@ -165,7 +235,10 @@ def test_what_is_declared_no_more_goes_and_the_others_stay(fleet: Fleet, instanc
 
 
 def test_all_of_them_go_and_what_is_not_theirs_stays(fleet: Fleet, instances: list[Instance]) -> None:
-    fleet.fleet(mlflow_fleet_destroy=True, mlflow_remove_data=True).succeeded()
+    fleet.wait_until_asleep()
+    removed = {"mlflow_fleet_destroy": True, "mlflow_remove_data": True, "mlflow_fleet_remove_databases": True}
+    fleet.fleet(**removed).succeeded()
+    assert fleet.databases() == []
     eventually("all instances gone", lambda: not fleet.instances())
     kinds = "persistentvolumeclaim,secret,configmap,cronjob,networkpolicy,serviceaccount"
     left = fleet.kubectl("get", kinds, "--output=name")

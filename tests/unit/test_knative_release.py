@@ -121,6 +121,32 @@ def test_more_of_any_configuration_wins() -> None:
     assert data["config-autoscaler"]["stable-window"] == "9s"
 
 
+def controller() -> Object:
+    environment = [{"name": "CERTS_SECRET_NAME", "value": ""}, {"name": "OTHER", "value": "1"}]
+    container = {"name": "controller", "image": IMAGE, "resources": {}, "env": environment}
+    template = {"metadata": {"labels": {"app": "net-kourier-controller"}}, "spec": {"containers": [container]}}
+    return of_serving("Deployment", "net-kourier-controller", api_version="apps/v1", spec={"template": template})
+
+
+def test_one_certificate_serves_all_names_where_it_is_given() -> None:
+    files = (file(*documents(), controller()),)
+    for secret, environment, network in (
+        ("", {"CERTS_SECRET_NAME": "", "OTHER": "1"}, {}),
+        (
+            "wildcard",
+            {"OTHER": "1", "CERTS_SECRET_NAMESPACE": "knative-serving", "CERTS_SECRET_NAME": "wildcard"},
+            {"default-external-scheme": "https"},
+        ),
+    ):
+        objects = {item["metadata"]["name"]: item for item in release(*files, tls_secret=secret)["objects"]}
+        (container,) = objects["net-kourier-controller"]["spec"]["template"]["spec"]["containers"]
+        assert {one["name"]: one["value"] for one in container["env"]} == environment
+        assert objects["config-network"]["data"] == {"ingress-class": SETTINGS["ingress_class"], **network}
+    assert release(tls_secret="wildcard")["errors"] == [
+        "knative_tls_secret needs Kourier: the release has no Deployment net-kourier-controller."
+    ]
+
+
 def test_images_resources_and_the_gateway_are_as_requested() -> None:
     container = one("Deployment", "activator")["spec"]["template"]["spec"]["containers"][0]
     assert container["image"] == IMAGE.replace("gcr.io/knative-releases", "registry.local/knative")

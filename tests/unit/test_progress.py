@@ -15,6 +15,7 @@ from ansible_collections.mlops.mlflow.plugins.plugin_utils import progress
 PLUGINS = Path(__file__).parents[2] / "plugins"
 MODULES = {
     "backup": "mlflow_backup",
+    "each": "mlflow_fleet_operation",
     "experiment": "mlflow_experiments",
     "gc": "mlflow_gc",
     "restore": "mlflow_restore",

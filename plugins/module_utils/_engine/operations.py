@@ -30,6 +30,7 @@ class Call:
     reservation: str = ""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     say: Say = silent
+    id: str = ""
 
     def text(self, name: str) -> str | None:
         value = self.options.get(name)
@@ -73,7 +74,7 @@ def run(request: protocol.Request, say: Say = silent, env: Mapping[str, str] | N
     :raises EngineError: it cannot be done; nothing is raised for an operation that found something wrong and says so.
     """
     protocol.check_options(request.operation, request.options)
-    call = Call(request.options, request.check, request.login, request.reservation, env or {}, say)
+    call = Call(request.options, request.check, request.login, request.reservation, env or {}, say, request.id)
     return _FUNCTIONS[request.operation](call)
 
 
@@ -271,6 +272,8 @@ def backup(call: Call) -> dict[str, Any]:
     try:
         if settings.get("state") == "pruned":
             return _pruned(call, settings)
+        if recent := commands.recent(settings):
+            return {"changed": False, "snapshot": recent}
         with _alone(call, "backup", *commands.database(settings), shared=True):
             result = commands.create_backup(settings, check=call.check, low_priority=low_priority, say=call.say)
         if pruning and not call.check:
@@ -341,6 +344,21 @@ def restore(call: Call) -> dict[str, Any]:
         return commands.restore_snapshot(settings, check=call.check, say=call.say)
 
 
+def databases(call: Call) -> dict[str, Any]:
+    from .database import tenants
+
+    return tenants.run(call.options, call.env, check=call.check)
+
+
+def each(call: Call) -> dict[str, Any]:
+    from .fleet import each as instances
+
+    def carry_out(request: protocol.Request, env: Mapping[str, str]) -> dict[str, Any]:
+        return run(request, call.say, env)
+
+    return instances.run(call.options, call.id, carry_out, call.say, check=call.check)
+
+
 _FUNCTIONS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "health": health,
     "info": info,
@@ -352,6 +370,8 @@ _FUNCTIONS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "bucket": bucket,
     "trial": trial,
     "experiment": experiment,
+    "databases": databases,
+    "each": each,
     "backup": backup,
     "backup-info": backup_info,
     "restore": restore,

@@ -20,6 +20,8 @@ from .progress import Say
 from .quantities import number, whole
 
 PREFIX = "mlflow-ops: "
+# Of a line that says how one of several instances fared, before the result of all.
+PART_PREFIX = "mlflow-ops-part: "
 # The number of the protocol, and the interface of the old flags. An image whose major number is another is refused.
 VERSION = 2
 INTERFACE = "2.0"
@@ -49,7 +51,9 @@ _DATA = frozenset(
     for name in ("uri", "endpoint", "region", "access_key_file", "secret_key_file", "account", "account_key_file")
 }
 _SNAPSHOT = DESTINATION | _DATA | {"settings", "result_file"}
-_BACKUP = frozenset({"version", "reread", "max_hours", "keep_days", "keep_count", "prune", "low_priority", "state"})
+_BACKUP = frozenset({"version", "reread", "max_hours", "keep_days", "keep_count", "prune", "low_priority", "state"}) | {
+    "min_age_hours"
+}
 _BACKUP_INFO = frozenset({"snapshot", "verify", "sample_percent", "max_age_hours"})
 _RESTORE = frozenset(
     {"snapshot", "drill", "grantee", "keep_replaced", "replaced", "databases_only", "journal_dir", "state"}
@@ -60,6 +64,8 @@ _CREATION = frozenset(
     | {"while_reserved"}
 )
 _BUCKET = frozenset({"uri", "create", "wait_timeout", "endpoint", "region", "access_key_file", "secret_key_file"})
+_TENANT = frozenset({"server_uri", "database_uri", "owner_uri", "auth_uri", "admin_username", "fleet", "state"})
+_EACH = frozenset({"operation", "names", "mark", "options", "env", "secrets"})
 _RESERVE = frozenset({"purpose", "holder", "kept", "instead_of", "state"})
 _TRIAL = frozenset({"launch", "launch_file", "starter", "version", "wait_timeout", "smoke_test"})
 _SMOKE = "an experiment and a model, which it removes again"
@@ -101,6 +107,8 @@ OPERATIONS: dict[str, Operation] = {
     "bucket": Operation("ops", _BUCKET, changes="an object that it removes again, and a bucket that is missing"),
     "trial": Operation("trial", _SERVER | _DATABASE | _TRIAL, long=True, changes=_SMOKE),
     "experiment": Operation("experiment", _SERVER | {"script", "parameters"}, long=True, changes="what a script does"),
+    "databases": Operation("databases", _TENANT, changes="databases and roles in a server that others share"),
+    "each": Operation("fleet", _EACH, long=True, changes="what the operation that it carries out does"),
     "gc": Operation("ops", _SERVER | _DATABASE | {"older_than", "artifacts"}, long=True, changes="what users deleted"),
 }
 
@@ -231,6 +239,23 @@ def check_options(operation: str, options: Mapping[str, Any]) -> None:
 def result_line(result: Mapping[str, Any], request_id: str = "") -> str:
     """The line that says how an operation ended."""
     return PREFIX + json.dumps({"interface": INTERFACE, "id": request_id, **result}) + "\n"
+
+
+def part_line(name: str, part: Mapping[str, Any], request_id: str) -> str:
+    """The line that says how one instance fared."""
+    return PART_PREFIX + json.dumps({"id": request_id, "name": name, **part})
+
+
+def part_of(line: str, request_id: str) -> tuple[str, dict[str, Any]] | None:
+    """The name of an instance and how it fared; None where the line is log."""
+    if not line.startswith(PART_PREFIX):
+        return None
+    try:
+        part: dict[str, Any] = json.loads(line.removeprefix(PART_PREFIX))
+        answered, name = part.pop("id"), str(part.pop("name"))
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        return None
+    return (name, part) if answered == request_id else None
 
 
 def result_of(log: str, request_id: str = "") -> dict[str, Any]:

@@ -18,6 +18,8 @@ from subprocess import Popen
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from ..connection import DatabaseUri
+from ..errors import BadInput
+from .tenants import Administrator
 
 # Runs one statement that only reads, and returns its rows.
 Ask = Callable[[str], list[tuple[Any, ...]]]
@@ -340,6 +342,13 @@ class Database(ABC):
     @abstractmethod
     def server(self) -> Server | None:
         """Who renames databases of this kind; None where they are files."""
+
+    def administrator(self) -> Administrator:
+        """Who makes databases and roles in its server, with the rights of its user.
+
+        :raises BadInput: this collection makes none of this kind.
+        """
+        raise BadInput(f"Databases for the instances of a fleet are not offered for {self.kind}: make them by hand.")
 
     def stamps(self, act: str, *, reading: bool = False) -> set[str]:
         """The stamps of what lies alongside for this act. Clients of MLflow give no names there."""

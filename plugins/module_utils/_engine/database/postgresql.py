@@ -13,6 +13,7 @@ from ..connection import DatabaseUri
 from ..errors import DatabaseMissing, SchemaError, SnapshotError
 from . import postgresql_dumping, postgresql_loading, postgresql_lock, postgresql_reservation
 from .base import Ask, Contents, Dump, Dumping, File, Live, Loaded, Loading, ServedDatabase, Space, Tools
+from .postgresql_provision import PostgreSQLAdministrator
 from .postgresql_server import Server, alongside, require_rights
 from .postgresql_session import APPLICATION, identifiers, namespace, session
 from .postgresql_tools import Programs
@@ -262,6 +263,9 @@ class PostgreSQL(ServedDatabase):
 
     def server(self) -> Server:
         return Server(self.uri, self._password)
+
+    def administrator(self) -> PostgreSQLAdministrator:
+        return PostgreSQLAdministrator(self.uri, self._password)
 
     def analyze(self) -> None:
         """Let the planner know what a fresh database holds, so that its first hour is as quick as the next."""

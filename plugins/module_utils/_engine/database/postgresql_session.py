@@ -20,6 +20,14 @@ def identifiers(database: PostgreSQLUri) -> Any:
     return _driver(database).sql
 
 
+def verifier(database: PostgreSQLUri, connection: Any, role: str, password: str) -> str:
+    """What a server keeps of a role's password. Statements are written into logs, so that none holds a password."""
+    driver = _driver(database)
+    if database.driver == "psycopg2":
+        return str(driver.extensions.encrypt_password(password, role, connection, "scram-sha-256"))
+    return str(connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode())
+
+
 def namespace(connection: Any) -> str:
     """The schema with MLflow's tables, or in which they would be made; not quoted.
 
@@ -89,6 +97,7 @@ def _driver(database: PostgreSQLUri) -> Any:
     try:
         if database.driver == "psycopg2":
             import psycopg2
+            import psycopg2.extensions
             import psycopg2.sql
 
             return psycopg2

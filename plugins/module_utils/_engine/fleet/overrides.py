@@ -4,16 +4,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import BadInput
 from ..kubernetes import kinds, manifests
+from ..names import Host
 from ..quantities import quantity
 
 Object = dict[str, Any]
 _SCALING = "autoscaling.knative.dev/"
 _LEAST = {"replicas": 0, "max_replicas": 1, "request_timeout": 1}
+# Annotation of pods: of what servers read at their start. With another, they are replaced.
+_CONFIGURATION = "mlops.mlflow/configuration"
 # Labels and annotations that say whose an object is, and how it came.
 _OF_THE_COLLECTION = (manifests.PREFIX, "mlops.mlflow/")
 
@@ -38,6 +44,19 @@ def errors(own: Mapping[str, Any]) -> list[str]:
             quantity(value)
         except BadInput as error:
             found.append(f"{name}: {error}")
+    for host in own.get("allowed_hosts") or []:
+        try:
+            if Host.parse(str(host), "allowed_hosts").everything:
+                found.append("allowed_hosts holds '*': name the hosts of an instance.")
+        except BadInput as error:
+            found.append(str(error))
+    if "default_permission" in own:
+        # Only here: a fleet whose instances are all alike need not load it.
+        from ..server.plan.common import PERMISSIONS
+
+        if own["default_permission"] not in PERMISSIONS:
+            offered = ", ".join(PERMISSIONS)
+            found.append(f"default_permission is {own['default_permission']}; it must be one of {offered}.")
     marks = [
         key
         for name in ("labels", "annotations")
@@ -53,15 +72,50 @@ def apply(item: Object, own: Mapping[str, Any]) -> None:
         if own.get(name):
             texts = {str(key): str(value) for key, value in own[name].items()}
             item["metadata"][name] = {**(item["metadata"].get(name) or {}), **texts}
-    for name, (kind, write) in _PLACES.items():
-        if name in own and kinds.name_of(item) == kind:
-            write(item, own[name])
+    for name, place in _PLACES.items():
+        if name in own and place.is_in(item):
+            place.write(item, own[name])
+    read = {name: own[name] for name, place in _PLACES.items() if name in own and place.file}
+    if read and kinds.name_of(item) == kinds.KNATIVE_SERVICE:
+        _start_anew(item, read)
 
 
 def without_place(items: list[Object], own: Mapping[str, Any]) -> list[str]:
     """Names of the values for which none of the objects has a place."""
-    there = {kinds.name_of(item) for item in items}
-    return [name for name, (kind, _write) in _PLACES.items() if name in own and kind not in there]
+    return [name for name, place in _PLACES.items() if name in own and not any(map(place.is_in, items))]
+
+
+class _Place(NamedTuple):
+    """Where a value stands: in objects of a C(kind), in a C(file) of a ConfigMap."""
+
+    kind: str
+    write: Callable[[Object, Any], None]
+    file: str = ""
+
+    def is_in(self, item: Object) -> bool:
+        return kinds.name_of(item) == self.kind and (not self.file or self.file in item["data"])
+
+
+def _start_anew(item: Object, read: Mapping[str, Any]) -> None:
+    """Let servers be replaced by others, which read what the instance has of its own."""
+    metadata = item["spec"]["template"].setdefault("metadata", {})
+    there = metadata.get("annotations") or {}
+    text = json.dumps([there.get(_CONFIGURATION), read], sort_keys=True)
+    metadata["annotations"] = {**there, _CONFIGURATION: hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _hosts(item: Object, value: list[str]) -> None:
+    from ..server.launch import with_hosts
+
+    found = json.loads(item["data"]["launch.json"])
+    found["env"] = with_hosts(found["env"], [Host.parse(str(one), "allowed_hosts") for one in value])
+    # The name that is yet to be put in is a character that must stay one.
+    item["data"]["launch.json"] = json.dumps(found, indent=4, ensure_ascii=False)
+
+
+def _permission(item: Object, value: str) -> None:
+    text = item["data"]["auth.ini"]
+    item["data"]["auth.ini"] = re.sub(r"(?m)^default_permission = .*$", f"default_permission = {value}", text)
 
 
 def _resources(item: Object, value: Mapping[str, Any]) -> None:
@@ -89,10 +143,12 @@ def _size(item: Object, value: str) -> None:
     item["spec"]["resources"]["requests"]["storage"] = value
 
 
-_PLACES: dict[str, tuple[str, Callable[[Object, Any], None]]] = {
-    "resources": (kinds.KNATIVE_SERVICE, _resources),
-    "replicas": (kinds.KNATIVE_SERVICE, _scale("min-scale")),
-    "max_replicas": (kinds.KNATIVE_SERVICE, _scale("max-scale")),
-    "request_timeout": (kinds.KNATIVE_SERVICE, _timeout),
-    "storage_size": ("PersistentVolumeClaim", _size),
+_PLACES: dict[str, _Place] = {
+    "resources": _Place(kinds.KNATIVE_SERVICE, _resources),
+    "replicas": _Place(kinds.KNATIVE_SERVICE, _scale("min-scale")),
+    "max_replicas": _Place(kinds.KNATIVE_SERVICE, _scale("max-scale")),
+    "request_timeout": _Place(kinds.KNATIVE_SERVICE, _timeout),
+    "storage_size": _Place("PersistentVolumeClaim", _size),
+    "allowed_hosts": _Place("ConfigMap", _hosts, "launch.json"),
+    "default_permission": _Place("ConfigMap", _permission, "auth.ini"),
 }

@@ -31,7 +31,7 @@ FLEET = "mlops.mlflow/fleet"
 CHECKSUM = "mlops.mlflow/fleet-checksum"
 INSTANCE = manifests.PREFIX + "instance"
 # Stands for the name of an instance; Unicode leaves it to private use.
-_NAME = "\ue000"
+NAME = "\ue000"
 _NAME_LIMIT = 63
 
 
@@ -53,7 +53,7 @@ class Template:
         return self.api_version, self.kind
 
     def name(self, instance: Instance) -> str:
-        return self.pattern.replace(_NAME, instance.name)
+        return self.pattern.replace(NAME, instance.name)
 
     def item(self, instance: Instance) -> Object:
         """The object as it is applied."""
@@ -72,17 +72,17 @@ class Rendering:
 
     def __init__(self, objects: Sequence[Mapping[str, Any]], sample: str, fleet: str, namespace: str) -> None:
         text = json.dumps(list(objects))
-        marked: list[Object] = _replaced(json.loads(text), sample)
+        marked: list[Object] = replaced(json.loads(text), sample)
         manifests.check_name(sample, "sample")
         manifests.check_name(fleet, "mlflow_fleet_name")
-        _check(marked, sample, json.dumps(_NAME)[1:-1] in text)
+        _check(marked, sample, json.dumps(NAME)[1:-1] in text)
         for item in marked:
             metadata = item["metadata"]
             metadata["labels"] = {
                 **(metadata.get("labels") or {}),
                 FLEET: fleet,
                 manifests.MANAGED_BY: manifests.MANAGER,
-                INSTANCE: _NAME,
+                INSTANCE: NAME,
             }
             metadata["namespace"] = namespace
         self._marked = marked
@@ -114,11 +114,11 @@ class Rendering:
         found = []
         for item in self._marked:
             name = item["metadata"]["name"]
-            room = _NAME_LIMIT - len(name.replace(_NAME, ""))
+            room = _NAME_LIMIT - len(name.replace(NAME, ""))
             if longest > room:
                 long = [instance.name for instance in instances if len(instance.name) > room]
                 found.append(
-                    f"{item['kind']} {name.replace(_NAME, 'NAME')} has room for {room} characters: {', '.join(long)}."
+                    f"{item['kind']} {name.replace(NAME, 'NAME')} has room for {room} characters: {', '.join(long)}."
                 )
         for instance in instances:
             if instance.own and (lost := overrides.without_place(self._marked, instance.own)):
@@ -133,18 +133,18 @@ def _template(item: Object, own: Mapping[str, Any]) -> Template:
         api_version=item["apiVersion"],
         kind=item["kind"],
         pattern=item["metadata"]["name"],
-        parts=tuple(text.split(_NAME)),
+        parts=tuple(text.split(NAME)),
         checksum=hashlib.sha256(text.encode()).hexdigest()[:16],
         generated=item["kind"] == "Secret" and not all(item.get("stringData", {}).values()),
     )
 
 
-def _replaced(value: Any, sample: str) -> Any:
+def replaced(value: Any, sample: str) -> Any:
     if isinstance(value, dict):
-        return {key: _replaced(inner, sample) for key, inner in value.items()}
+        return {key: replaced(inner, sample) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_replaced(inner, sample) for inner in value]
-    return value.replace(sample, _NAME) if isinstance(value, str) else value
+        return [replaced(inner, sample) for inner in value]
+    return value.replace(sample, NAME) if isinstance(value, str) else value
 
 
 def _check(marked: Sequence[Object], sample: str, has_mark: bool) -> None:
@@ -153,7 +153,7 @@ def _check(marked: Sequence[Object], sample: str, has_mark: bool) -> None:
         errors.append("The objects hold the character U+E000, which stands for the name here.")
     if not marked:
         errors.append("The sample has no objects.")
-    same = [f"{item['kind']} {item['metadata']['name']}" for item in marked if _NAME not in item["metadata"]["name"]]
+    same = [f"{item['kind']} {item['metadata']['name']}" for item in marked if NAME not in item["metadata"]["name"]]
     if same:
         errors.append(
             f"Every instance would have the same {', '.join(same)}: the name of each object of the sample must hold "
@@ -161,7 +161,7 @@ def _check(marked: Sequence[Object], sample: str, has_mark: bool) -> None:
         )
     times = Counter((*kinds.key(item)[:2], item["metadata"]["name"]) for item in marked)
     errors += [
-        f"The sample has {key[1]} {key[2].replace(_NAME, sample)} more than once." for key, n in times.items() if n > 1
+        f"The sample has {key[1]} {key[2].replace(NAME, sample)} more than once." for key, n in times.items() if n > 1
     ]
     if errors:
         raise BadInput(" ".join(errors))

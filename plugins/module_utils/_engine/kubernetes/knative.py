@@ -21,6 +21,8 @@ _VERSION = f"{manifests.PREFIX}version"
 _CONTROLLERS_CHECK = "knative.dev/example-checksum"
 _VERSIONS = r"\d+\.\d+\.\d+"
 _GATEWAY = ("Service", "kourier")
+# Who tells the gateway which certificate it has for all names.
+_GATEWAY_CONTROLLER = "net-kourier-controller"
 # What others are made in or of comes first.
 _FIRST = ("CustomResourceDefinition", "Namespace")
 
@@ -33,7 +35,8 @@ def release(files: Iterable[Mapping[str, Any]], settings: Mapping[str, Any]) -> 
     :param settings: C(version); C(domain), C(ingress_class), C(features), C(autoscaler), C(allow_zero_initial_scale),
         C(registries) (whose tags are not resolved) and C(config) (more of each ConfigMap C(config-NAME), by NAME);
         C(resources) (of the container of each Deployment, by its name), C(images) (beginnings of images, and what they
-        are replaced by), C(gateway_type) (of the Service that clients reach).
+        are replaced by), C(gateway_type) (of the Service that clients reach), C(tls_secret) (in the namespace of
+        Knative, with the certificate for all names; empty for none).
     :returns: C(definitions) (the CustomResourceDefinitions) and C(objects), in the order in which they are applied,
         C(kinds) (the definitions to wait for), C(workloads) (those to wait for, by namespace), and C(errors).
     """
@@ -66,7 +69,11 @@ def _config(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What is set in each ConfigMap."""
     own: dict[str, dict[str, Any]] = {
         "domain": {settings["domain"]: ""},
-        "network": {"ingress-class": settings["ingress_class"]},
+        "network": {
+            "ingress-class": settings["ingress_class"],
+            # Of the URLs that Knative tells.
+            **({"default-external-scheme": "https"} if settings.get("tls_secret") else {}),
+        },
         "features": dict(settings.get("features") or {}),
         "autoscaler": {
             "allow-zero-initial-scale": settings["allow_zero_initial_scale"],
@@ -150,7 +157,13 @@ def _wrong(objects: Iterable[Object], settings: Mapping[str, Any]) -> list[str]:
     unknown = [name for name in settings.get("config") or {} if f"config-{name}" not in names]
     deployments = {one["metadata"]["name"] for one in listed if one["kind"] == "Deployment"}
     strange = [name for name in settings.get("resources") or {} if name not in deployments]
+    without = settings.get("tls_secret") and _GATEWAY_CONTROLLER not in deployments
     return [
+        *(
+            [f"knative_tls_secret needs Kourier: the release has no Deployment {_GATEWAY_CONTROLLER}."]
+            if without
+            else []
+        ),
         *(f"knative_config names {name}, but the release has no ConfigMap config-{name}." for name in unknown),
         *(f"knative_resources names {name}; Deployments are {', '.join(sorted(deployments))}." for name in strange),
     ]
@@ -173,6 +186,10 @@ def _complete(item: Object, settings: Mapping[str, Any]) -> Object:
         container["resources"] = {**container["resources"], **((settings.get("resources") or {}).get(name) or {})}
         for one in template["spec"]["containers"]:
             one["image"] = _image(one["image"], settings)
+        if name == _GATEWAY_CONTROLLER and settings.get("tls_secret"):
+            place = {"CERTS_SECRET_NAMESPACE": NAMESPACE, "CERTS_SECRET_NAME": settings["tls_secret"]}
+            others = [one for one in container.get("env") or [] if one["name"] not in place]
+            container["env"] = [*others, *({"name": key, "value": value} for key, value in place.items())]
     elif item["kind"] == "Image":
         item["spec"]["image"] = _image(item["spec"]["image"], settings)
     elif (item["kind"], name) == _GATEWAY:

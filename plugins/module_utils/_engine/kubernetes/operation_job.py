@@ -47,10 +47,22 @@ def run(
             f"There is no CronJob {namespace}/{name}-{identity}, which says how to run this: deploy first."
         )
     at_rest = not _serves(cluster, namespace, name)
-    job = manifest(cron_job, request, at_rest=at_rest, image=image)
+    return carry_out(cluster, manifest(cron_job, request, at_rest=at_rest, image=image), request, say)
+
+
+def carry_out(
+    cluster: Cluster, job: dict[str, Any], request: protocol.Request, say: Say, *, keep: bool = True
+) -> dict[str, Any]:
+    """Make a Job, follow it to its end, and say what it found.
+
+    :param job: as C(manifest) made it.
+    :param keep: whether one that has ended stays for a while, for people who look for its log.
+    :raises ClusterError: it cannot start, or did not end in time. Nothing runs then.
+    """
+    namespace = job["metadata"]["namespace"]
     # Before it is made: an interrupt may come when the API server has it, and we have not heard so.
-    with _removed_unless_ended(cluster, namespace, job["metadata"]["name"]):
-        if cluster.call("POST", f"{batch}/jobs", job) is None:
+    with _removed(cluster, namespace, job["metadata"]["name"], keep):
+        if cluster.call("POST", f"/apis/batch/v1/namespaces/{namespace}/jobs", job) is None:
             raise ClusterError(f"The namespace {namespace} is not there.")
         return _follow(cluster, namespace, job["metadata"]["name"], request, say)
 
@@ -161,14 +173,16 @@ def _has_started(pod: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def _removed_unless_ended(cluster: Cluster, namespace: str, job: str) -> Iterator[None]:
+def _removed(cluster: Cluster, namespace: str, job: str, keep: bool) -> Iterator[None]:
     """Remove the Job, and wait until its pods are gone, where it has not ended when we go: also on an interrupt."""
     try:
         yield
     finally:
         path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{job}"
         found = cluster.get(path)
-        if found and jobs.state_of(found) == "running":
+        if found and jobs.state_of(found) != "running" and not keep:
+            cluster.call("DELETE", path, {"propagationPolicy": "Background"})
+        elif found and jobs.state_of(found) == "running":
             cluster.call("DELETE", path, {"propagationPolicy": "Foreground"})
             end = time.monotonic() + _GONE_SECONDS
             while time.monotonic() < end and (cluster.get(path) or jobs.pods_of(cluster, namespace, job)):

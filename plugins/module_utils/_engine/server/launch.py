@@ -41,6 +41,7 @@ STORED_KEYS = {
 }
 # standalone/stored_keys.py, as the role and the image install it.
 _KEYS_MODULE = "mlops_mlflow_keys"
+_ALLOWED_HOSTS, _ALLOWED_ORIGINS = "MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"
 _UNKNOWN = (9999, 0)
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Older ones compare numbers with text, which this driver does not do: 2.22 and 3.12 were seen to fail.
@@ -146,7 +147,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         "_MLFLOW_SGI_NAME": profile.server,
         "_MLFLOW_IN_JOB_EXECUTOR": "false",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": _flag(profile.jobs),
-        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(allowed_hosts(listen, hosts)),
+        _ALLOWED_HOSTS: ",".join(allowed_hosts(listen, hosts)),
         "MLFLOW_DISABLE_TELEMETRY": _flag(not settings.flag("telemetry", False)),
         **_pool(settings, workers, threads, engines=3 if auth else 2, limited=kind.limits_connections),
         **database.env,
@@ -164,7 +165,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     if plugins := settings.text("plugins_dir"):
         env["PYTHONPATH"] = plugins
     if origins := allowed_origins(listen, hosts, settings.items("cors_origins")):
-        env["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] = ",".join(origins)
+        env[_ALLOWED_ORIGINS] = ",".join(origins)
     if prefix:
         env["_MLFLOW_STATIC_PREFIX"] = prefix
     if metrics := settings.text("metrics_dir"):
@@ -241,6 +242,17 @@ def allowed_origins(listen: ListenAddress, hosts: list[Host], others: list[str])
     entries = [entry for host in [*_of_the_address(listen), *hosts] for entry in host.origins()]
     given = [str(Origin.parse(text, "mlflow_server_cors_origins")) for text in others]
     return list(dict.fromkeys([*given, *entries]))
+
+
+def with_hosts(env: Mapping[str, str], further: list[Host]) -> dict[str, str]:
+    """The environment of a launch whose server answers to further names, and whose web page works under them."""
+    changed = dict(env)
+    for name, entries_of in ((_ALLOWED_HOSTS, Host.allowed), (_ALLOWED_ORIGINS, Host.origins)):
+        there = [entry for entry in env.get(name, "").split(",") if entry]
+        if "*" not in there:
+            further_entries = [entry for host in further for entry in entries_of(host)]
+            changed[name] = ",".join(dict.fromkeys([*there, *further_entries]))
+    return changed
 
 
 def _of_the_address(listen: ListenAddress) -> list[Host]:

@@ -71,6 +71,18 @@ def create_backup(
     return {"changed": True, "snapshot": taken.summary()}
 
 
+def recent(settings: Settings) -> dict[str, Any] | None:
+    """The newest snapshot, where it is younger than C(min_age_hours); None where another is due."""
+    hours = _number(settings, "min_age_hours", 0)
+    if not hours:
+        return None
+    found = _described(
+        {name: value for name, value in settings.items() if name != "max_age_hours"}, "none", 0, progress.silent
+    )
+    newest = next(iter(found["snapshots"]), None)
+    return None if verification.overdue(newest, hours) else newest
+
+
 def prune_snapshots(settings: Settings, *, check: bool, say: progress.Say = progress.silent) -> dict[str, Any]:
     """What C(mlflow_backup) with C(state=pruned) returns."""
     result = prune.prune(

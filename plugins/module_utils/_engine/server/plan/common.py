@@ -44,11 +44,12 @@ _OF_LAUNCH = (
     "version", "profile", "direct_artifacts", "signed_artifacts", "workers", "threads", "otlp", "cors_origins",
     "hostname", "url", "static_prefix", "pool_size", "max_overflow", "metrics_dir", "access_log", "telemetry", "env",
 )  # fmt: skip
+PERMISSIONS = ("READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS")
 _CHOICES = {
     "auth": ("none", "basic"),
     "install": ("", "slim", "full"),
     "supervision": ("auto", "systemd", "supervisor"),
-    "auth_default_permission": ("READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS"),
+    "auth_default_permission": PERMISSIONS,
 }
 _FLAGS = ("accept_other_data", "direct_artifacts", "signed_artifacts", "otlp", "access_log", "telemetry", "smoke_test")
 _FOLDERS_AND_FILES = ("dir", "secrets_dir", "auth_password_file", "tls_certificate", "tls_key", "metrics_dir")
