@@ -105,16 +105,21 @@ def begin(cluster: Any, kind: str, **changes: Any) -> ActionResult:
     if cluster.status != "ACTIVE":
         raise Refused("ResourceInUseException", f"Cannot update because cluster {cluster.name} currently has an update")
     cluster.status = "UPDATING"
+    return ActionResult({"update": update_of(kind, cluster, **changes)})
+
+
+def update_of(kind: str, cluster: Any = None, **changes: Any) -> dict[str, Any]:
+    """What EKS says of an update that begins; of something else than a cluster, it is done already."""
     answer: dict[str, Any] = {
         "id": str(uuid.uuid4()),
-        "status": "InProgress",
+        "status": "InProgress" if cluster else "Successful",
         "type": kind,
         "params": params(changes),
         "errors": [],
     }
     ends = time.monotonic() + SECONDS.get(kind, 0.0)
     _updates[answer["id"]] = {"cluster": cluster, "changes": changes, "ends": ends, "answer": answer}
-    return ActionResult({"update": answer})
+    return answer
 
 
 def params(changes: dict[str, Any]) -> list[dict[str, str]]:

@@ -123,6 +123,36 @@ def test_examples_of_an_access_entry(play: Play, client: Client, cluster: str) -
     assert changed(play([take, take]).succeeded().results) == [True, False]
 
 
+def test_examples_of_an_addon(play: Play, client: Client, cluster: str) -> None:
+    eks = client("eks")
+    volumes, network, unmanaged = examples.of("eks_addon", {"cluster: mlflow": f"cluster: {cluster}"})
+    options = volumes["mlops.mlflow.eks_addon"]
+    without_nodes = play([{**volumes, "mlops.mlflow.eks_addon": options | {"wait_timeout": 0}}])
+    assert "is still DEGRADED (InsufficientNumberOfReplicas: " in without_nodes.message
+    role = "arn:aws:iam::123456789012:role/node"
+    eks.create_nodegroup(clusterName=cluster, nodegroupName="n", nodeRole=role, subnets=["subnet-1"])
+    assert changed(play([volumes], "--check").succeeded().results) == [False]
+    eks.delete_addon(clusterName=cluster, addonName="aws-ebs-csi-driver")
+
+    would = play([volumes, network], "--check", "--diff").succeeded()
+    done = play([volumes, network, volumes, network]).succeeded()
+    assert changed([*would.results, *done.results]) == [True, True, True, True, False, False]
+    addon = eks.describe_addon(clusterName=cluster, addonName="aws-ebs-csi-driver")["addon"]
+    assert addon["serviceAccountRoleArn"] == options["service_account_role"]
+    assert (addon["status"], addon["tags"]) == ("ACTIVE", {"team": "ml-platform"})
+    assert would.results[0][1]["addon"] | {"arn": addon["addonArn"]} == done.results[0][1]["addon"]
+    newer = {"cluster": cluster, "name": "aws-ebs-csi-driver", "version": "v1.20.0-eksbuild.1", "tags": {"team": "ml"}}
+    play([{"name": "newer", "mlops.mlflow.eks_addon": newer}]).succeeded()
+    addon = eks.describe_addon(clusterName=cluster, addonName="aws-ebs-csi-driver")["addon"]
+    assert (addon["addonVersion"], addon["tags"]) == ("v1.20.0-eksbuild.1", {"team": "ml"})
+    assert addon["serviceAccountRoleArn"] == options["service_account_role"]
+
+    assert changed(play([unmanaged, unmanaged]).succeeded().results) == [True, False]
+    unknown = {"name": "unknown", "mlops.mlflow.eks_addon": {"cluster": cluster, "name": "nothing", "version": "v1"}}
+    assert "EKS has no add-on of this name" in play([unknown]).message
+    eks.delete_nodegroup(clusterName=cluster, nodegroupName="n")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
