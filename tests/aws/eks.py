@@ -13,6 +13,7 @@ from typing import Any
 
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
+from moto.ec2.models import ec2_backends
 from moto.eks import urls
 from moto.eks.responses import EKSResponse
 
@@ -40,7 +41,9 @@ def create_cluster(response: EKSResponse) -> ActionResult:
     cluster = response.eks_backend.clusters[response._get_param("name")]
     mode = (response._get_param("accessConfig") or {}).get("authenticationMode", MODES[0])
     cluster.access_config = {"authenticationMode": mode}
-    cluster.resources_vpc_config = DEFAULTS | cluster.resources_vpc_config
+    subnets = ec2_backends[response.current_account][response.region].describe_subnets()
+    network = next((one.vpc_id for one in subnets if one.id in cluster.resources_vpc_config["subnetIds"]), "")
+    cluster.resources_vpc_config = DEFAULTS | cluster.resources_vpc_config | {"vpcId": network}
     return result
 
 

@@ -65,7 +65,7 @@ def test_examples_of_the_configuration(play: Play, client: Client, cluster: str)
     eks = client("eks")
     before = eks.describe_cluster(name=cluster)["cluster"]
     would = play(tasks, "--check", "--diff").succeeded()
-    assert changed(would.results) == [True] * 3
+    assert changed(would.results) == [True] * 4
     assert eks.describe_cluster(name=cluster)["cluster"] == before
     done = play(tasks).succeeded()
     for (name, planned), (_name, did) in zip(would.results, done.results, strict=True):
@@ -76,6 +76,7 @@ def test_examples_of_the_configuration(play: Play, client: Client, cluster: str)
         "endpoint access",
         "logging",
         "encryption of Secrets",
+        "creation",
         "version 1.33",
     ]
     after = eks.describe_cluster(name=cluster)["cluster"]
@@ -86,7 +87,17 @@ def test_examples_of_the_configuration(play: Play, client: Client, cluster: str)
     assert network["endpointPrivateAccess"] and network["subnetIds"] == before["resourcesVpcConfig"]["subnetIds"]
     assert {"types": ["api", "audit", "authenticator"], "enabled": True} in after["logging"]["clusterLogging"]
     assert after["encryptionConfig"][0]["provider"]["keyArn"].startswith("arn:aws:kms:")
-    assert changed(play(tasks).succeeded().results) == [False] * 3
+    made = eks.describe_cluster(name="created")["cluster"]
+    assert not made["resourcesVpcConfig"]["endpointPublicAccess"] and made["tags"] == {"team": "ml-platform"}
+    assert changed(play(tasks).succeeded().results) == [False] * 4
+    eks.delete_cluster(name="created")
+
+
+def test_the_example_of_an_inspection(play: Play, cluster: str) -> None:
+    [task] = examples.of("eks_cluster_info", {"name: mlflow": f"name: {cluster}"})
+    found = play([task]).succeeded().of("Inspect a cluster")
+    assert (found["account"], found["cluster"]["status"]) == ("123456789012", "ACTIVE")
+    assert "us-west-2a" in found["zones"] and found["left"] == {"load_balancers": [], "volumes": []}
 
 
 def test_examples_of_an_access_entry(play: Play, client: Client, cluster: str) -> None:
