@@ -5,12 +5,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: eks_cluster_config
-short_description: Change who reaches an EKS cluster, what it logs, how it encrypts, and its version
+short_description: Create an EKS cluster, or change who reaches it, what it logs, how it encrypts, and its version
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
-  - What the module eks_cluster of community.aws does not change of a cluster that exists. Options that are not given stay
-    as they are.
+  - What the module eks_cluster of community.aws neither creates a cluster with, nor changes of one that exists. Options that
+    are not given stay as they are.
   - All that is wrong with a request is said before anything is changed. EKS takes one kind of change at a time, so that
     there are several updates, and each is waited for. What changes the cluster already is waited for first.
   - An update that fails leaves the earlier ones done. Another run goes on from there.
@@ -68,6 +68,34 @@ options:
     description:
       - The minor version of Kubernetes, in quotes, such as V('1.33'). It is raised by one at a time, and never lowered.
     type: str
+  create:
+    description:
+      - How to create the cluster where there is none. It is then as the other options say from its first minute, and has no
+        add-ons but those of M(mlops.mlflow.eks_addon). Of a cluster that exists, nothing of this is changed. Without it, a
+        cluster that is missing is an error.
+    type: dict
+    suboptions:
+      role:
+        description:
+          - ARN of the role that EKS assumes.
+        type: str
+        required: true
+      subnets:
+        description:
+          - Subnets of at least two zones, in which EKS reaches the nodes.
+        type: list
+        elements: str
+        required: true
+      security_groups:
+        description:
+          - Further groups for what EKS has in them. It always makes one itself.
+        type: list
+        elements: str
+        default: []
+      tags:
+        description:
+          - Its tags.
+        type: dict
   wait_timeout:
     description:
       - Seconds for all the waiting together. A new version takes ten minutes and more.
@@ -91,6 +119,20 @@ EXAMPLES = r"""
     region: us-west-2
     name: mlflow
     encryption_key: arn:aws:kms:us-west-2:123456789012:key/11111111-2222-3333-4444-555555555555
+
+- name: Create a cluster that is closed from its first minute
+  mlops.mlflow.eks_cluster_config:
+    region: us-west-2
+    name: created
+    version: "1.33"
+    authentication_mode: API
+    endpoint_private_access: true
+    endpoint_public_access: false
+    logging: [api, audit, authenticator]
+    create:
+      role: arn:aws:iam::123456789012:role/eks-cluster
+      subnets: [subnet-1, subnet-2]
+      tags: {team: ml-platform}
 
 - name: Raise its version by one
   mlops.mlflow.eks_cluster_config:
@@ -133,12 +175,19 @@ from ansible_collections.mlops.mlflow.plugins.module_utils import _aws
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.aws import cluster, updates
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import PROGRESS_ARGS, logging_to, run
 
+CREATE = {
+    "role": {"type": "str", "required": True},
+    "subnets": {"type": "list", "elements": "str", "required": True},
+    "security_groups": {"type": "list", "elements": "str", "default": []},
+    "tags": {"type": "dict"},
+}
+
 
 def configure(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     eks = _aws.service_of(module, "eks")
     patience = updates.Patience(params["wait_timeout"], logging_to(params["progress_file"]))
-    return cluster.configure(eks, params["name"], params, patience, module.check_mode)
+    return cluster.configure(eks, params["name"], params, patience, module.check_mode, params["create"])
 
 
 def main() -> None:
@@ -154,6 +203,7 @@ def main() -> None:
             "logging": {"type": "list", "elements": "str", "choices": list(cluster.LOGS)},
             "encryption_key": {"type": "str", "no_log": False},
             "version": {"type": "str"},
+            "create": {"type": "dict", "options": CREATE},
             "wait_timeout": {"type": "float", "default": 3600.0},
         },
         mutually_exclusive=_aws.EXCLUSIVE,

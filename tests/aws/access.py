@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from aws.eks import Refused
@@ -18,6 +19,8 @@ _tag_resource, _untag_resource = EKSResponse.tag_resource, EKSResponse.untag_res
 # By cluster and principal: what EKS says of an entry, and its policies.
 _entries: dict[tuple[str, str], dict[str, Any]] = {}
 _policies: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+# Who finds what has an ARN and tags, besides moto.
+_tagged: list[Callable[[str], dict[str, Any] | None]] = []
 
 
 def create_access_entry(response: EKSResponse) -> ActionResult:
@@ -95,7 +98,11 @@ def untag_resource(response: EKSResponse) -> ActionResult | EmptyResult:
 
 def by_arn(response: EKSResponse) -> dict[str, Any] | None:
     arn = response._get_param("resourceArn")
-    return next((entry for entry in _entries.values() if entry["accessEntryArn"] == arn), None)
+    return next((found for find in _tagged if (found := find(arn))), None)
+
+
+def also_tagged(find: Callable[[str], dict[str, Any] | None]) -> None:
+    _tagged.append(find)
 
 
 def of(response: EKSResponse) -> tuple[str, str]:
@@ -116,3 +123,4 @@ def install() -> None:
         setattr(EKSResponse, operation.__name__, operation)
     for route in ROUTES:
         urls.url_paths[route] = EKSResponse.dispatch
+    also_tagged(lambda arn: next((one for one in _entries.values() if one["accessEntryArn"] == arn), None))

@@ -13,6 +13,7 @@ from typing import Any
 
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
+from moto.ec2.models import ec2_backends
 from moto.eks import urls
 from moto.eks.responses import EKSResponse
 
@@ -40,7 +41,9 @@ def create_cluster(response: EKSResponse) -> ActionResult:
     cluster = response.eks_backend.clusters[response._get_param("name")]
     mode = (response._get_param("accessConfig") or {}).get("authenticationMode", MODES[0])
     cluster.access_config = {"authenticationMode": mode}
-    cluster.resources_vpc_config = DEFAULTS | cluster.resources_vpc_config
+    subnets = ec2_backends[response.current_account][response.region].describe_subnets()
+    network = next((one.vpc_id for one in subnets if one.id in cluster.resources_vpc_config["subnetIds"]), "")
+    cluster.resources_vpc_config = DEFAULTS | cluster.resources_vpc_config | {"vpcId": network}
     return result
 
 
@@ -105,16 +108,21 @@ def begin(cluster: Any, kind: str, **changes: Any) -> ActionResult:
     if cluster.status != "ACTIVE":
         raise Refused("ResourceInUseException", f"Cannot update because cluster {cluster.name} currently has an update")
     cluster.status = "UPDATING"
+    return ActionResult({"update": update_of(kind, cluster, **changes)})
+
+
+def update_of(kind: str, cluster: Any = None, **changes: Any) -> dict[str, Any]:
+    """What EKS says of an update that begins; of something else than a cluster, it is done already."""
     answer: dict[str, Any] = {
         "id": str(uuid.uuid4()),
-        "status": "InProgress",
+        "status": "InProgress" if cluster else "Successful",
         "type": kind,
         "params": params(changes),
         "errors": [],
     }
     ends = time.monotonic() + SECONDS.get(kind, 0.0)
     _updates[answer["id"]] = {"cluster": cluster, "changes": changes, "ends": ends, "answer": answer}
-    return ActionResult({"update": answer})
+    return answer
 
 
 def params(changes: dict[str, Any]) -> list[dict[str, str]]:

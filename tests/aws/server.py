@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-from aws import access, eks
+os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # read on import: the policies that AWS itself offers
+
+from aws import access, addons, eks, nodes
 from moto.server import ThreadedMotoServer
 
 eks.install()
 access.install()
+addons.install()
+nodes.install()
 server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
 server.start()
 print("http://{}:{}".format(*server.get_host_and_port()), flush=True)

@@ -65,7 +65,7 @@ def test_examples_of_the_configuration(play: Play, client: Client, cluster: str)
     eks = client("eks")
     before = eks.describe_cluster(name=cluster)["cluster"]
     would = play(tasks, "--check", "--diff").succeeded()
-    assert changed(would.results) == [True] * 3
+    assert changed(would.results) == [True] * 4
     assert eks.describe_cluster(name=cluster)["cluster"] == before
     done = play(tasks).succeeded()
     for (name, planned), (_name, did) in zip(would.results, done.results, strict=True):
@@ -76,6 +76,7 @@ def test_examples_of_the_configuration(play: Play, client: Client, cluster: str)
         "endpoint access",
         "logging",
         "encryption of Secrets",
+        "creation",
         "version 1.33",
     ]
     after = eks.describe_cluster(name=cluster)["cluster"]
@@ -86,7 +87,17 @@ def test_examples_of_the_configuration(play: Play, client: Client, cluster: str)
     assert network["endpointPrivateAccess"] and network["subnetIds"] == before["resourcesVpcConfig"]["subnetIds"]
     assert {"types": ["api", "audit", "authenticator"], "enabled": True} in after["logging"]["clusterLogging"]
     assert after["encryptionConfig"][0]["provider"]["keyArn"].startswith("arn:aws:kms:")
-    assert changed(play(tasks).succeeded().results) == [False] * 3
+    made = eks.describe_cluster(name="created")["cluster"]
+    assert not made["resourcesVpcConfig"]["endpointPublicAccess"] and made["tags"] == {"team": "ml-platform"}
+    assert changed(play(tasks).succeeded().results) == [False] * 4
+    eks.delete_cluster(name="created")
+
+
+def test_the_example_of_an_inspection(play: Play, cluster: str) -> None:
+    [task] = examples.of("eks_cluster_info", {"name: mlflow": f"name: {cluster}"})
+    found = play([task]).succeeded().of("Inspect a cluster")
+    assert (found["account"], found["cluster"]["status"]) == ("123456789012", "ACTIVE")
+    assert "us-west-2a" in found["zones"] and found["left"] == {"load_balancers": [], "volumes": []}
 
 
 def test_examples_of_an_access_entry(play: Play, client: Client, cluster: str) -> None:
@@ -121,6 +132,36 @@ def test_examples_of_an_access_entry(play: Play, client: Client, cluster: str) -
     assert (now["kubernetesGroups"], now["tags"]) == (["ml-platform"], {"team": "ml"})
 
     assert changed(play([take, take]).succeeded().results) == [True, False]
+
+
+def test_examples_of_an_addon(play: Play, client: Client, cluster: str) -> None:
+    eks = client("eks")
+    volumes, network, unmanaged = examples.of("eks_addon", {"cluster: mlflow": f"cluster: {cluster}"})
+    options = volumes["mlops.mlflow.eks_addon"]
+    without_nodes = play([{**volumes, "mlops.mlflow.eks_addon": options | {"wait_timeout": 0}}])
+    assert "is still DEGRADED (InsufficientNumberOfReplicas: " in without_nodes.message
+    role = "arn:aws:iam::123456789012:role/node"
+    eks.create_nodegroup(clusterName=cluster, nodegroupName="n", nodeRole=role, subnets=["subnet-1"])
+    assert changed(play([volumes], "--check").succeeded().results) == [False]
+    eks.delete_addon(clusterName=cluster, addonName="aws-ebs-csi-driver")
+
+    would = play([volumes, network], "--check", "--diff").succeeded()
+    done = play([volumes, network, volumes, network]).succeeded()
+    assert changed([*would.results, *done.results]) == [True, True, True, True, False, False]
+    addon = eks.describe_addon(clusterName=cluster, addonName="aws-ebs-csi-driver")["addon"]
+    assert addon["serviceAccountRoleArn"] == options["service_account_role"]
+    assert (addon["status"], addon["tags"]) == ("ACTIVE", {"team": "ml-platform"})
+    assert would.results[0][1]["addon"] | {"arn": addon["addonArn"]} == done.results[0][1]["addon"]
+    newer = {"cluster": cluster, "name": "aws-ebs-csi-driver", "version": "v1.20.0-eksbuild.1", "tags": {"team": "ml"}}
+    play([{"name": "newer", "mlops.mlflow.eks_addon": newer}]).succeeded()
+    addon = eks.describe_addon(clusterName=cluster, addonName="aws-ebs-csi-driver")["addon"]
+    assert (addon["addonVersion"], addon["tags"]) == ("v1.20.0-eksbuild.1", {"team": "ml"})
+    assert addon["serviceAccountRoleArn"] == options["service_account_role"]
+
+    assert changed(play([unmanaged, unmanaged]).succeeded().results) == [True, False]
+    unknown = {"name": "unknown", "mlops.mlflow.eks_addon": {"cluster": cluster, "name": "nothing", "version": "v1"}}
+    assert "EKS has no add-on of this name" in play([unknown]).message
+    eks.delete_nodegroup(clusterName=cluster, nodegroupName="n")
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_a_store_that_is_being_replaced_is_waited_for(environments: Environments
     store, asked = S3(), threading.Semaphore(0)
 
     class Leaving(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
+        def do_GET(self) -> None:
             self.send_error(500)
             asked.release()
 

@@ -245,3 +245,60 @@ def test_a_cluster_that_is_not_there_is_refused_and_in_a_check_run_would_get_all
     with answering("eks", gone) as eks:
         found = cluster.configure(eks, "c", {"logging": ["api"], "version": None}, Patience(60), check=True)
     assert found["changes"] == {"logging": {"before": None, "after": ["api"]}} and found["updates"] == []
+
+
+CREATE: dict[str, Any] = {"role": "arn:aws:iam::123456789012:role/c", "subnets": ["a", "b"], "tags": {"team": "ml"}}
+MISSING: Call = ("describe_cluster", {"name": "c"}, ("ResourceNotFoundException", "gone"))
+
+
+def creation(network: dict[str, Any] | None = None, **request: Any) -> Call:
+    given = {
+        "name": "c",
+        "roleArn": CREATE["role"],
+        "resourcesVpcConfig": {"subnetIds": ["a", "b"], **(network or {})},
+        "accessConfig": {"authenticationMode": "API_AND_CONFIG_MAP"},
+        "bootstrapSelfManagedAddons": False,
+        "tags": {"team": "ml"},
+        **request,
+    }
+    return ("create_cluster", given, {"cluster": {"status": "CREATING"}})
+
+
+def test_a_new_cluster_is_as_requested_from_its_first_minute(waited: list[float]) -> None:
+    requested = {**ALL, "endpoint_public_access": False, "public_access_cidrs": None}
+    create = creation(
+        {"endpointPublicAccess": False, "endpointPrivateAccess": True},
+        version="1.33",
+        accessConfig={"authenticationMode": "API"},
+        logging={"clusterLogging": [{"types": ["api", "audit"], "enabled": True}]},
+        encryptionConfig=[{"resources": ["secrets"], "provider": {"keyArn": KEY}}],
+    )
+    then = {**{name: value for name, value in requested.items() if value is not None}, "logging": ["api", "audit"]}
+    calls = [MISSING, create, described("CREATING"), described(**then)]
+    with answering("eks", *calls) as eks:
+        found = cluster.configure(eks, "c", requested, Patience(60), create=CREATE)
+    assert found["changed"] and found["updates"] == ["creation"] and len(waited) == 1
+    assert found["configuration"] == {**then, "public_access_cidrs": ["0.0.0.0/0"]}
+    with answering("eks", MISSING) as eks:
+        would = cluster.configure(eks, "c", requested, Patience(60), True, CREATE)
+    assert (would["changes"], would["updates"]) == (found["changes"], found["updates"])
+    with answering("eks", described(**then), described(**then)) as eks:
+        assert not cluster.configure(eks, "c", requested, Patience(60), create=CREATE)["changed"]
+
+
+def test_a_role_that_eks_does_not_know_yet_is_waited_for(waited: list[float]) -> None:
+    unknown = ("InvalidParameterException", "Role with arn: arn:aws:iam::1:role/c, could not be assumed")
+    create = creation()
+    with answering("eks", MISSING, (*create[:2], unknown), create, described()) as eks:
+        assert cluster.configure(eks, "c", {}, Patience(60), create=CREATE)["changed"]
+    assert len(waited) == 1
+    with (
+        answering("eks", MISSING, (*create[:2], ("InvalidParameterException", "no such subnet"))) as eks,
+        pytest.raises(AwsError, match="no such subnet"),
+    ):
+        cluster.configure(eks, "c", {}, Patience(60), create=CREATE)
+
+
+def test_a_cluster_that_nobody_could_reach_is_not_created() -> None:
+    with answering("eks", MISSING) as eks, pytest.raises(BadInput, match="Nobody could reach it"):
+        cluster.configure(eks, "c", {"endpoint_public_access": False}, Patience(60), create=CREATE)

@@ -122,3 +122,31 @@ def test_a_check_run_knows_a_provider_of_a_cluster_that_would_be_created() -> No
     assert (found["changed"], found["issuer"], found["client_ids"], found["tags"]) == (True, "", [STS], {"team": "ml"})
     with pytest.raises(BadInput, match=r"There is no cluster c .+ give the issuer"):
         oidc.without_cluster("c", [STS], None, check=False)
+
+
+CLUSTER = {"issuer": "oidc.eks.us-west-2.amazonaws.com/id/A", "oidc_provider": "arn:aws:iam::1:oidc-provider/x"}
+
+
+def test_a_role_for_pods_trusts_one_service_account_by_subject_and_audience() -> None:
+    [statement] = oidc.trust(CLUSTER, "mlflow", "server")["Statement"]
+    assert statement["Principal"] == {"Federated": CLUSTER["oidc_provider"]}
+    assert statement["Condition"] == {
+        "StringEquals": {
+            f"{CLUSTER['issuer']}:sub": "system:serviceaccount:mlflow:server",
+            f"{CLUSTER['issuer']}:aud": "sts.amazonaws.com",
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("cluster", "account", "words"),
+    [
+        (CLUSTER, "*", "is no service account: a role is for exactly one"),
+        (CLUSTER, "", "is no service account"),
+        ({"issuer": "", "oidc_provider": "arn"}, "server", "run the role eks_cluster first"),
+        ({}, "server", "run the role eks_cluster first"),
+    ],
+)
+def test_a_role_for_whoever_comes_is_refused(cluster: dict[str, str], account: str, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        oidc.trust(cluster, "mlflow", account)

@@ -52,16 +52,19 @@ class S3:
         self.exists, self.refusals = exists, refusals
         self.objects: dict[str, bytes] = {}
         self.calls: list[str] = []
+        self.listed = ""
 
     def _called(self, operation: str) -> None:
         self.calls.append(operation)
         if waiting := self.refusals.get(operation):
             raise waiting.pop(0)
 
-    def head_bucket(self, Bucket: str) -> None:
-        self._called("head_bucket")
+    def list_objects_v2(self, Bucket: str, Prefix: str, MaxKeys: int) -> None:
+        # Who may list his prefix alone asks for no more than that.
+        self.listed = Prefix
+        self._called("list_objects_v2")
         if not self.exists:
-            raise ClientError("HeadBucket", "404", 404)
+            raise ClientError("ListObjectsV2", "NoSuchBucket", 404)
 
     def create_bucket(self, Bucket: str) -> None:
         self._called("create_bucket")
@@ -122,7 +125,8 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_is_proven_by_writing_reading_and_removing_where_artifacts_go(uri: str, place: str, serve: Any) -> None:
     store = serve(S3())
     assert bucket.ensure(uri, KEYS) == {"bucket": "b", "changed": False}
-    assert store.calls == ["head_bucket", "put_object", "get_object", "delete_object"]
+    assert store.calls == ["list_objects_v2", "put_object", "get_object", "delete_object"]
+    assert store.listed == place
     assert store.last_key.startswith(f"{place}.mlops-mlflow-probe-")
     assert store.objects == {}
 
@@ -130,7 +134,7 @@ def test_it_is_proven_by_writing_reading_and_removing_where_artifacts_go(uri: st
 def test_a_missing_bucket_is_created_where_that_is_wanted(serve: Any) -> None:
     store = serve(S3(exists=False))
     assert bucket.ensure("s3://b", KEYS, create=True) == {"bucket": "b", "changed": True}
-    assert store.calls[:3] == ["head_bucket", "create_bucket", "put_object"]
+    assert store.calls[:3] == ["list_objects_v2", "create_bucket", "put_object"]
 
 
 def test_a_check_looks_only_whether_it_is_there(serve: Any) -> None:
@@ -138,7 +142,7 @@ def test_a_check_looks_only_whether_it_is_there(serve: Any) -> None:
     assert bucket.ensure("s3://b", KEYS, create=True, check=True) == {"bucket": "b", "changed": True}
     store.exists = True
     assert bucket.ensure("s3://b", KEYS, check=True)["changed"] is False
-    assert set(store.calls) == {"head_bucket"}
+    assert set(store.calls) == {"list_objects_v2"}
 
 
 def test_a_missing_bucket_is_not_created_otherwise_and_the_remedy_is_named(serve: Any) -> None:
@@ -153,15 +157,15 @@ def test_a_missing_bucket_is_not_created_otherwise_and_the_remedy_is_named(serve
 @pytest.mark.parametrize(
     ("operation", "error", "words"),
     [
-        ("head_bucket", ClientError("HeadBucket", "403", 403), "the keys are wrong, or may not use it"),
+        ("list_objects_v2", ClientError("ListObjectsV2", "AccessDenied", 403), "the keys may not do this"),
         ("put_object", ClientError("PutObject", "SignatureDoesNotMatch", 403), "the secret key is wrong"),
         ("put_object", ClientError("PutObject", "InvalidAccessKeyId", 403), "the access key is unknown there"),
         ("delete_object", ClientError("DeleteObject", "AccessDenied", 403), "the keys may not do this"),
         ("put_object", ClientError("PutObject", "QuotaExceeded", 507, "The volume is full."), "The volume is full."),
         ("put_object", ClientError("PutObject", "Strange", 501), "Strange"),
         ("create_bucket", ClientError("CreateBucket", "BucketAlreadyExists", 409), "BucketAlreadyExists"),
-        ("head_bucket", NoCredentialsError("none"), "no keys were given"),
-        ("head_bucket", ParamValidationError("Invalid bucket name"), "cannot be used: Invalid bucket name"),
+        ("list_objects_v2", NoCredentialsError("none"), "no keys were given"),
+        ("list_objects_v2", ParamValidationError("Invalid bucket name"), "cannot be used: Invalid bucket name"),
     ],
 )
 def test_a_refusal_names_the_step_and_the_cause(operation: str, error: Exception, words: str, serve: Any) -> None:
@@ -182,18 +186,18 @@ def test_a_probe_is_removed_even_when_it_cannot_be_read(serve: Any) -> None:
 
 
 def test_an_endpoint_that_comes_up_is_waited_for(serve: Any) -> None:
-    serve(S3(head_bucket=[BotoCoreError("Connection refused"), BotoCoreError("Connection refused")]))
+    serve(S3(list_objects_v2=[BotoCoreError("Connection refused"), BotoCoreError("Connection refused")]))
     assert bucket.ensure("s3://b", KEYS, wait_seconds=60)["changed"] is False
 
 
 def test_an_endpoint_that_stays_away_is_named(serve: Any) -> None:
-    serve(S3(head_bucket=[BotoCoreError("Connection refused")] * 2))
+    serve(S3(list_objects_v2=[BotoCoreError("Connection refused")] * 2))
     with pytest.raises(bucket.BucketError, match=r"http://store:7070 cannot be reached: Connection refused"):
         bucket.ensure("s3://b", KEYS, wait_seconds=-1)
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-@pytest.mark.parametrize("operation", ["head_bucket", "create_bucket", "put_object", "get_object", "delete_object"])
+@pytest.mark.parametrize("operation", ["list_objects_v2", "create_bucket", "put_object", "get_object", "delete_object"])
 def test_a_store_that_is_being_replaced_is_waited_for(operation: str, status: int, serve: Any) -> None:
     passing: list[Exception] = [
         ClientError(operation, str(status), status, "Service Unavailable") for _time in range(2)

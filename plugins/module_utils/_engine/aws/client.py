@@ -7,7 +7,8 @@ What a service says is kept word by word, because quotas and rights are told now
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,19 +105,9 @@ class Service:
 
         :raises AwsError: it was refused, or nobody answered.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
-
         given = {name: value for name, value in request.items() if value is not None}
-        try:
+        with self._asking(operation):
             return dict(getattr(self._client, operation)(**given))
-        except ClientError as error:
-            said = error.response.get("Error", {})
-            code, message = str(said.get("Code", "")), " ".join(str(said.get("Message", "")).split())
-            text = f"AWS refused {self._what(operation)}: {code}: {message}"
-            raise AwsError(_sentence(text, _remedy(code)), code) from error
-        except BotoCoreError as error:
-            text = f"AWS could not be asked for {self._what(operation)}: {_one_line(error)}"
-            raise AwsError(_sentence(text, _login_remedy(error))) from error
 
     def find(self, operation: str, **request: Any) -> dict[str, Any] | None:
         """Call an operation that reads something; None where there is no such thing."""
@@ -129,13 +120,24 @@ class Service:
 
     def pages(self, operation: str, key: str, **request: Any) -> list[Any]:
         """All that a list holds, however many answers that takes."""
-        found: list[Any] = []
-        token: str | None = None
-        while True:
-            answer = self.call(operation, nextToken=token, **request)
-            found += answer.get(key, [])
-            if not (token := answer.get("nextToken")):
-                return found
+        with self._asking(operation):
+            pages = self._client.get_paginator(operation).paginate(**request)
+            return [one for page in pages for one in page.get(key, [])]
+
+    @contextmanager
+    def _asking(self, operation: str) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except ClientError as error:
+            said = error.response.get("Error", {})
+            code, message = str(said.get("Code", "")), " ".join(str(said.get("Message", "")).split())
+            text = f"AWS refused {self._what(operation)}: {code}: {message}"
+            raise AwsError(_sentence(text, _remedy(code)), code) from error
+        except BotoCoreError as error:
+            text = f"AWS could not be asked for {self._what(operation)}: {_one_line(error)}"
+            raise AwsError(_sentence(text, _login_remedy(error))) from error
 
     def _what(self, operation: str) -> str:
         return f"{self._name}:{''.join(word.title() for word in operation.split('_'))}"

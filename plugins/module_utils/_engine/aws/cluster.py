@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BadInput
-from .client import Service
+from .client import AwsError, Service
 from .updates import Patience, active_cluster, finish, no_cluster
 from .updates import cluster as described
 
@@ -45,17 +45,28 @@ class Update:
 
 
 def configure(
-    eks: Service, name: str, requested: Mapping[str, Any], patience: Patience, check: bool = False
+    eks: Service,
+    name: str,
+    requested: Mapping[str, Any],
+    patience: Patience,
+    check: bool = False,
+    create: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Let a cluster be as requested; options that are None stay as they are.
 
+    :param create: C(role), C(subnets), C(security_groups), C(tags) of one that is created where there is none. It is
+        as requested from its first minute: never open to networks that are not meant.
     :raises BadInput: the request contradicts itself, or no update of EKS leads there.
     """
     given = _checked({option: requested[option] for option in OPTIONS if requested.get(option) is not None})
     found = described(eks, name)
     if check and found is None:
         # A check run that would have created it: nobody knows which defaults EKS would have given it.
-        return _result({}, given, [])
+        return _result({}, given, ["creation"] if create else [], created=bool(create))
+    if found is None and create:
+        _create(eks, name, create, given, patience)
+        made = state_of(active_cluster(eks, name, patience))
+        return _result({}, given, ["creation"], created=True) | {"configuration": made}
     if found is None:
         raise no_cluster(name)
     if not check:
@@ -68,6 +79,42 @@ def configure(
         finish(eks, name, begun["id"], f"{update.what} of the cluster {name}", patience)
         active_cluster(eks, name, patience)
     return _result(before, before | given, [update.what for update in updates])
+
+
+def _create(eks: Service, name: str, create: Mapping[str, Any], given: Mapping[str, Any], patience: Patience) -> None:
+    if errors := _endpoint_errors(
+        {}, given, {"endpoint_public_access": True, "endpoint_private_access": False, **given}
+    ):
+        raise BadInput(f"The cluster {name} cannot be created so. " + " ".join(errors))
+    network = {
+        "subnetIds": list(create["subnets"]),
+        "securityGroupIds": create.get("security_groups"),
+        "endpointPublicAccess": given.get("endpoint_public_access"),
+        "endpointPrivateAccess": given.get("endpoint_private_access"),
+        "publicAccessCidrs": given.get("public_access_cidrs"),
+    }
+    key = {"resources": ["secrets"], "provider": {"keyArn": given.get("encryption_key")}}
+    request = {
+        "name": name,
+        "version": given.get("version"),
+        "roleArn": create["role"],
+        "resourcesVpcConfig": {option: value for option, value in network.items() if value not in (None, [])},
+        "accessConfig": {"authenticationMode": given.get("authentication_mode", MODES[1])},
+        "logging": {"clusterLogging": [{"types": given["logging"], "enabled": True}]} if given.get("logging") else None,
+        "encryptionConfig": [key] if "encryption_key" in given else None,
+        # EKS manages them as add-ons; what it installs by itself, nobody upgrades.
+        "bootstrapSelfManagedAddons": False,
+        "tags": create.get("tags") or None,
+    }
+    while True:
+        try:
+            eks.call("create_cluster", **request)
+            return
+        except AwsError as error:
+            # IAM needs some seconds until everybody knows a new role.
+            if "could not be assumed" not in str(error):
+                raise
+            patience.wait("not known to EKS yet", f"the role {create['role']}")
 
 
 def state_of(cluster: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,11 +240,13 @@ def _version_errors(before: State, _given: State, after: State) -> list[str]:
     return []
 
 
-def _result(before: Mapping[str, Any], after: Mapping[str, Any], updates: list[str]) -> dict[str, Any]:
+def _result(
+    before: Mapping[str, Any], after: Mapping[str, Any], updates: list[str], created: bool = False
+) -> dict[str, Any]:
     differing = [option for option in OPTIONS if option in after and before.get(option) != after[option]]
     changes = {option: {"before": before.get(option), "after": after[option]} for option in differing}
     return {
-        "changed": bool(changes),
+        "changed": bool(changes) or created,
         "changes": changes,
         "updates": updates,
         "configuration": dict(after),

@@ -94,6 +94,27 @@ def remove(iam: Service, issuer: str, check: bool = False) -> dict[str, Any]:
     return _result(issuer, before, None)
 
 
+def trust(cluster: Mapping[str, Any], namespace: str, account: str) -> dict[str, Any]:
+    """The trust policy of a role that only pods of one service account may assume.
+
+    :param cluster: C(issuer), without its scheme, and C(oidc_provider).
+    :raises BadInput: the cluster is not known, or the account is no single one.
+    """
+    if not cluster.get("issuer") or not cluster.get("oidc_provider"):
+        raise BadInput("A role for pods needs the issuer of their cluster's tokens: run the role eks_cluster first.")
+    if not namespace or not account or set("*?") & set(namespace + account):
+        raise BadInput(f"'{namespace}:{account}' is no service account: a role is for exactly one.")
+    issuer = cluster["issuer"]
+    tokens = {f"{issuer}:sub": f"system:serviceaccount:{namespace}:{account}", f"{issuer}:aud": "sts.amazonaws.com"}
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": cluster["oidc_provider"]},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": tokens},
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
 def _provider(iam: Service, name: str) -> dict[str, Any] | None:
     listed = iam.call("list_open_id_connect_providers")["OpenIDConnectProviderList"]
     arn = next((one["Arn"] for one in listed if one["Arn"].partition(":oidc-provider/")[2] == name), None)

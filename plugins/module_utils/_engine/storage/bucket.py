@@ -67,7 +67,7 @@ def ensure(
     probe = f"{prefix}{'/' if prefix else ''}{_PROBE}{uuid.uuid4().hex}"
     while True:
         try:
-            created = _created(client, refusals.ClientError, parts.hostname, create, check) or created
+            created = _created(client, refusals.ClientError, parts.hostname, prefix, create, check) or created
             if not check:
                 _prove(client, parts.hostname, probe)
             return {"bucket": parts.hostname, "changed": created}
@@ -92,9 +92,10 @@ def _judged(error: Exception, kinds: Any) -> tuple[bool, str]:
     return True, f"cannot be reached: {error}"
 
 
-def _created(client: Any, refusal: type[Exception], bucket: str, create: bool, check: bool) -> bool:
+def _created(client: Any, refusal: type[Exception], bucket: str, prefix: str, create: bool, check: bool) -> bool:
     try:
-        client.head_bucket(Bucket=bucket)
+        # Not HeadBucket: who may list his prefix alone, as servers on EKS, is refused that.
+        client.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/" if prefix else "", MaxKeys=1)
     except refusal as error:
         if not create or _status(error) != 404:
             raise
@@ -129,8 +130,7 @@ def _status(error: Any) -> int:
 def _reason(error: Any) -> str:
     code, operation = str(error.response["Error"].get("Code")), error.operation_name
     remedy = {
-        "404": "it does not exist. Create it, or set mlflow_artifact_store_create_bucket to true.",
-        "403": "the keys are wrong, or may not use it.",
+        "NoSuchBucket": "it does not exist. Create it, or set mlflow_artifact_store_create_bucket to true.",
         "InvalidAccessKeyId": "the access key is unknown there.",
         "SignatureDoesNotMatch": "the secret key is wrong.",
         "AccessDenied": "the keys may not do this.",

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a cluster costs a month, by list prices: an estimate before anything is created, not a bill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+HOURS = 730
+# US dollars of us-west-2, on demand and without taxes: an hour, and for volumes a GiB and month.
+LISTED = {
+    "cluster": 0.10,
+    "nat_gateway": 0.045,
+    "endpoint": 0.01,
+    "public_address": 0.005,
+    "volume": 0.08,
+    "t3.medium": 0.0416,
+    "t3.large": 0.0832,
+    "m6i.large": 0.096,
+    "m7i.large": 0.1008,
+    "m7i.xlarge": 0.2016,
+    "r7i.large": 0.1323,
+}
+
+
+def estimate(settings: Mapping[str, Any], gateways: int, endpoints: int) -> list[str]:
+    """A line for each thing that costs whether it is used or not, and one for all of it.
+
+    :param settings: C(node_groups), C(existing), C(region), C(prices): further prices, or those of another region.
+    :param gateways: of NAT.
+    :param endpoints: interfaces, one a service and zone.
+    """
+    prices = {**LISTED, **{name: float(price) for name, price in settings["prices"].items()}}
+    lines: list[tuple[str, float, float]] = []
+    if not settings["existing"]:
+        lines.append(("EKS control plane", prices["cluster"] * HOURS, 0.0))
+        if gateways:
+            lines.append(
+                (
+                    f"NAT gateways ({gateways})",
+                    gateways * HOURS * (prices["nat_gateway"] + prices["public_address"]),
+                    0.0,
+                )
+            )
+        if endpoints:
+            lines.append((f"endpoints in zones ({endpoints})", endpoints * HOURS * prices["endpoint"], 0.0))
+    unknown = []
+    for group in settings["node_groups"]:
+        kind, fewest, greatest = group["instance_type"], int(group["min"]), int(group["max"])
+        if kind not in prices:
+            unknown.append(kind)
+            continue
+        node = prices[kind] * HOURS + prices["volume"] * int(group["disk_size"])
+        lines.append(
+            (f"node group {group['name']}: {fewest} to {greatest} {kind}", node * fewest, node * (greatest - fewest))
+        )
+    said = [f"{what}: {_range(price, price + more)}" for what, price, more in lines]
+    least = sum(line[1] for line in lines)
+    most = least + sum(line[2] for line in lines)
+    where = "" if settings["prices"] else " by list prices of us-west-2"
+    said.append(
+        f"together about {_range(least, most)} US dollars a month{where}, without traffic, logs and what is stored"
+    )
+    if unknown:
+        said.append(
+            f"not counted, because eks_cluster_prices does not say what they cost: {', '.join(sorted(set(unknown)))}"
+        )
+    return said
+
+
+def _range(least: float, most: float) -> str:
+    return f"{least:.0f}" if round(least) == round(most) else f"{least:.0f} to {most:.0f}"
