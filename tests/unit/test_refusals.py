@@ -27,7 +27,7 @@ OPTIONS["secrets"] = {}
 # Filters whose refusals playbooks show: the filter, arguments, words of the sentence.
 REFUSALS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "bucket": (s3_connection, ("s3://b1x", "r", "minio:9000"), "mlflow_artifact_store_endpoint must look like"),
-    "keys in a bucket": (s3_connection, ("s3://k:s@b1x", "r"), "mlflow_artifact_store_uri is 'b1x'; it must be"),
+    "keys in a bucket": (s3_connection, ("s3://k:s@b1x", "r"), "mlflow_artifact_store_uri holds a password"),
     "keys in an endpoint": (s3_connection, ("s3://b1x", "r", "http://u:p@minio"), "holds credentials"),
     "port of an endpoint": (s3_connection, ("s3://b1x", "r", "http://minio:port"), "must look like"),
     "address of an endpoint": (s3_connection, ("s3://b1x", "r", "http://[::1"), "must look like"),

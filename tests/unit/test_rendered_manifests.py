@@ -579,7 +579,7 @@ def test_no_liveness_probe_sees_the_database_because_restarts_do_not_mend_one(de
 
 def test_a_server_is_ready_only_while_the_database_answers(deployment: Deployment) -> None:
     assert deployment.server["readinessProbe"]["exec"] == {"command": ["mlflow-ready"]}
-    env = {one["name"]: one.get("value") for one in deployment.server["env"]}
+    env = {one["name"]: one.get("value", "") for one in deployment.server["env"]}
     database = deployment.launch["env"]["_MLFLOW_SERVER_FILE_STORE"]
     if database.startswith("crate:"):
         assert env["READY_PATH"] == "/api/2.0/mlflow/experiments/search?max_results=1", "/health answers without it"

@@ -97,7 +97,6 @@ def _driver(database: PostgreSQLUri) -> Any:
     try:
         if database.driver == "psycopg2":
             import psycopg2
-            import psycopg2.extensions
             import psycopg2.sql
 
             return psycopg2
