@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import kinds
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import operations, protocol
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import changes, kinds, schema
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.tenants import Administrator, Tenant
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, SchemaError
 from support.postgresql import SUPERUSER, SUPERUSER_PASSWORD, PostgreSQL
@@ -170,6 +173,43 @@ def test_they_are_removed_as_long_as_nobody_uses_them(administrator: Administrat
         administrator.remove(one)
     assert administrator.remove(one) == gone
     assert administrator.remove(one) == [] and state(server) == before
+
+
+def test_a_job_makes_those_of_its_share_with_what_lies_in_their_secrets(
+    server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = tmp_path / "tables"
+
+    def create_tables(uri: str, password: str, **more: Any) -> None:
+        with asked.open("a") as file:
+            file.write(f"{kinds.parse(uri).database} {password} {more['grantee']}\n")
+
+    # MLflow itself is not installed here.
+    monkeypatch.setattr(schema, "read", lambda *_asked: schema.Schema("empty", None, "head"))
+    monkeypatch.setattr(changes, "ensure", create_tables)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "PGPASSWORD").write_text(f"of {name}")
+        (tmp_path / name / "MLFLOW_DATABASE_OWNER_PASSWORD").write_text(f"of the owner of {name}")
+    monkeypatch.setenv("MLFLOW_DATABASE_ADMIN_PASSWORD", SUPERUSER_PASSWORD)
+    names = ("PGPASSWORD", "MLFLOW_DATABASE_OWNER_PASSWORD")
+    options = {
+        "operation": "databases", "names": ["a", "b", "c"], "mark": "\ue000", "env": {},
+        "secrets": {name: f"{tmp_path}/\ue000/{name}" for name in names},
+        "options": {
+            "server_uri": server.uri("postgres", SUPERUSER), "database_uri": server.uri("\ue000", "\ue000"),
+            "owner_uri": server.uri("\ue000", "\ue000-owner"), "fleet": "tenants",
+        },
+    }  # fmt: skip
+    lines: list[str] = []
+    request = protocol.Request("each", options)
+    found = operations.run(request, lines.append, os.environ)
+    parts = dict(part for line in lines if (part := protocol.part_of(line, request.id)))
+    assert found["counts"] == {"done": 2, "failures": 1}
+    assert parts["a"] == {"changed": True, "failed": False, "msg": "role a-owner, role a, database a, tables of a"}
+    assert "no password for the role c-owner" in parts["c"]["msg"]
+    assert asked.read_text().splitlines() == ["a of the owner of a a", "b of the owner of b b"]
+    server.connect("b", "of b", "b").close()
 
 
 def test_a_role_is_not_made_without_its_password(administrator: Administrator, server: PostgreSQL) -> None:

@@ -77,7 +77,8 @@ SETTINGS = (_SNAPSHOT | _BACKUP | _BACKUP_INFO | _RESTORE) - {"settings"}
 class Operation:
     """What is to be known of an operation before it runs.
 
-    :param identity: whose secrets and rights it has: C(ops), C(schema), C(backup), C(trial) or C(experiment).
+    :param identity: whose secrets and rights it has: C(ops), C(schema), C(backup), C(trial),
+        C(experiment) or C(databases); C(each) has that of what it carries out.
     :param options: names that it takes.
     :param long: whether it can take longer than people wait without a word.
     :param changes: what it changes, in words; empty for nothing.
