@@ -15,7 +15,7 @@ from support.playbooks import REPOSITORY, WITHOUT_FORKS, run_playbook
 
 ROLES = sorted(path for path in (REPOSITORY / "roles").iterdir() if path.is_dir())
 # Users of containers: 0 is root there, and empty means that the cluster chooses.
-USERS = re.compile(r"_run_as$")
+NO_NUMBERS = re.compile(r"_(run_as|version)$")
 
 
 def options_of(role: Path) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def role(request: pytest.FixtureRequest) -> Path:
 
 def test_numbers_are_numbers(role: Path) -> None:
     for name, option in options_of(role).items():
-        if not USERS.search(name) and option["type"] == "str":
+        if not NO_NUMBERS.search(name) and option["type"] == "str":
             assert not re.fullmatch(r"-?\d+(\.\d+)?", str(option.get("default"))), f"{name} is a number"
 
 
