@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 from kubernetes import config
-from support.aws import ACCOUNT, REGION
+from support.aws import ACCOUNT, REGION, SECRET
 from support.playbooks import REPOSITORY, WITHOUT_FORKS, PlayResult, run_playbook
 
 Client = Callable[[str], Any]
 PLAYBOOK, INVENTORY = REPOSITORY / "playbooks/eks_cluster.yml", REPOSITORY / "inventories/eks/hosts.yml"
-KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIA0TEST0OF0THE0TARGET", "AWS_SECRET_ACCESS_KEY": SECRET}
 REMOVE = {"eks_cluster_remove": True}
 
 
@@ -66,12 +66,11 @@ def holds(client: Client, name: str) -> dict[str, list[str]]:
     within = [{"Name": "vpc-id", "Values": vpcs or ["none"]}]
     gateways = ec2.describe_nat_gateways(Filters=within)["NatGateways"]
     tables = ec2.describe_route_tables(Filters=within)["RouteTables"]
-    addresses = [one for one in ec2.describe_addresses()["Addresses"] if one.get("Tags")]
     found = {
         "vpcs": vpcs,
         "subnets": [one["SubnetId"] for one in ec2.describe_subnets(Filters=within)["Subnets"]],
         "gateways": [one["NatGatewayId"] for one in gateways if one["State"] != "deleted"],
-        "addresses": [one["AllocationId"] for one in addresses],
+        "addresses": [one["AllocationId"] for one in ec2.describe_addresses()["Addresses"]],
         "tables": [one["RouteTableId"] for one in tables if one.get("Tags")],
         "templates": [
             one["LaunchTemplateName"]

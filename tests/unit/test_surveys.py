@@ -14,7 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from support.playbooks import REPOSITORY, WITHOUT_FORKS, run_playbook
 
 ROLES = sorted(path for path in (REPOSITORY / "roles").iterdir() if path.is_dir())
-# Users of containers: 0 is root there, and empty means that the cluster chooses.
+# Users of containers (0 is root there, and empty means that the cluster chooses), and versions (1.30 is not 1.3).
 NO_NUMBERS = re.compile(r"_(run_as|version)$")
 
 

@@ -1,0 +1,14 @@
+"""Keys are scheduled for deletion by their ARN, too, which moto does not take. Runs in moto's environment."""
+
+from __future__ import annotations
+
+from moto.kms.models import KmsBackend
+
+_schedule, _cancel = KmsBackend.schedule_key_deletion, KmsBackend.cancel_key_deletion
+
+
+def install() -> None:
+    KmsBackend.schedule_key_deletion = lambda self, key_id, pending_window_in_days: _schedule(
+        self, key_id.rpartition("/")[2], pending_window_in_days
+    )
+    KmsBackend.cancel_key_deletion = lambda self, key_id: _cancel(self, key_id.rpartition("/")[2])
