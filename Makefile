@@ -11,6 +11,8 @@ EXTRA := $(foreach var,$(VARS),-e '$(var)')
 
 # Advice of the playbooks is then about make as well.
 export MLOPS_MLFLOW_RUN_BY := make
+# Without its bytecode each program of Ansible compiles itself anew, which takes as long as what it does.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help deploy destroy health status check test test-all test-host test-aws test-browser test-cluster test-compose test-benchmark soak lint lock readmes bench bench-backup bench-cluster bench-fleet clean cluster-up cluster-down
 
