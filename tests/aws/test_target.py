@@ -50,7 +50,7 @@ def target(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ta
 
 @pytest.fixture
 def another_vpc(client: Client) -> Iterator[str]:
-    vpc = client("ec2").create_vpc(CidrBlock="10.40.0.0/14")["Vpc"]["VpcId"]
+    vpc = client("ec2").create_vpc(CidrBlock="10.42.128.0/17")["Vpc"]["VpcId"]
     yield vpc
     client("ec2").delete_vpc(VpcId=vpc)
 

@@ -32,7 +32,8 @@ def objects() -> list[Object]:
     def one(api_version: str, kind: str, **more: Any) -> Object:
         return {"apiVersion": api_version, "kind": kind, "metadata": {"name": SAMPLE, "labels": dict(labels)}, **more}
 
-    template = {"metadata": {"labels": dict(labels)}, "spec": {"timeoutSeconds": 600, "containers": [container]}}
+    spec = {"timeoutSeconds": 600, "serviceAccountName": SAMPLE, "containers": [container]}
+    template = {"metadata": {"labels": dict(labels)}, "spec": spec}
     return [
         one("v1", "PersistentVolumeClaim", spec={"resources": {"requests": {"storage": "1Gi"}}}),
         one("v1", "ConfigMap", data={"launch.json": launch}),

@@ -24,8 +24,8 @@ BUCKETS = ("artifacts", "backups")
 
 def program() -> Path:
     """The built server, in a cache that test runs share. Skips where Go is missing: nothing else can build it."""
-    defaults = (REPOSITORY / "roles/mlflow_artifact_store/defaults/main.yml").read_text()
-    version = re.search(r"versity/versitygw:(v[\d.]+)", defaults)
+    images = (REPOSITORY / "roles/mlflow_artifact_store/vars/main/images.yml").read_text()
+    version = re.search(r"versity/versitygw:(v[\d.]+)", images)
     assert version
     built = cache.HOME / "go" / version[1] / "versitygw"
     with cache.alone(built.parent):

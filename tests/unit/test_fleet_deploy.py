@@ -12,7 +12,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet import deploy, patience, waiting
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet.declaration import declare
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import client
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import ClusterError
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import Cluster, ClusterError
 from support.fake_cluster import ApiException
 from support.fleet_cluster import CONFIGURATIONS, SAMPLE, SECRETS, SERVICES, TRIED, VOLUMES, Api, Busy, cut, objects
 
@@ -274,6 +274,20 @@ def test_what_knative_does_not_take_is_said_before_anything_is_changed(dry_run: 
     with pytest.raises(BadInput, match=r"must not set the field\(s\): x.*knative_features.*Nothing was changed"):
         run(api, "a", "b", own={"a": {"replicas": 1}}, dry_run=dry_run)
     assert api.changes == [] and (TRIED, f"{SERVICES}/{SAMPLE}") in api.calls
+
+
+def test_a_trial_names_no_account_because_that_of_a_sample_is_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Knative's webhook has the pod tried as well, which the API server refuses without its account."""
+    api, tried, apply = Api(), [], Cluster.apply
+
+    def seen(cluster: Cluster, path: str, item: Any, *arguments: Any, **more: Any) -> Any:
+        tried.append((bool(more.get("dry_run")), item.get("spec", {}).get("template", {}).get("spec", {})))
+        return apply(cluster, path, item, *arguments, **more)
+
+    monkeypatch.setattr(Cluster, "apply", seen)
+    run(api, "a")
+    accounts = [(dry, spec.get("serviceAccountName")) for dry, spec in tried if spec.get("containers")]
+    assert accounts == [(True, None), (False, "a")]
 
 
 def test_only_what_differs_is_worth_a_trial_and_only_where_it_can_be() -> None:
