@@ -154,6 +154,16 @@ def test_what_is_declared_no_more_goes_only_when_told_and_data_only_when_told_ag
     assert api.names(VOLUMES) == ["a"]
 
 
+def test_an_instance_of_which_only_the_passwords_are_there_is_created() -> None:
+    """They are made before it, for its database."""
+    api, secret = Api(), {**objects()[0], "kind": "Secret", "stringData": {"password": ""}}
+    run(api, "a", objects=[secret, *objects()])
+    for path in [path for path in api.objects if not path.startswith(SECRETS)]:
+        del api.objects[path]
+    done = run(api, "a", objects=[secret, *objects()])
+    assert (done["created"], done["updated"]) == (["a"], [])
+
+
 def test_what_came_under_the_name_since_is_not_removed() -> None:
     api = Api()
     run(api, "a", "b")

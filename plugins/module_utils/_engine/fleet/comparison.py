@@ -56,7 +56,8 @@ def compare(
             if one is None:
                 work.append((template, None))
                 continue
-            there, stopped = there + 1, stopped or one.stopped
+            # Passwords are there before the instance, for its database, and stay after it.
+            there, stopped = there + (not template.generated), stopped or one.stopped
             if (one.fleet, one.instance) != (fleet, instance.name):
                 foreign.append(one)
             elif one.leaving or not equal(one, template, instance):
