@@ -8,8 +8,8 @@ short_description: Compute what an operation on a fleet is told
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
-  - Makes the options of an operation on the sample of a fleet from the variables of the role
-    P(mlops.mlflow.mlflow_fleet#role) and the sample's connections.
+  - Makes the options of an operation on the sample of a fleet from the variables of
+    the role C(mlflow_fleet) and the sample's connections.
 positional: operation, database, server, backup
 options:
   _input:

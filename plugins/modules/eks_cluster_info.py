@@ -79,7 +79,7 @@ left:
   type: dict
   contains:
     load_balancers: {description: Names of those in its network., returned: success, type: list, elements: str}
-    volumes: {description: Volumes, each with its claim., returned: success, type: list, elements: str}
+    volumes: {description: Volumes and their claims., returned: success, type: list, elements: str}
 """
 
 from typing import Any
