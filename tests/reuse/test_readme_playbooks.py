@@ -111,6 +111,8 @@ def benchmark(place: Elsewhere) -> None:
 WITH_A_SERVER = ("locust", "mlflow_experiments", "mlflow_server")
 # There is nothing of it without a cluster; playbooks/fleet.yml, which does the same, is run by tests/cluster.
 WITH_A_CLUSTER = ("mlflow_fleet",)
+# Nor of these without an account of AWS; playbooks/eks_cluster.yml, which does the same, is run by tests/aws.
+WITH_AWS = ("eks_cluster", "eks_storage")
 CHECKS: dict[str, Callable[[Elsewhere], None]] = {
     "benchmark": benchmark,
     "cluster_prerequisites": prerequisites,
@@ -125,7 +127,7 @@ CHECKS: dict[str, Callable[[Elsewhere], None]] = {
 
 
 def test_every_role_is_here() -> None:
-    assert sorted([*CHECKS, *WITH_A_SERVER, *WITH_A_CLUSTER]) == ROLES
+    assert sorted([*CHECKS, *WITH_A_SERVER, *WITH_A_CLUSTER, *WITH_AWS]) == ROLES
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
