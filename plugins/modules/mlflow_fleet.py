@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_kubernetes
   - mlops.mlflow.cluster
+  - mlops.mlflow.fleet
   - mlops.mlflow.progress
 attributes:
   check_mode:
@@ -99,16 +100,6 @@ options:
           - What its users may do with what nobody granted them, where they log in. V(READ), V(USE), V(EDIT), V(MANAGE) or
             V(NO_PERMISSIONS).
         type: str
-  count:
-    description:
-      - How many instances O(pattern) makes.
-    type: int
-    default: 0
-  pattern:
-    description:
-      - Their names, with V(#) for each digit of the number, which begins at 1.
-    type: str
-    default: ""
   limit:
     description:
       - More instances than that must be confirmed.
@@ -273,6 +264,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet import declaration
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet import deploy as engine
+from ansible_collections.mlops.mlflow.plugins.module_utils._fleet import PATTERN_ARGS
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CLUSTER_ARGS, cluster_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import PROGRESS_ARGS, logging_to, run
 
@@ -310,8 +302,7 @@ def main() -> None:
             "objects": {"type": "list", "elements": "dict", "required": True},
             "sample": {"type": "str", "required": True},
             "instances": {"type": "list", "elements": "dict", "default": [], "options": OF_INSTANCES},
-            "count": {"type": "int", "default": 0},
-            "pattern": {"type": "str", "default": ""},
+            **PATTERN_ARGS,
             "limit": {"type": "int", "default": 1000},
             "confirmed_count": {"type": "int", "default": 0},
             "prune": {"type": "bool", "default": False},

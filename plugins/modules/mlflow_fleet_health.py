@@ -17,6 +17,7 @@ extends_documentation_fragment:
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_kubernetes
   - mlops.mlflow.cluster
+  - mlops.mlflow.fleet
 attributes:
   check_mode:
     support: full
@@ -37,16 +38,6 @@ options:
     type: list
     elements: dict
     default: []
-  count:
-    description:
-      - How many instances O(pattern) makes.
-    type: int
-    default: 0
-  pattern:
-    description:
-      - Their names, with V(#) for each digit of the number, which begins at 1.
-    type: str
-    default: ""
   fail_when_unhealthy:
     description:
       - Whether an unhealthy instance fails the task. With V(false) it is only reported.
@@ -128,6 +119,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet import declaration, health
+from ansible_collections.mlops.mlflow.plugins.module_utils._fleet import PATTERN_ARGS
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CLUSTER_ARGS, cluster_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
@@ -146,8 +138,7 @@ def main() -> None:
             **CLUSTER_ARGS,
             "name": {"type": "str", "required": True},
             "instances": {"type": "list", "elements": "dict", "default": []},
-            "count": {"type": "int", "default": 0},
-            "pattern": {"type": "str", "default": ""},
+            **PATTERN_ARGS,
             "fail_when_unhealthy": {"type": "bool", "default": True},
         },
         supports_check_mode=True,

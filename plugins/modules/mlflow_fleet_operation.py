@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - mlops.mlflow.attributes
   - mlops.mlflow.attributes.actiongroup_kubernetes
   - mlops.mlflow.cluster
+  - mlops.mlflow.fleet
   - mlops.mlflow.progress
 attributes:
   check_mode:
@@ -65,16 +66,6 @@ options:
     type: list
     elements: dict
     default: []
-  count:
-    description:
-      - How many instances O(pattern) makes.
-    type: int
-    default: 0
-  pattern:
-    description:
-      - Their names, with V(#) for each digit of the number, which begins at 1.
-    type: str
-    default: ""
   jobs:
     description:
       - How many Jobs run at once, 8 at most.
@@ -178,6 +169,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet import declaration, operation
+from ansible_collections.mlops.mlflow.plugins.module_utils._fleet import PATTERN_ARGS
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes import CLUSTER_ARGS, cluster_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import PROGRESS_ARGS, logging_to, run
 
@@ -207,8 +199,7 @@ def main() -> None:
             "sample": {"type": "str", "required": True},
             "options": {"type": "dict", "default": {}},
             "instances": {"type": "list", "elements": "dict", "default": []},
-            "count": {"type": "int", "default": 0},
-            "pattern": {"type": "str", "default": ""},
+            **PATTERN_ARGS,
             "jobs": {"type": "int", "default": 4},
             "share": {"type": "int", "default": 50},
             "timeout": {"type": "float", "default": 3600.0},
