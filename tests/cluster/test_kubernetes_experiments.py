@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support import served_model
 from support.kubernetes.deployment import Deployment
 from support.kubernetes.kubectl import eventually, name
-from support.testbed.target_images import OLD_MLFLOW, OLD_VERSION
+from support.testbed import images, registry, settings
+from support.testbed.target_images import MLFLOW, OLD_MLFLOW, OLD_VERSION
 
 pytestmark = pytest.mark.cluster
 
@@ -100,3 +102,53 @@ def test_check_mode_runs_nothing(lab: Deployment) -> None:
     never = {"name": "never", "src": "dummy.py", "parameters": {"experiment": "never"}}
     lab.play("experiments", "--check", mlflow_experiments_scripts=[never]).succeeded()
     assert "never" not in {row["name"] for row in results(lab, QUERIES[:1])["experiments"]}
+
+
+def test_a_registered_model_becomes_an_image_that_predicts_and_a_second_time_nothing_is_pushed(lab: Deployment) -> None:
+    results(lab, [{"name": "wine", "src": "wine.py", "parameters": {"model": "wine"}}])
+    # Engine and kubelet take a registry on loopback without TLS; the Job reaches it at the node's address.
+    base = "127.0.0.1:5016/mlflow:1"
+    with registry.running(5016):
+        images.docker("tag", MLFLOW, base)
+        images.docker("push", base)
+        images.docker("rmi", base)
+        script = served_model.script(f"{settings.NODE_IP}:5016")
+        made = results(lab, [script])["image"]
+        again = results(lab, [script])["image"]
+        assert made["pushed_bytes"] > 0 == again["pushed_bytes"] and again["digest"] == made["digest"]
+        lab.kubectl.apply(pod_of(f"127.0.0.1:5016/team/wine@{made['digest']}"))
+        try:
+            eventually("it runs", lambda: lab.kubectl.json("get", "pod", "wine")["status"]["phase"] == "Running", 300)
+            with lab.kubectl.forwarded("pod/wine", 8080) as port:
+                served_model.predicts(port)
+        finally:
+            lab.kubectl("delete", "pod", "wine", "--wait=false")
+
+
+def pod_of(image: str) -> dict[str, Any]:
+    """What Pod Security C(restricted) lets run."""
+    context = {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True,
+        "runAsUser": 10001,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    container = {
+        "name": "model",
+        "image": image,
+        "securityContext": context,
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "256Mi", "ephemeral-storage": "64Mi"},
+            "limits": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "256Mi"},
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+    }
+    spec = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "containers": [container],
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "wine"}, "spec": spec}

@@ -175,7 +175,8 @@ def test_a_backup_of_all_wakes_none_names_who_failed_and_is_gone_on_with(
     told = fleet.operate("backup")
     last = instances[-1].name
     assert told.code != 0 and f"{last} (there is no PersistentVolumeClaim {last}-backup)" in told.message
-    assert told.of(task)["counts"] == {"declared": COUNT, "changed": COUNT - 1, "unchanged": 0, "failures": 1}
+    counts = {"declared": COUNT, "changed": COUNT - 1, "unchanged": 0, "failures": 1}
+    assert told.of(task)["counts"] == counts, told.message
     fleet.kubectl.apply(volume_of_snapshots(instances[-1]))
     again = fleet.operate("backup").succeeded().of(task)
     assert [one["name"] for one in again["instances"]] == [last], "the others have one of the last hours"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support import served_model
 from support.compose.deployment import Deployment
 from support.compose.engine import docker, everything
 from support.kubernetes.kubectl import eventually
@@ -133,8 +132,7 @@ def test_a_registered_model_becomes_an_image_that_predicts_and_a_second_time_not
     with registry.running(5014):
         docker("tag", base, "127.0.0.1:5014/mlflow:1")
         docker("push", "127.0.0.1:5014/mlflow:1")
-        where = {"base": f"{gateway}:5014/mlflow:1", "image": f"{gateway}:5014/team/wine:1", "plain-http": True}
-        script = {"name": "image", "src": "model_image.py", "parameters": {"model": "wine", **where}}
+        script = served_model.script(f"{gateway}:5014")
         made = results(lab, [script])["image"]
         again = results(lab, [script])["image"]
         assert made["pushed_bytes"] > 0 == again["pushed_bytes"] and again["digest"] == made["digest"]
@@ -143,21 +141,7 @@ def test_a_registered_model_becomes_an_image_that_predicts_and_a_second_time_not
     serving = ["run", "--detach", "--read-only", "--tmpfs=/tmp", "--publish=127.0.0.1:5015:8080", image]
     container = docker(*serving).strip()
     try:
-        eventually("it serves", lambda: _invoke({"inputs": [[0.0] * 13]}), 120)
-        [low], [high] = (_invoke({"inputs": [[value] * 13]})["predictions"] for value in (0.0, 100.0))
-        assert low != high
+        served_model.predicts(5015)
     finally:
         docker("rm", "--force", container)
         docker("rmi", image, "127.0.0.1:5014/mlflow:1")
-
-
-def _invoke(body: dict[str, Any]) -> Any:
-    """What the image answers; nothing where it does not yet."""
-    request = urllib.request.Request(
-        "http://127.0.0.1:5015/invocations", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
-    except (OSError, ValueError):
-        return None

@@ -41,7 +41,7 @@ def copy_of(small: Small, home: Path) -> Small:
     return copy
 
 
-@pytest.mark.heart
+@pytest.mark.ci
 def test_a_restore_that_is_cut_off_anywhere_leaves_nothing_running_nothing_lost_and_no_lock(tmp_path: Path) -> None:
     small = Small(tmp_path / "small", size=100_000)
     wanted = small.state()
