@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,8 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._engine.kubernetes.client import CONNECTIONS, Cluster, ClusterError
 
+# Of the variables that kubernetes.core reads, those by which another cluster or account would be asked.
+_CHOOSING = ("KUBECONFIG", "CONTEXT", "HOST", "API_KEY", "USERNAME", "PASSWORD", "IMPERSONATE_USER")
 CLUSTER_ARGS: dict[str, Any] = {
     "kubeconfig": {"type": "raw", "no_log": True},
     "context": {"type": "str"},
@@ -23,6 +26,24 @@ CLUSTER_ARGS: dict[str, Any] = {
     "client_key": {"type": "path", "aliases": ["key_file"], "no_log": False},
     "namespace": {"type": "str", "required": True},
 }
+
+
+def refuse_two_clusters(given: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    """Refuse a login half of which is said and half of which is somebody's environment: that would win where it names
+    a server, and what was said names another cluster.
+
+    :raises ClusterError: they say both.
+    """
+    said = [name for name in ("kubeconfig", "context", "host", "api_key") if given.get(name)]
+    others = [
+        f"K8S_AUTH_{name}" for name in _CHOOSING if name.lower() not in said and environment.get(f"K8S_AUTH_{name}")
+    ]
+    if said and others:
+        raise ClusterError(
+            f"Which cluster is meant is said by {' and '.join(said)} (mlflow_cluster), and the environment of whoever "
+            f"runs Ansible has {', '.join(others)}, which could lead to another one: unset it, or leave mlflow_cluster "
+            f"empty."
+        )
 
 
 def cluster_of(module: AnsibleModule, login: Mapping[str, Any] | None = None) -> Cluster:
@@ -38,6 +59,7 @@ def cluster_of(module: AnsibleModule, login: Mapping[str, Any] | None = None) ->
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=traceback.format_exc())
     options = module.params if login is None else login
     given = {name: options.get(name) for name in CLUSTER_ARGS if name != "namespace"}
+    refuse_two_clusters(given, os.environ)
     try:
         configuration = get_api_client(**given).client.client.configuration
     except Exception as error:

@@ -27,6 +27,17 @@ options:
       - The folder of the project.
     type: path
     required: true
+  project:
+    description:
+      - Name of the project. A folder that holds something else is refused, and never removed.
+    type: str
+    required: true
+  state:
+    description:
+      - With V(absent) the folder is removed, and the files of O(generated).
+    type: str
+    choices: [present, absent]
+    default: present
   files:
     description:
       - The text of each file under its path in the folder. No secrets.
@@ -56,31 +67,44 @@ EXAMPLES = r"""
 - name: Write the files of the database
   mlops.mlflow.mlflow_compose_files:
     folder: /var/lib/mlflow/compose/database
+    project: mlflow-database
     files:
       compose.yaml: "{{ text }}"
     secrets:
       secrets/password: /var/lib/mlflow/secrets/database-password
     generated: [/var/lib/mlflow/secrets/database-password]
+
+- name: Remove them again, and keep the password
+  mlops.mlflow.mlflow_compose_files:
+    folder: /var/lib/mlflow/compose/database
+    project: mlflow-database
+    state: absent
 """
 
 RETURN = r"""
 existed:
   description: Whether there was a compose file before.
-  returned: success
+  returned: O(state=present)
   type: bool
   sample: true
 written:
   description: Paths in the folder of what was written or removed, or would be.
-  returned: success
+  returned: O(state=present)
   type: list
   elements: str
   sample: [compose.yaml]
 generated:
   description: Files with secrets that were generated, or would be.
-  returned: success
+  returned: O(state=present)
   type: list
   elements: str
   sample: []
+removed:
+  description: The folder and files that were removed, or would be.
+  returned: O(state=absent)
+  type: list
+  elements: str
+  sample: [/var/lib/mlflow/compose/database]
 """
 
 from pathlib import Path
@@ -93,9 +117,19 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 
 def write(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
+    folder = Path(params["folder"])
+    if params["state"] == "absent":
+        removed = files.remove(folder, params["project"], params["generated"], module.check_mode)
+        return {"changed": bool(removed), "removed": removed}
     texts = {path: text if text.endswith("\n") else f"{text}\n" for path, text in params["files"].items()}
     result = files.ensure(
-        Path(params["folder"]), texts, params["secrets"], params["generated"], params["own"], module.check_mode
+        folder,
+        texts,
+        params["secrets"],
+        params["generated"],
+        params["own"],
+        module.check_mode,
+        params["project"],
     )
     before, after = result.pop("before"), result.pop("after")
     diff = [
@@ -108,6 +142,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "folder": {"type": "path", "required": True},
+            "project": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "files": {"type": "dict", "default": {}},
             # Places, not secrets.
             "secrets": {"type": "dict", "default": {}, "no_log": False},

@@ -142,10 +142,16 @@ scratch:
   type: list
   elements: str
 port:
-  description: Whether the port is V(free), V(ours) or V(taken) by another program.
+  description: >-
+    Whether the port is V(free), V(ours), V(taken) by another program, or V(impossible): the host cannot listen there.
   returned: always
   type: str
   sample: free
+port_problem:
+  description: Why the host cannot listen there.
+  returned: always
+  type: str
+  sample: it is no address of this host
 """
 
 from typing import Any

@@ -120,6 +120,12 @@ options:
       - Whether their volumes and Secrets are removed as well.
     type: bool
     default: false
+  accept_other_data:
+    description:
+      - Whether instances that are there may get another database or artifact store than they have, and go on without their
+        data. Otherwise that is refused.
+    type: bool
+    default: false
   concurrency:
     description:
       - How many instances are worked on at once, 32 at most.
@@ -276,7 +282,9 @@ OF_INSTANCES: dict[str, Any] = {
     "allowed_hosts": {"type": "list", "elements": "str"},
 }
 # Options that the engine calls the same.
-_PASSED_ON = ("namespace", "sample", "objects", "prune", "prune_data", "concurrency", "wave", "wave_failures")
+_PASSED_ON = (
+    "namespace", "sample", "objects", "prune", "prune_data", "concurrency", "wave", "wave_failures", "accept_other_data",
+)  # fmt: skip
 
 
 def deploy(module: AnsibleModule) -> dict[str, Any]:
@@ -307,6 +315,7 @@ def main() -> None:
             "confirmed_count": {"type": "int", "default": 0},
             "prune": {"type": "bool", "default": False},
             "prune_data": {"type": "bool", "default": False},
+            "accept_other_data": {"type": "bool", "default": False},
             "concurrency": {"type": "int", "default": 8},
             "timeout": {"type": "float", "default": 3600.0},
             "wait_timeout": {"type": "float", "default": 600.0},

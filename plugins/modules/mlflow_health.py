@@ -11,8 +11,8 @@ author: The mlops.mlflow authors (@mlops-mlflow)
 description:
   - Runs the checks of a level and those of the levels below it, and times each, from "a process answers" to "a foreign
     Host header is refused". With O(runner) it also looks what the platform shows of the deployment (C(workload)),
-    whether clients find it (C(published)), and whether its own certificates are valid for some time yet
-    (C(certificates), of a deployment whose pods talk TLS).
+    whether clients find it (C(published)), and whether its certificates are valid for some time yet (C(certificates), of
+    a host or a load balancer that serves TLS, and of a deployment whose pods talk it).
   - MLflow's own C(/health) stays 200 when its database is gone. This module reads and writes the database, puts an
     artifact and gets it back, and leaves nothing behind.
   - Needs no Python library beyond the standard one, except for the check C(schema) of a PostgreSQL database.

@@ -75,6 +75,12 @@ options:
     type: str
     choices: [auto, systemd, supervisor]
     default: auto
+  units:
+    description:
+      - Units of systemd, each with a text that it holds where this deployment wrote it. That of the server itself is among
+        RV(units) without being named.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -107,10 +113,16 @@ installed:
   type: bool
   sample: true
 port:
-  description: V(free), V(ours) (held by this deployment) or V(taken) (held by something else).
+  description: >-
+    V(free), V(ours) (held by this deployment), V(taken) (held by something else), or V(impossible): nobody can listen there.
   returned: success
   type: str
   sample: ours
+port_problem:
+  description: Why nobody can listen there.
+  returned: success
+  type: str
+  sample: it is no address of this host
 program:
   description: What the supervisor says of the server; V(absent) where there is none, V(unreachable) where it is down.
   returned: success
@@ -174,6 +186,17 @@ outdated:
   returned: success
   type: bool
   sample: false
+units:
+  description: >-
+    Of each unit of systemd V(absent), V(ours), or the path of one that was made by others. Nothing is ever done with those.
+  returned: success
+  type: dict
+  sample: {"mlflow.service": "ours"}
+pip_cert:
+  description: E(PIP_CERT) on the host, by which pip verifies packages where TLS is inspected; empty where it is not set.
+  returned: success
+  type: str
+  sample: ''
 launch:
   description: What the server is started with, and where its secrets are; empty where none is deployed.
   returned: success
@@ -205,6 +228,7 @@ def main() -> None:
             "imports": {"type": "dict", "default": {}},
             "user": {"type": "str", "default": ""},
             "supervision": {"type": "str", "choices": ["auto", "systemd", "supervisor"], "default": "auto"},
+            "units": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

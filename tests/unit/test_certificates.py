@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import socket
 import ssl
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,9 @@ from typing import Any
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import certificates
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.certificates import Pair
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose.runner import ComposeRunner
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.host.runner import HostRunner
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.certificates import (
     ensure_certificate,
     of_secrets,
@@ -42,6 +47,60 @@ def shaken(folder: Path, server: Pair, trusted: str, name: str) -> str:
             except ssl.SSLWantReadError:
                 continue
     return str(client.version())
+
+
+@pytest.mark.parametrize("days", [-400, 0, 400, 40_000])
+def test_when_a_certificate_ends_is_read_without_a_library(days: int) -> None:
+    """After 2049 the time is written otherwise."""
+    authority = certificates.new_authority("mlflow authority", NOW + timedelta(days=days))
+    server = certificates.issue(authority, NAMES, NOW + timedelta(days=days))
+    for pair in (authority, server):
+        assert certificates.end_of(pair.certificate) == _parsed(pair).not_valid_after_utc
+    assert (
+        certificates.end_of(f"text\n{server.certificate}{authority.certificate}") == _parsed(server).not_valid_after_utc
+    )
+
+
+def test_a_damaged_certificate_is_one_sentence() -> None:
+    whole = ssl.PEM_cert_to_DER_cert(certificates.new_authority("mlflow authority").certificate)
+    damaged = [whole[:length] for length in range(0, 200, 7)]
+    damaged += [whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :] for place in range(0, 24)]
+    for data in damaged:
+        try:
+            assert certificates.ending({"x": ssl.DER_cert_to_PEM_cert(data)}, NOW) is not None
+        except BadInput as error:
+            assert str(error) == "the certificate in x cannot be read"
+
+
+def test_the_certificate_of_a_host_or_a_load_balancer_is_the_one_that_clients_see(tmp_path: Path) -> None:
+    """Not that in the file, which may be a newer one."""
+    authority = certificates.new_authority("mlflow authority")
+    server = certificates.issue(authority, ["localhost"], NOW - 3 * YEAR + timedelta(days=9, hours=1))
+    chain = tmp_path / "server.pem"
+    chain.write_text(server.certificate + server.key)
+    accepting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    accepting.load_cert_chain(chain)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/mlflow"
+
+        def shake() -> None:
+            for _client in range(2):
+                with contextlib.suppress(OSError):
+                    accepting.wrap_socket(listener.accept()[0], server_side=True).close()
+
+        shaking = threading.Thread(target=shake, daemon=True)
+        shaking.start()
+        runners: list[Any] = [
+            HostRunner("mlflow", str(tmp_path), address=url),
+            ComposeRunner("mlflow", str(tmp_path / "compose.yaml"), address=url),
+        ]
+        for runner in runners:
+            _ended, [soon] = certificates.ending(runner.certificates(), NOW)
+            assert soon.startswith(f"that in {url} ends on ") and soon.endswith("in 9 days")
+        shaking.join()
+    with pytest.raises(BadInput, match="shows no certificate"):
+        runners[0].certificates()
+    assert HostRunner("mlflow", str(tmp_path), address="http://127.0.0.1:5000").certificates() == {}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -112,9 +112,24 @@ def test_a_port_is_ours_while_a_container_of_ours_runs_and_taken_by_any_other_pr
     mine = [inspect.container(one())]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        assert inspect.port_state(mine, "127.0.0.1", port) == "taken"
-    assert inspect.port_state(mine, "127.0.0.1", port) == "free"
-    assert inspect.port_state(mine, "127.0.0.1", 5000) == "ours"
+        assert inspect.port_state(mine, "127.0.0.1", port) == ("taken", "")
+    assert inspect.port_state(mine, "127.0.0.1", port) == ("free", "")
+    assert inspect.port_state(mine, "127.0.0.1", 5000) == ("ours", "")
+
+
+def test_an_address_that_the_host_does_not_have_is_no_taken_port() -> None:
+    assert inspect.port_state([], "192.0.2.77", 5000) == ("impossible", "it is no address of this host")
+
+
+def test_a_port_of_roots_is_free_for_the_engine_whoever_asks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_socket: socket.socket, _address: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        monkeypatch.setattr(socket.socket, "bind", refused)
+        assert inspect.port_state([], "127.0.0.1", port) == ("taken", "")
+    assert inspect.port_state([], "127.0.0.1", port) == ("free", "")
 
 
 @pytest.mark.parametrize("missing", ["image", "user", "limits", "healthcheck"])

@@ -16,8 +16,8 @@ FILTERS = ENGINE.parents[1] / "filter"
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"standalone"}),
     frozenset(
-        {"advice", "errors", "http", "secrets", "connection", "names", "image_names", "paths", "progress", "programs"}
-        | {"protocol", "quantities", "renamed", "backup_settings", "fingerprint", "proofs", "schedule"}
+        {"advice", "errors", "http", "secrets", "connection", "names", "image_names", "paths", "ports", "progress"}
+        | {"programs", "protocol", "quantities", "renamed", "backup_settings", "fingerprint", "proofs", "schedule"}
         | {"certificates", "trust"}
     ),
     frozenset({"storage"}),

@@ -423,3 +423,46 @@ def test_one_that_is_being_removed_is_left_to_the_next_run() -> None:
     done = run(api, "a", "b")
     assert done["failures"] == [{"name": "a", "reason": "Service a is being removed: run this again when it is gone."}]
     assert api.names(SERVICES) == ["a", "b"]
+
+
+def serving(database: str, store: str) -> list[dict[str, Any]]:
+    """The objects of a sample whose servers are started so."""
+    env = {"_MLFLOW_SERVER_FILE_STORE": database, "_MLFLOW_SERVER_ARTIFACT_DESTINATION": store}
+    found = objects()
+    found[1]["data"] = {"launch.json": json.dumps({"argv": [], "env": env})}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("database", "store", "words"),
+    [
+        (f"postgresql://other/{SAMPLE}", f"s3://b/{SAMPLE}", "a: The database is postgresql://other/a, and"),
+        (f"postgresql://db/{SAMPLE}", f"s3://c/{SAMPLE}", "a: The artifact store is s3://c/a, and"),
+    ],
+)
+def test_instances_do_not_go_on_without_their_data_unless_that_is_meant(database: str, store: str, words: str) -> None:
+    api = Api()
+    run(api, *"abcdefgh", objects=serving(f"postgresql://db/{SAMPLE}", f"s3://b/{SAMPLE}"))
+    api.calls.clear()
+    for dry_run in (True, False):
+        with pytest.raises(BadInput, match=words) as refused:
+            run(api, *"abcdefgh", "new", objects=serving(database, store), dry_run=dry_run)
+        assert "set mlflow_fleet_accept_other_data to true" in str(refused.value)
+    assert api.changes == []
+    moved = run(api, *"abcdefgh", objects=serving(database, store), accept_other_data=True)
+    assert moved["counts"]["updated"] == 8
+
+
+def test_of_a_fleet_with_other_settings_three_instances_are_asked_where_their_data_is() -> None:
+    api = Api()
+    before = serving(f"postgresql+psycopg2://mlflow@db:5432/{SAMPLE}", f"s3://b/{SAMPLE}")
+    after = serving(f"postgresql+psycopg://other@db/{SAMPLE}?sslmode=require", f"s3://b/{SAMPLE}/")
+    run(api, *"abcdefgh", objects=before)
+    api.calls.clear()
+    run(api, *"abcdefgh", objects=after)
+    assert [path for method, path in api.calls if method == "GET" and path.startswith(f"{CONFIGURATIONS}/")] == [
+        f"{CONFIGURATIONS}/{name}" for name in "abc"
+    ]
+    api.calls.clear()
+    run(api, *"abcdefgh", objects=after)
+    assert sorted(api.calls) == sorted(("GET", collection) for collection in COLLECTIONS), "a second run asks nobody"

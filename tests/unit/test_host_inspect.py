@@ -49,6 +49,85 @@ def test_a_port_that_nobody_listens_on_is_free(tmp_path: Path, listener: int) ->
     assert inspect.gather(str(tmp_path), port=port).port == "free"
 
 
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [("192.0.2.77", "it is no address of this host"), ("no-such-name.invalid", "it is no address of this host")],
+)
+def test_an_address_that_the_host_does_not_have_is_no_taken_port(tmp_path: Path, host: str, reason: str) -> None:
+    found = inspect.gather(str(tmp_path), host=host, port=5000)
+    assert (found.port, found.port_problem) == ("impossible", reason)
+
+
+def test_a_port_that_only_root_may_have_is_no_taken_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_socket: socket.socket, _address: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refused)
+    found = inspect.gather(str(tmp_path), port=80)
+    assert (found.port, found.port_problem) == ("impossible", "only root may listen there")
+
+
+OURS = '[Service]\nExecStart="{folder}/tools/bin/python" "{folder}/starter-1.py"\n'
+
+
+@pytest.fixture
+def etc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where units are written; those of packages are in lib beside it."""
+    places = [tmp_path / name / "systemd/system" for name in ("etc", "lib")]
+    for place in places:
+        place.mkdir(parents=True)
+    monkeypatch.setattr(inspect, "_UNIT_PLACES", [str(place.parents[1]) for place in places])
+    return places[0]
+
+
+def test_a_unit_is_ours_by_what_it_starts_and_not_by_its_name(tmp_path: Path, etc: Path) -> None:
+    def state() -> str:
+        return inspect.gather(str(tmp_path / "server"), supervision="systemd").units["mlflow.service"]
+
+    assert state() == "absent"
+    unit, packaged = etc / "mlflow.service", tmp_path / "lib/systemd/system/mlflow.service"
+    packaged.write_text(OURS.format(folder=tmp_path / "server"))
+    assert state() == str(packaged), "what a package brought is not ours, whatever it says"
+    unit.write_text(OURS.format(folder=tmp_path / "server"))
+    assert state() == "ours"
+    unit.write_text(OURS.format(folder="/srv/another/server"))
+    assert state() == str(unit), "another deployment's, of the same name"
+    unit.write_text("[Service]\nExecStart=/usr/local/bin/mlflow server\n")
+    assert state() == str(unit)
+    unit.unlink()
+    unit.symlink_to("/dev/null")
+    assert state() == str(unit), "masked"
+
+
+def test_somebody_elses_unit_is_no_server_of_ours(tmp_path: Path, etc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it is neither stopped, restarted, killed nor removed: all of these go by what is supervised."""
+    monkeypatch.setattr(
+        inspect.subprocess,
+        "run",
+        lambda *_words, **_options: subprocess.CompletedProcess(
+            [], 0, "LoadState=loaded\nActiveState=active\nMainPID=1\n"
+        ),
+    )
+    (etc / "mlflow.service").write_text("[Service]\nExecStart=/usr/local/bin/mlflow server\n")
+    found = inspect.gather(str(tmp_path / "server"), supervision="systemd")
+    assert (found.program, found.supervised, found.pid) == ("absent", False, None)
+    (etc / "mlflow.service").write_text(OURS.format(folder=tmp_path / "server"))
+    assert inspect.gather(str(tmp_path / "server"), supervision="systemd").supervised
+
+
+def test_further_units_are_known_by_what_they_hold(tmp_path: Path, etc: Path) -> None:
+    (etc / "mlflow-backup.timer").write_text("[Unit]\nDescription=Backup of MLflow mlflow\n")
+    (etc / "mlflow-backup.service").write_text("[Service]\nExecStart=/usr/bin/borg create\n")
+    asked = {
+        "mlflow-backup.timer": "of MLflow mlflow\n",
+        "mlflow-backup.service": '"/srv/mlflow/operations/mlflow-ops"',
+    }
+    assert inspect.gather(str(tmp_path), units=asked, supervision="supervisor").units == {
+        "mlflow-backup.timer": "ours",
+        "mlflow-backup.service": str(etc / "mlflow-backup.service"),
+    }
+
+
 def test_a_service_that_does_not_answer_is_named_with_the_reason(tmp_path: Path, listener: int, held_port: int) -> None:
     endpoints = [f"127.0.0.1:{listener}", f"127.0.0.1:{held_port}"]
     found = inspect.gather(str(tmp_path), endpoints=endpoints).out_of_reach

@@ -142,12 +142,6 @@ def test_jobs_are_told_an_address_at_which_their_server_listens(host: str, told:
     assert jobs and jobs.env["MLFLOW_TRACKING_URI"] == jobs.env["MLFLOW_GATEWAY_URI"] == told
 
 
-def test_jobs_of_a_server_with_a_certificate_use_it() -> None:
-    jobs = computed(profile="full", database=POSTGRESQL, tls_certificate="/c.pem", tls_key="/k.pem").jobs
-    assert jobs and jobs.env["MLFLOW_TRACKING_URI"] == "https://127.0.0.1:5000"
-    assert jobs.env["MLFLOW_TRACKING_INSECURE_TLS"] == "true", "the certificate is not for 127.0.0.1"
-
-
 def test_no_worker_is_killed_for_being_slow() -> None:
     """uvicorn's own limit of 5 s was seen to kill healthy workers on a busy host."""
     assert int(computed(profile="full", database=POSTGRESQL).env["UVICORN_TIMEOUT_WORKER_HEALTHCHECK"]) >= 60

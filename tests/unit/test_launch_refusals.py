@@ -50,8 +50,8 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"host": "::g"}, ["mlflow_server_host", "IPv6"]),
     ({"tls_certificate": "/c.pem"}, ["mlflow_server_tls_certificate", "mlflow_server_tls_key"]),
     (
-        {"profile": "full", "auth": AUTH, "tls_certificate": "/c.pem", "tls_key": "/k.pem"},
-        ["job runner", "TLS proxy"],
+        {"profile": "full", "database": POSTGRESQL, "tls_certificate": "/c.pem", "tls_key": "/k.pem"},
+        ["profile full", "gateway", "throughput", "proxy"],
     ),
     ({"env": {"_MLFLOW_SERVER_FILE_STORE": "x"}}, ["mlflow_server_env", "_MLFLOW_SERVER_FILE_STORE"]),
     ({"database": POSTGRESQL, "env": {"PGPASSWORD": "x"}}, ["mlflow_server_env", "PGPASSWORD"]),

@@ -129,6 +129,26 @@ def _texts() -> Iterator[Row]:
         yield Row("no network", "compose", {"zones": {"a": value}}, ("The subnet of the zone a in mlflow_zones is",))
 
 
+def _limits() -> Iterator[Row]:
+    for value in ("lots", "4 G", "4Gi", "-1", "0", "101%", "4G\nUser=root", "infinite"):
+        yield Row(
+            "no limit", "host", {"memory_max": value}, (f"mlflow_server_memory_max is '{value}'; it must be empty",)
+        )
+    for value in ("1.5", "150", "50 %", "0%", "half", "50%\nExecStartPre=/x"):
+        yield Row(
+            "no limit", "host", {"cpu_quota": value}, (f"mlflow_server_cpu_quota is '{value}'; it must be empty",)
+        )
+
+
+def _metrics() -> Iterator[Row]:
+    """Who starts empties the folder of counters, which have the ending of databases."""
+    for value in ("/srv/mlflow", "/srv", "/", "/srv/mlflow/artifacts", "/srv/mlflow/server", "/srv/mlflow/secrets/"):
+        yield Row("not its own", "host", {"metrics_dir": value}, (f"mlflow_server_metrics_dir is {value}, where /srv",))
+    for value in ("/var/metrics", "/tmp", "/mnt/artifacts/metrics"):
+        error = f"mlflow_server_metrics_dir is {value}, but the container can write below /tmp only"
+        yield Row("not its own", "compose", {"metrics_dir": value}, (error,))
+
+
 def _prefixes() -> Iterator[Row]:
     for platform in PLATFORMS:
         for value in ("mlflow", "/mlflow/", "/ml flow", "/{x}"):
@@ -145,11 +165,15 @@ def _contradictions() -> Iterator[Row]:
         yield Row(
             "not ours to set", platform, {"env": {"_MLFLOW_X": "1"}}, ("mlflow_server_env may not set _MLFLOW_X",)
         )
+    for platform in ("host", "compose"):
+        yield Row("contradiction", platform, {"tls_inside": "true"}, ("TLS inside (mlflow_tls_inside) is for Kube",))
     yield Row("contradiction", "host", {"workers": 2}, ("the profile light is one process",))
     yield Row("contradiction", "host", {"threads": 8}, ("mlflow_server_threads can only be set",))
     yield Row(
         "contradiction", "host", {"profile": "full", "install": "slim"}, ("mlflow_server_install may not be slim",)
     )
+    full = {"profile": "full", "tls_certificate": "/c.pem", "tls_key": "/k.pem"}
+    yield Row("contradiction", "host", full, ("In the profile full, jobs of MLflow ask the gateway",))
     yield Row("contradiction", "compose", {"otlp": True}, ("mlflow_server_otlp is true",))
     yield Row("contradiction", "compose", {"direct_artifacts": True}, ("Clients cannot reach a volume",))
     yield Row("contradiction", "compose", {"zones": {"a": "", "b": "", "c": ""}}, ("there are 3 zones",))
@@ -253,8 +277,8 @@ def _variables() -> Iterator[Row]:
 ROWS = [
     row
     for table in (
-        _types, _too_large, _variables, _numbers, _ranges, _flags, _choices, _paths, _texts, _prefixes,
-        _contradictions, _quantities, _databases, _objects,
+        _types, _too_large, _variables, _numbers, _ranges, _flags, _choices, _paths, _texts, _limits, _metrics,
+        _prefixes, _contradictions, _quantities, _databases, _objects,
     )
     for row in table()
 ]  # fmt: skip

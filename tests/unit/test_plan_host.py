@@ -60,6 +60,12 @@ def test_the_folders_of_the_data_are_those_of_the_database_and_of_the_artifacts(
     assert planned("host")["host"]["data_dirs"] == expected
 
 
+def test_a_folder_of_metrics_is_made_for_the_server_which_may_write_there() -> None:
+    own = planned("host", {"metrics_dir": "/srv/mlflow/metrics"})["host"]
+    assert own["server_dirs"] == ["/srv/mlflow/server/run", "/srv/mlflow/metrics"]
+    assert set(own["server_dirs"]) < set(own["data_dirs"]), "which systemd lets it write to"
+
+
 def test_systemd_supervises_where_the_host_has_it_or_it_was_asked_for() -> None:
     def file(change: dict[str, Any], systemd: bool) -> str:
         return str(planned("host", change, observed={"host": {"systemd": systemd}})["host"]["supervision_file"])
@@ -91,6 +97,14 @@ def test_what_listens_everywhere_is_asked_on_loopback(host: str, loopback: str) 
     [
         ({"python": "3.9.2", "python_supported": False}, "Python 3.9.2 is not supported on laptop"),
         ({"port": "taken"}, "Port 5000 on 127.0.0.1 is held by another program"),
+        (
+            {"port": "impossible", "port_problem": "it is no address of this host"},
+            "Nothing can listen on port 5000 of 127.0.0.1 (it is no address of this host): set mlflow_server_host",
+        ),
+        (
+            {"units": {"mlflow.service": "/etc/systemd/system/mlflow.service"}},
+            "were made by others, and are not touched: /etc/systemd/system/mlflow.service. Set mlflow_name",
+        ),
         ({"unwritable": {"/srv/x": "read-only"}}, "A folder cannot be used: /srv/x (read-only)."),
         ({"out_of_reach": {"db:5432": "refused"}}, "Cannot reach db:5432 (refused)."),
         ({"socket_too_long": True}, "too long for supervisor's socket"),
@@ -102,7 +116,7 @@ def test_what_is_wrong_with_the_host_is_said_with_the_remedy(found: dict[str, An
 
 
 def test_a_host_that_fits_has_no_misfits_and_one_that_was_not_seen_has_none_yet() -> None:
-    assert misfits(port="ours") == []
+    assert misfits(port="ours", units={"mlflow.service": "ours", "mlflow-backup.service": "absent"}) == []
     assert planned("host")["misfits"] == []
 
 

@@ -103,3 +103,59 @@ def test_nothing_is_left_of_a_write_that_failed(folder: Path, monkeypatch: pytes
     with pytest.raises(OSError, match="No space left"):
         files.ensure(folder, FILES, {}, [])
     assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+OURS = {"compose.yaml": "name: mlflow-server\nservices: {}\n"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("compose.yaml", "name: shop-server\nservices: {}\n"),
+        ("compose.yaml", "services: {web: {image: shop}}\n"),
+        ("compose.yaml", "# name: mlflow-server\nservices:\n  name: mlflow-server\n"),
+        ("notes.txt", "of somebody"),
+        ("secrets/key", "of somebody"),
+    ],
+)
+def test_a_folder_of_somebody_else_is_neither_written_to_nor_removed(folder: Path, name: str, text: str) -> None:
+    (folder / name).parent.mkdir(parents=True)
+    (folder / name).write_text(text)
+    for dry_run in (True, False):
+        with pytest.raises(BadInput, match="did not put there"):
+            files.ensure(folder, OURS, {}, [], ["secrets"], dry_run, project="mlflow-server")
+        assert files.remove(folder, "mlflow-server", [], dry_run) == []
+    assert [path for path in folder.rglob("*") if path.is_file()] == [folder / name]
+    assert (folder / name).read_text() == text
+
+
+def test_a_link_to_a_project_is_not_the_project(folder: Path, tmp_path: Path) -> None:
+    folder.mkdir()
+    (tmp_path / "elsewhere.yaml").write_text(OURS["compose.yaml"])
+    (folder / "compose.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    assert files.remove(folder, "mlflow-server", []) == []
+
+
+def test_what_was_written_is_removed_whole_and_secrets_when_that_is_meant(
+    folder: Path, password: Path, tmp_path: Path
+) -> None:
+    copies = {"secrets/server/PGPASSWORD": str(password)}
+    files.ensure(folder, OURS, copies, [str(password)], project="mlflow-server")
+    files.ensure(folder, OURS, copies, [str(password)], project="mlflow-server")
+    (folder / "backup.log").write_text("of a backup that ran")
+    assert files.remove(folder, "mlflow-server", [], dry_run=True) == [str(folder)] and folder.exists()
+    assert files.remove(folder, "mlflow-server", []) == [str(folder)]
+    assert not folder.exists() and password.exists()
+    (password.parent / "of-others").touch()
+    lost = str(tmp_path / "secrets" / "never-made")
+    assert files.remove(folder, "mlflow-server", [str(password), lost]) == [str(password)]
+    assert [path.name for path in password.parent.iterdir()] == ["of-others"]
+
+
+def test_a_first_write_and_a_removal_that_were_killed_are_gone_on_with(folder: Path) -> None:
+    folder.mkdir()
+    (folder / ".compose.yaml-a1b2c3").touch()
+    files.ensure(folder, OURS, {}, [], project="mlflow-server")
+    (folder / "secrets").mkdir()
+    (folder / "secrets").rmdir()
+    assert files.remove(folder, "mlflow-server", []) == [str(folder)]

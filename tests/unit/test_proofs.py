@@ -26,13 +26,14 @@ SERVERS = "/apis/apps/v1/namespaces/team-a/deployments/mlflow"
 @pytest.fixture
 def host(tmp_path: Path) -> HostRunner:
     launch = {
-        "argv": ["/env/bin/python"],
+        "argv": ["/env/bin/python", "--ssl-certfile", str(tmp_path / "server.pem")],
         "env": {"MLFLOW_AUTH_CONFIG_PATH": str(tmp_path / "auth.ini")},
         "secrets": {"KEY": {"file": str(tmp_path / "key")}, "ID": {"random_bytes": 8}},
     }
     (tmp_path / "launch.json").write_text(json.dumps(launch))
     (tmp_path / "auth.ini").write_text("a")
     (tmp_path / "key").write_text("a")
+    (tmp_path / "server.pem").write_text("a")
     return HostRunner("mlflow", str(tmp_path))
 
 
@@ -84,7 +85,7 @@ def test_check_mode_notes_and_forgets_nothing(host: HostRunner, monkeypatch: pyt
     assert host.proven() == "another" and smoke.runs == 0
 
 
-@pytest.mark.parametrize("file", ["launch.json", "auth.ini", "key"])
+@pytest.mark.parametrize("file", ["launch.json", "auth.ini", "key", "server.pem"])
 def test_on_a_host_launch_rights_and_secrets_are_what_is_proven(host: HostRunner, file: str) -> None:
     before = host.serving()
     path = Path(host.directory) / file

@@ -38,6 +38,7 @@ ROWS: dict[str, tuple[dict[str, Any], str]] = {
         {**DATABASE, "mlflow_database_heap": "1500m", "mlflow_database_resources": TWO_GIB},
         "mlflow_database_heap is 1500m, which is more than half of the memory of mlflow_database_resources, 2Gi",
     ),
+    "cratedb-tls": ({**DATABASE, "mlflow_tls_inside": True}, "talk to CrateDB by plain HTTP, passwords included"),
     "two-nodes": ({**DATABASE, "mlflow_database_nodes": 2}, "mlflow_database_nodes is 2; it must be 1 or 3."),
     "no-version": (
         {**DATABASE, "mlflow_database_type": "cloudnative_pg", "mlflow_database_image": f"r:5000/pg@sha256:{'a' * 64}"},

@@ -2,16 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Certificates by an authority of the deployment's own: how they are made, and when another is due.
 
-The library is cryptography, without which ansible-core itself cannot be installed.
+The library is cryptography, without which ansible-core itself cannot be installed. When one ends is read without it:
+a host of servers need not have it.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from .errors import BadInput, MissingLibrary
 
@@ -23,6 +27,11 @@ _SERVER_TERM = timedelta(days=3 * 365)
 _SOON = timedelta(days=30)
 # Clocks of nodes may be behind.
 _BEFORE = timedelta(hours=1)
+_SECONDS = 10.0
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
+# Of ASN.1.
+_VERSION = 0xA0
+_TIMES = {0x17: "%y%m%d%H%M%SZ", 0x18: "%Y%m%d%H%M%SZ"}
 
 
 @dataclass(frozen=True)
@@ -106,11 +115,10 @@ def ending(certificates: Mapping[str, str], now: datetime | None = None) -> tupl
 
     :raises BadInput: one cannot be read.
     """
-    x509, _ec, _serialization = _library()
     now, ended, soon = now or datetime.now(UTC), [], []
     for name, text in certificates.items():
         try:
-            end = x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc
+            end = end_of(text)
         except ValueError:
             raise BadInput(f"the certificate in {name} cannot be read") from None
         if end <= now:
@@ -118,6 +126,59 @@ def ending(certificates: Mapping[str, str], now: datetime | None = None) -> tupl
         elif end < now + _SOON:
             soon.append(f"that in {name} ends on {end:%Y-%m-%d}, in {(end - now).days} days")
     return ended, soon
+
+
+def served(url: str) -> dict[str, str]:
+    """What a server of this machine shows its clients, by its address; {} where it speaks no TLS.
+
+    The file may be a newer one: a server reads it when it starts.
+
+    :raises BadInput: nobody shows one.
+    """
+    place = urlsplit(url)
+    if place.scheme != "https" or not place.hostname:
+        return {}
+    try:
+        return {url: ssl.get_server_certificate((place.hostname, place.port or 443), timeout=_SECONDS)}
+    except OSError as error:
+        raise BadInput(f"{url} shows no certificate: {error.strerror or error}") from error
+
+
+def end_of(text: str) -> datetime:
+    """When a certificate ends; the first one where there are more, which is the server's own.
+
+    :raises ValueError: there is none.
+    """
+    if not (found := _PEM.search(text)):
+        raise ValueError("no certificate")
+    try:
+        [(_kind, signed)] = _der(ssl.PEM_cert_to_DER_cert(found[0]))
+        content = _der(_der(signed)[0][1])
+        # Version (which the first ones had not), number, algorithm, issuer, term.
+        _start, (kind, end) = _der(content[4 if content[0][0] == _VERSION else 3][1])[:2]
+        return datetime.strptime(end.decode("ascii"), _TIMES[kind]).replace(tzinfo=UTC)
+    except LookupError:
+        raise ValueError("cut off") from None
+
+
+def _der(data: bytes) -> list[tuple[int, bytes]]:
+    """What a value of ASN.1 holds, if that is a list: the kind of each and its content.
+
+    :raises ValueError: it is none.
+    """
+    found, place = [], 0
+    while place < len(data):
+        length, begin = data[place + 1] if place + 1 < len(data) else -1, place + 2
+        if length > 0x7F:
+            count = length - 0x80
+            length, begin = int.from_bytes(data[begin : begin + count]), begin + count
+        if length < 0 or begin + length > len(data):
+            raise ValueError("cut off")
+        found.append((data[place], data[begin : begin + length]))
+        place = begin + length
+    if not found:
+        raise ValueError("empty")
+    return found
 
 
 def _authority(name: str, key: Any, now: datetime) -> Pair:

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,11 @@ def fingerprint(texts: Iterable[str], files: Iterable[Path]) -> str:
 
 
 def files_of(launch: Mapping[str, Any]) -> list[Path]:
-    """Files besides the launch itself that a server reads at its start: its secrets, and what its users may do."""
+    """Files besides the launch itself that a server reads at its start: its secrets, what its users may do, and its
+    certificate."""
     places = [place.get("file") for _name, place in sorted((launch.get("secrets") or {}).items())]
+    options = dict(pairwise(map(str, launch.get("argv") or [])))
+    places += [options.get(f"--{way}{what}") for way in ("ssl-", "") for what in ("certfile", "keyfile")]
     named = [(launch.get("env") or {}).get("MLFLOW_AUTH_CONFIG_PATH"), *places]
     return [Path(path) for path in named if path]
 

@@ -199,8 +199,8 @@ class Runner(Protocol):
         """
 
     def certificates(self) -> Mapping[str, str]:
-        """The certificates of the deployment's own authority and of what that signed, as PEM by where each is; {} where
-        there are none.
+        """The certificates that clients see, and those of the deployment's own authority and of what that signed, as
+        PEM by where each is; {} where there are none.
 
         :raises EngineError: they cannot be read.
         """

@@ -69,6 +69,8 @@ def render(folder: Path) -> None:
                     "msg": {"platform": "{{ inventory_hostname }}", "case": "{{ item.name }}", "files": "{{ files }}"}
                 },
                 "loop": cases,
+                # Refused: TLS of a server itself does not go with its jobs.
+                "when": "[inventory_hostname, item.name] != ['host', 'full tls']",
                 "vars": {
                     "role_path": str(role),
                     # Anew for each case, where the role keeps one.
@@ -90,9 +92,13 @@ def render(folder: Path) -> None:
     (folder / "play.yml").write_text(json.dumps([play]))
     run = run_playbook(folder / "play.yml", folder / "hosts.json", program=WITHOUT_FORKS).succeeded()
     rendered: dict[str, dict[str, Any]] = {platform: {} for platform in PLATFORMS}
-    for item in (item["msg"] for name, result in run.results if name == "render" for item in result["results"]):
+    for item in (item["msg"] for name, result in run.results if name == "render" for item in _done(result)):
         rendered[item["platform"]][item["case"]] = item["files"]
     (folder / _RENDERED).write_text(json.dumps(rendered))
+
+
+def _done(result: dict[str, Any]) -> list[dict[str, Any]]:
+    return [item for item in result["results"] if "msg" in item]
 
 
 def read(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,6 +21,9 @@ from .. import secrets
 from ..errors import BadInput
 
 COMPOSE_FILE = "compose.yaml"
+# As the filter compose writes it.
+_PROJECT = re.compile(r"""^name: ["']?([a-z0-9_-]+)["']?$""", re.MULTILINE)
+_LONGEST = 1 << 20
 
 
 def ensure(
@@ -27,6 +33,7 @@ def ensure(
     generated: Iterable[str],
     own: Iterable[str] = (),
     dry_run: bool = False,
+    project: str = "",
 ) -> dict[str, Any]:
     """Let a folder hold these files, and write only what differs.
 
@@ -35,10 +42,16 @@ def ensure(
         its user; the folder that only its owner can enter protects it on the host.
     :param generated: those of them that are made where they do not exist.
     :param own: folders in it where nothing else is: a copy of a secret that is not needed any more is removed.
+    :param project: of the compose file; a folder that holds anything else than that project is somebody's.
     :returns: C(existed) (whether there was a compose file before), C(written) (paths in the folder of what was
         written or removed), C(generated) (files), C(before) and C(after) (texts of C(written), without secrets).
-    :raises BadInput: a file with a secret does not exist, or cannot be read.
+    :raises BadInput: a file with a secret does not exist, or cannot be read; the folder is somebody else's.
     """
+    if project and (others := _of_others(folder, project)):
+        raise BadInput(
+            f"{folder} holds what the compose project {project} did not put there ({others}), and is not touched: set "
+            f"mlflow_data_dir to another folder, or move that away."
+        )
     existed = (folder / COMPOSE_FILE).exists()
     made = [path for path in generated if not Path(path).exists()]
     if not dry_run:
@@ -72,6 +85,56 @@ def ensure(
         "before": before,
         "after": {path: files[path] for path in before},
     }
+
+
+def remove(folder: Path, project: str, generated: Iterable[str], dry_run: bool = False) -> list[str]:
+    """Remove the folder of a compose project, where it is that, and secrets that were generated; returns their paths.
+
+    A folder in which the project is another one, or none, is left as it is: a path alone says nothing.
+    """
+    found = [path for path in generated if os.path.isfile(path)]
+    ours = _project_of(folder) == project
+    if not dry_run:
+        for path in found:
+            os.unlink(path)
+            with contextlib.suppress(OSError):  # others are there, too
+                os.rmdir(os.path.dirname(path))
+        if ours:
+            # The file that says whose the folder is goes last: who is cut off can go on.
+            for entry in folder.iterdir():
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                elif entry.name != COMPOSE_FILE:
+                    entry.unlink()
+            (folder / COMPOSE_FILE).unlink()
+            folder.rmdir()
+    return [*([str(folder)] if ours else []), *found]
+
+
+def _project_of(folder: Path) -> str:
+    """Which compose project a folder holds; empty for none."""
+    try:
+        if not stat.S_ISREG((folder / COMPOSE_FILE).lstat().st_mode):
+            return ""
+        with (folder / COMPOSE_FILE).open(errors="replace") as file:
+            named = _PROJECT.search(file.read(_LONGEST))
+    except OSError:
+        return ""
+    return named[1] if named else ""
+
+
+def _of_others(folder: Path, project: str) -> str:
+    """What is in a folder that is not this project's; empty for nothing."""
+    if _project_of(folder) == project:
+        return ""
+    try:
+        # What a first write that was killed has left is ours.
+        names = sorted(name for name in os.listdir(folder) if not name.startswith(f".{COMPOSE_FILE}-"))
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return str(error.strerror)
+    return ", ".join(names[:3])
 
 
 def _held(folder: Path, own: Iterable[str]) -> list[str]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-import socket
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .. import ports
 from ..errors import BadInput
 from .client import DockerError, call, engine_host, inspect_objects, last_line, parsed
 from .template import COMPONENT, DEPLOYMENT, SCRATCH, VERSION, ZONE
@@ -45,8 +45,8 @@ def gather(
     :returns: C(engine), C(compose) (C(version) and C(problem)), C(networks) and C(volumes) (name: deployment that it
         belongs to, empty for nobody's), C(overlaps) (texts), C(image_bytes) (by name), C(missing_images),
         C(containers), C(foreign_containers) (texts), C(scratch) (names of volumes), C(owned) (names of C(volumes) and
-        C(networks) by label), C(port) (free, ours or taken), C(log), C(launch) (what the servers are started with; {}
-        where none are).
+        C(networks) by label), C(port) (free, ours, taken or impossible), C(port_problem), C(log),
+        C(launch) (what the servers are started with; {} where none are).
     """
     found: dict[str, Any] = {
         "engine": {"version": "", "problem": ""},
@@ -61,6 +61,7 @@ def gather(
         "scratch": [],
         "owned": {"volumes": [], "networks": []},
         "port": "free",
+        "port_problem": "",
         "log": "",
         "launch": {},
     }
@@ -85,7 +86,7 @@ def gather(
     found["owned"] = {"volumes": labelled("volume", name), "networks": labelled("network", name)}
     found["launch"] = launched(found["containers"])
     if port:
-        found["port"] = port_state(found["containers"], host, port)
+        found["port"], found["port_problem"] = port_state(found["containers"], host, port)
     if log:
         found["log"] = call("logs", "--tail=30", log, check=False, merge=True).stdout
     return found
@@ -265,18 +266,15 @@ def identity(name: str) -> str:
     return call("inspect", "--type=container", "--format={{.Id}}", name).stdout.strip()
 
 
-def port_state(known: Iterable[Mapping[str, Any]], host: str, port: int) -> str:
-    """Whether C(port) is C(free), C(ours) or C(taken) by another program."""
+def port_state(known: Iterable[Mapping[str, Any]], host: str, port: int) -> tuple[str, str]:
+    """Whether C(port) is C(free), C(ours), C(taken) by another program, or C(impossible), with the reason."""
     if any(port in one["ports"] and one["state"] == "running" for one in known):
-        return "ours"
-    address = host or "0.0.0.0"  # noqa: S104
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError:
-            return "taken"
-    return "free"
+        return "ours", ""
+    state, problem = ports.state(host, port)
+    if state == "impossible" and problem == ports.ONLY_ROOT:
+        # The engine is root, whoever asks.
+        state, problem = ("held" if ports.answers(host, port) else "free"), ""
+    return ("taken" if state == "held" else state), problem
 
 
 def owner(one: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import programs, proofs, protocol
+from .. import certificates, programs, proofs, protocol
 from ..errors import NotDeployed
 from ..http import answered
 from ..progress import Say
@@ -88,7 +88,7 @@ class ComposeRunner:
         return answered(self.address)
 
     def certificates(self) -> Mapping[str, str]:
-        return {}
+        return certificates.served(self.address)
 
     def serving(self) -> str:
         # A container is replaced where its image or configuration changes; secrets it only reads.

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import BadInput
 from ..kubernetes.client import CONNECTIONS, Cluster
 from ..progress import Say, listed, silent
-from . import applying, trial, waiting, waves
+from . import applying, other_data, trial, waiting, waves
 from .comparison import Difference, Work, compare, pruned
 from .declaration import Instance
 from .existing import Key, collections, read
@@ -30,7 +30,8 @@ class Request:
     C(objects) are those of the sample, rendered with the name C(sample). C(prune) also removes what the fleet has and
     nobody declares, C(prune_data) its volumes and Secrets as well. C(seconds) are those in which everything, or each
     wave, is applied, C(wait_seconds) those in which it gets ready; 0 does not wait. C(wave) instances are changed at
-    a time, or with 0 all, and C(wave_failures) may fail before it stops.
+    a time, or with 0 all, and C(wave_failures) may fail before it stops. C(accept_other_data): whether instances may go
+    on without the data that they have.
     """
 
     fleet: str
@@ -45,6 +46,7 @@ class Request:
     wait_seconds: float = 0.0
     wave: int = 0
     wave_failures: int = 0
+    accept_other_data: bool = False
 
 
 @dataclass
@@ -77,6 +79,8 @@ def deploy(cluster: Cluster, request: Request, say: Say = silent, *, dry_run: bo
     patience = Patience(request.seconds)
     paths = collections(cluster, rendering.keys, request.namespace)
     outcome = _Outcome(compare(request.instances, rendering, read(cluster, paths, patience), request.fleet))
+    if not request.accept_other_data:
+        other_data.refuse(cluster, outcome.difference.updated, paths)
     if outcome.difference.created or outcome.difference.updated:
         trial.check(cluster, rendering, request.sample, request.namespace, paths, patience)
     if not dry_run:

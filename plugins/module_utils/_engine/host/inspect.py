@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from .. import proofs
+from .. import ports, proofs
 
 SUPPORTED_PYTHON = ((3, 11), (3, 13))
 # Unix socket paths are limited to 108 characters on Linux and 104 on macOS, including the final zero.
@@ -23,17 +24,23 @@ _SOCKET_LIMIT = 103
 _REACH_SECONDS = 10
 # ps tells whole seconds.
 _CLOCK_SECONDS = 1
+# Where systemd looks for units, the first place first. Ours are in that.
+_UNIT_PLACES = ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
+_LONGEST_UNIT = 1 << 16
 
 
 @dataclass
 class State:
     """What was found.
 
-    C(port) is C(free), C(ours) or C(taken); C(program) is supervisor's or systemd's word for the server's state,
-    C(absent) where nothing supervises it; C(unwritable) and C(out_of_reach) map what cannot be used to the reason;
-    C(broken) are environments that are there and cannot be used by the server's user;
+    C(port) is C(free), C(ours), C(taken) or C(impossible), for the reason C(port_problem); C(program) is
+    supervisor's or systemd's word for the server's state, C(absent) where nothing of ours supervises it; C(unwritable)
+    and C(out_of_reach) map what cannot be used to the reason; C(broken) are environments that are there and cannot be
+    used by the server's user;
     C(deployed) is the version of MLflow that the launch file starts, C(interpreter) what it is started with, C(launch)
     all that the file says; all empty where there is none. C(root): whether we are that, and would run the server so.
+    C(units): of each that was asked for, and of the server's, C(absent), C(ours), or the path of somebody else's.
+    C(pip_cert): where TLS is inspected on this host, the file of the authority by which pip verifies packages.
     C(outdated): whether a file that the server reads at its start was written after it, as by a deploy that was cut
     off before it restarted the server, or by who gave it another password.
     """
@@ -43,6 +50,7 @@ class State:
     systemd: bool
     installed: bool
     port: str
+    port_problem: str
     program: str
     supervised: bool
     pid: int | None
@@ -57,6 +65,8 @@ class State:
     launch: dict[str, Any] = field(default_factory=dict)
     root: bool = False
     outdated: bool = False
+    units: dict[str, str] = field(default_factory=dict)
+    pip_cert: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -73,6 +83,7 @@ def gather(
     imports: dict[str, str] | None = None,
     user: str = "",
     supervision: str = "auto",
+    units: dict[str, str] | None = None,
 ) -> State:
     """Inspect one deployment.
 
@@ -83,6 +94,7 @@ def gather(
     :param imports: interpreters of environments, each with a library that it must be able to import.
     :param user: who runs the server, where it is not the user who asks. Only its own attempt shows what it may run.
     :param supervision: C(systemd), C(supervisor), or C(auto) to take what the host runs.
+    :param units: names of units, each with a text that it holds where this deployment wrote it.
     """
     folder = Path(directory)
     program, pid, use_systemd = supervised(directory, name, supervision)
@@ -90,13 +102,18 @@ def gather(
     launch = launch_of(folder)
     unit = Path(f"/etc/systemd/system/{name}.service") if use_systemd else folder / "supervisord.conf"
     interpreter = interpreter_of(directory)
+    port_state, port_problem = _port(
+        folder, host, port, running=program in ("RUNNING", "STARTING", "active", "activating")
+    )
+    own_unit = {f"{name}.service": _mark(folder)} if use_systemd else {}
     broken = [python for python, library in (imports or {}).items() if _is_broken(python, library, user)]
     return State(
         python="{}.{}.{}".format(*sys.version_info[:3]),
         python_supported=SUPPORTED_PYTHON[0] <= sys.version_info[:2] <= SUPPORTED_PYTHON[1],
         systemd=has_systemd(),
         installed=bool(expects) and not broken and all(os.path.exists(path) for path in expects or []),
-        port=_port(folder, host, port, running=program in ("RUNNING", "STARTING", "active", "activating")),
+        port=port_state,
+        port_problem=port_problem,
         program=program,
         supervised=program not in ("absent", "unreachable"),
         pid=pid,
@@ -109,6 +126,8 @@ def gather(
         interpreter=interpreter,
         launch=launch,
         root=os.geteuid() == 0,
+        units={unit: unit_state(unit, mark) for unit, mark in {**own_unit, **(units or {})}.items()},
+        pip_cert=os.environ.get("PIP_CERT", ""),
         outdated=pid is not None and _is_outdated(pid, [unit, folder / "launch.json", *proofs.files_of(launch)]),
     )
 
@@ -133,7 +152,35 @@ def _written(file: Path) -> float | None:
 def supervised(directory: str, name: str, supervision: str = "auto") -> tuple[str, int | None, bool]:
     """Supervisor's or systemd's word for the server's state, its process, and whether it is systemd's."""
     systemd = has_systemd() if supervision == "auto" else supervision == "systemd"
-    return (*(_systemd(name) if systemd else _supervisor(Path(directory), name)), systemd)
+    return (*(_systemd(name, Path(directory)) if systemd else _supervisor(Path(directory), name)), systemd)
+
+
+def unit_state(name: str, mark: str) -> str:
+    """C(absent), C(ours), or the path of a unit that was made by others, which a name alone does not tell.
+
+    :param mark: a text that ours holds. Only root writes units.
+    """
+    for place in _UNIT_PLACES:
+        file = Path(place, "systemd/system", name)
+        if os.path.lexists(file):
+            return "ours" if place == _UNIT_PLACES[0] and mark in _unit(file) else str(file)
+    return "absent"
+
+
+def _unit(file: Path) -> str:
+    """Its text; empty where it is a link, as of a unit that is masked or has another name."""
+    try:
+        if not stat.S_ISREG(file.lstat().st_mode):
+            return ""
+        with file.open("rb") as opened:
+            return opened.read(_LONGEST_UNIT).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _mark(folder: Path) -> str:
+    """What the unit of a server starts."""
+    return f'"{folder}/tools/bin/python"'
 
 
 def has_systemd() -> bool:
@@ -154,7 +201,9 @@ def _supervisor(folder: Path, name: str) -> tuple[str, int | None]:
     return words[1], int(pid) if pid.isdigit() else None
 
 
-def _systemd(name: str) -> tuple[str, int | None]:
+def _systemd(name: str, folder: Path) -> tuple[str, int | None]:
+    if unit_state(f"{name}.service", _mark(folder)) != "ours":
+        return "absent", None
     command = ["systemctl", "show", f"{name}.service", "--property=LoadState,ActiveState,MainPID"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -167,15 +216,11 @@ def _systemd(name: str) -> tuple[str, int | None]:
     return found.get("ActiveState", "unknown"), pid or None
 
 
-def _port(folder: Path, host: str, port: int, running: bool) -> str:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host.strip("[]"), port))
-            return "free"
-        except OSError:
-            pass
-    return "ours" if running and _launched_port(folder) == port else "taken"
+def _port(folder: Path, host: str, port: int, running: bool) -> tuple[str, str]:
+    state, problem = ports.state(host, port)
+    if state != "held":
+        return state, problem
+    return ("ours" if running and _launched_port(folder) == port else "taken"), ""
 
 
 def _launched_port(folder: Path) -> int | None:

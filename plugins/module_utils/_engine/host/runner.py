@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import programs, proofs, protocol
+from .. import certificates, programs, proofs, protocol
 from ..errors import BadInput, EngineError, NotDeployed
 from ..http import answered
 from ..progress import Say
@@ -88,7 +88,7 @@ class HostRunner:
         return answered(self.address)
 
     def certificates(self) -> Mapping[str, str]:
-        return {}
+        return certificates.served(self.address)
 
     def serving(self) -> str:
         folder = Path(self.directory)

@@ -175,7 +175,7 @@ class Report:
                 raise CannotTry(self.attention[-1]) from error
             if not found:
                 raise _NothingThere
-            remedy = "deploy again, which renews those of the deployment's own authority"
+            remedy = "renew what was given, and deploy again, which renews those of the deployment's own authority"
             if ended:
                 raise ServerError(f"of the certificates {', '.join(ended)}: {remedy}")
             if soon:

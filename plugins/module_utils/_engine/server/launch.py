@@ -184,8 +184,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         env["UVICORN_TIMEOUT_WORKER_HEALTHCHECK"] = str(_HANGING_SECONDS)
     if profile.jobs:
         env["_MLFLOW_HUEY_STORAGE_PATH"] = f"{settings.text('scratch_dir', '/tmp')}/jobs"  # noqa: S108
-        scheme = "https" if settings.text("tls_certificate") else "http"
-        own_url = listen.url(scheme, settings.number("port", 5000), prefix)
+        own_url = listen.url("http", settings.number("port", 5000), prefix)
         jobs = _jobs(settings, own_url, uri, env["_MLFLOW_SERVER_ARTIFACT_ROOT"])
         if auth:
             secrets["_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN"] = Secret(random_bytes=32)
@@ -357,8 +356,12 @@ def _refuse_contradictions(
         )
     if bool(settings.text("tls_certificate")) != bool(settings.text("tls_key")):
         raise BadInput("mlflow_server_tls_certificate and mlflow_server_tls_key must be given together.")
-    if auth and profile.jobs and settings.text("tls_certificate"):
-        raise BadInput("The job runner speaks plain HTTP to its own server: use a TLS proxy with the profile full.")
+    if profile.jobs and settings.text("tls_certificate"):
+        raise BadInput(
+            "In the profile full, jobs of MLflow ask the gateway of their own server, and know public authorities "
+            "alone, whatever they are told: choose the profile throughput, or let a proxy in front of the server speak "
+            "TLS (on Kubernetes with mlflow_server_tls_inside: false)."
+        )
     port = settings.number("port", 5000)
     if not 0 < port < 65536:
         raise BadInput(f"mlflow_server_port is {port}; it must be between 1 and 65535.")
@@ -442,8 +445,6 @@ def _jobs(settings: Settings, own_url: str, database: DatabaseUri, artifact_root
             "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifact_root,
             "MLFLOW_TRACKING_URI": own_url,
             "MLFLOW_GATEWAY_URI": own_url,
-            # The certificate is for the name that clients use, not for the address within this host.
-            **({"MLFLOW_TRACKING_INSECURE_TLS": "true"} if own_url.startswith("https:") else {}),
             # The runner ends when the server does, and takes up what was unfinished before it came up. The starter
             # knows both values.
             "MLFLOW_SERVER_PID": "{pid}",

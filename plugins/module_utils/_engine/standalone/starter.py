@@ -15,6 +15,7 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import secrets
 import select
 import signal
@@ -27,6 +28,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 _GRACE_SECONDS = 5.0
+# Files of the Prometheus client for Python; the number is that of a process.
+_COUNTERS = re.compile(r"(counter|gauge_[a-z]+|histogram|summary)_\d+\.db")
 # What every program has of its surroundings.
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
@@ -244,8 +247,9 @@ def _refuse_taken_port(argv: list[str]) -> None:
 def _empty(directory: Path) -> None:
     """Counters of dead processes would be added up for ever."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for old in directory.glob("*.db"):
-        old.unlink(missing_ok=True)
+    for old in directory.iterdir():
+        if _COUNTERS.fullmatch(old.name):
+            old.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

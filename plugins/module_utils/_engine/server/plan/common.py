@@ -52,6 +52,11 @@ _CHOICES = {
     "auth_default_permission": PERMISSIONS,
 }
 _FLAGS = ("accept_other_data", "direct_artifacts", "signed_artifacts", "otlp", "access_log", "telemetry", "smoke_test")
+# Of a unit of systemd, to which another value means none at all.
+_LIMITS = {
+    "memory_max": (re.compile(r"[1-9][0-9]{0,14}[KMGT]?|[1-9][0-9]?%"), "such as 4G"),
+    "cpu_quota": (re.compile(r"[1-9][0-9]{0,4}%"), "such as 150%, where 100% is one processor"),
+}
 _FOLDERS_AND_FILES = ("dir", "secrets_dir", "auth_password_file", "tls_certificate", "tls_key", "metrics_dir")
 # It becomes a line of a file of MLflow, which takes % for its own.
 _ADMIN = re.compile(r"[^\s:%=;#\[\]]{1,255}")
@@ -187,6 +192,9 @@ def check(request: Request) -> None:
         text = settings.text(name)
         if text and not (shape.fullmatch(text) and text.isprintable()):
             settings.reject(name, f"mlflow_server_{name} is '{text}'; it must be {example}.")
+    for name, (shape, example) in _LIMITS.items():
+        if (text := settings.text(name)) and not shape.fullmatch(text):
+            settings.reject(name, f"mlflow_server_{name} is '{text}'; it must be empty for no limit, or {example}.")
     length = settings.number("auth_password_length")
     errors.add(
         f"mlflow_server_auth_password is too short: MLflow wants at least {_PASSWORD_LENGTH} characters. Leave it empty"
@@ -225,6 +233,25 @@ def check_image(request: Request) -> None:
                 image_names.checked(text, variable)
             except BadInput as error:
                 request.errors.add(str(error))
+
+
+def check_no_tls_inside(request: Request) -> None:
+    """Of platforms that have none: nobody shall believe that there is."""
+    request.errors.add(
+        "TLS inside (mlflow_tls_inside) is for Kubernetes: leave it false. What servers say to a database elsewhere,"
+        " its URI decides (?sslmode=verify-full).",
+        request.settings.flag("tls_inside"),
+    )
+
+
+def check_metrics_dir(request: Request, scratch: str) -> None:
+    """Of platforms whose servers are containers."""
+    folder = request.settings.text("metrics_dir")
+    request.errors.add(
+        f"mlflow_server_metrics_dir is {folder}, but the container can write below {scratch} only: set it to"
+        f" {scratch}/metrics.",
+        bool(folder) and re.match(f"{scratch}/.", folder) is None,
+    )
 
 
 def check_volume(request: Request) -> None:
@@ -464,12 +491,19 @@ def connection(
     }
 
 
-def taken_port(planned: Mapping[str, Any]) -> str:
-    """The error of hosts on which another program listens at our address."""
-    return (
-        f"Port {planned['ports']['publish']} on {planned['listens']} is held by another program. Stop it, or set"
-        f" mlflow_server_port to a free port."
-    )
+def port_misfit(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> str:
+    """Why nothing can be published at our address; empty where something can."""
+    port, listens = planned["ports"]["publish"], planned["listens"] or "every address"
+    if observed.get("port") == "taken":
+        return (
+            f"Port {port} on {listens} is held by another program. Stop it, or set mlflow_server_port to a free port."
+        )
+    if observed.get("port") == "impossible":
+        return (
+            f"Nothing can listen on port {port} of {listens} ({observed.get('port_problem')}): set mlflow_server_host"
+            f" and mlflow_server_port to what {planned['target']} has."
+        )
+    return ""
 
 
 def listed(one: Mapping[str, Any], name: str) -> list[Any]:

@@ -19,8 +19,11 @@ _RUN_SECRETS = "/run/secrets"
 # What no operation alongside the servers needs.
 _OF_SERVERS = ("MLFLOW_FLASK_SERVER_SECRET_KEY", *STORED_KEYS.values())
 _LOAD_BALANCER = "load-balancer"
+# What a container can write, beside its volumes.
+_TMP = "/tmp"  # noqa: S108
 # Containers that run when they are asked for.
 _OPERATIONS = ("trial", "schema", "ops")
+_GENERATED = ("admin-password", common.FLASK_KEY, *STORED_KEYS)
 _ITSELF = ("localhost", "127.0.0.1", "::1")
 # A server finishes its requests in so many seconds.
 _FINISHING_SECONDS = 45
@@ -35,8 +38,9 @@ def plan(request: common.Request) -> dict[str, Any]:
     C(services) (of each server C(name), C(container), C(network) (empty: all), C(zone)), C(balanced) (whether a load
     balancer publishes them), C(load_balancer) (its container; empty without), C(networks), C(subnets) (by network),
     C(images), C(claims) (C(projects), C(containers), C(volumes) that nobody else may have), C(generated) (files of
-    secrets that are made where they are missing), C(published) (address of host and container), C(mounts) (folder or
-    volume by what it is for), C(environments) (of server, schema, ops and trial).
+    secrets that are made where they are missing), C(removed) (those that go with the data), C(published) (address of
+    host and container), C(mounts) (folder or volume by what it is for), C(environments) (of server, schema, ops and
+    trial).
 
     Once the engine was asked also C(running) (names of services), C(replaceable) (those of C(services) that are
     replaced one after the other), C(settled) (whether all servers run, and nothing has a problem), C(balancing)
@@ -74,7 +78,7 @@ def plan(request: common.Request) -> dict[str, Any]:
             # One more while they are replaced one after the other would be one too many: the old one goes first.
             "servers": replicas,
             "max_connections": connections,
-            "scratch_dir": "/tmp",  # noqa: S108
+            "scratch_dir": _TMP,
             "auth": common.auth_place(request, common.CONTAINER_AUTH_FILE, stored.get(common.FLASK_KEY, {})),
             "keys": common.key_places(stored),
         },
@@ -140,6 +144,8 @@ def plan(request: common.Request) -> dict[str, Any]:
                 *([password] if request.auth else []),
                 *(place["file"] for place in stored.values()),
             ],
+            # Also those of earlier settings. A file elsewhere is of whoever named it.
+            "removed": [f"{settings.text('secrets_dir')}/{name}" for name in _GENERATED],
             **_contents(request, folder, places, secrets),
             **_seen(request, services),
         },
@@ -167,7 +173,7 @@ def fits(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
     name = planned["name"]
     problem = observed["engine"]["problem"] or observed["compose"]["problem"]
     found.add(problem, bool(problem))
-    found.add(common.taken_port(planned), observed["port"] == "taken")
+    found.add(misfit := common.port_misfit(planned, observed), bool(misfit))
     found.add(
         f"A subnet is in use already: {'; '.join(observed['overlaps'])}. Set mlflow_zones to another, or leave it"
         f" empty.",
@@ -196,6 +202,8 @@ def _check(request: common.Request) -> None:
     common.check_range(request, "rollout_timeout", 1)
     common.check_range(request, "reserved_connections", 0)
     common.check_volume(request)
+    common.check_metrics_dir(request, _TMP)
+    common.check_no_tls_inside(request)
     common.check_resources(request, "resources")
     common.check_resources(request, "load_balancer_resources")
     common.check_profile_fits(request)

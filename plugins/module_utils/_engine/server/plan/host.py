@@ -34,7 +34,8 @@ def plan(request: common.Request) -> dict[str, Any]:
 
     C(flavor) (slim or full), C(requirements) (what pip installs), C(constrained) (whether the pinned versions hold),
     C(environment), C(interpreter), C(starter), C(plugins), C(run_dir), C(launch_file) (paths), C(program_dirs),
-    C(data_dirs), C(inspection) (options of mlflow_host_info that say which server), C(file_owner) (root where a user of
+    C(server_dirs) (folders that only the server itself writes), C(data_dirs) (those, and those of the data),
+    C(inspection) (options of mlflow_host_info that say which server), C(file_owner) (root where a user of
     its own runs the server), C(endpoints) (HOST:PORT that it needs), C(systemd) (bool), C(supervision_file), and the
     files with passwords: C(password_file), C(database_password_file), C(owner_password_file) (empty where there is
     none).
@@ -49,6 +50,9 @@ def plan(request: common.Request) -> dict[str, Any]:
     environment = settings.text("environment") or _environment(request, requirements, flavor)
     interpreter = f"{environment}/bin/python"
     run_dir, launch_file = f"{folder}/run", f"{folder}/launch.json"
+    server_dirs = [run_dir, *([settings.text("metrics_dir")] if settings.text("metrics_dir") else [])]
+    program_dirs = [folder, f"{folder}/environments", f"{folder}/plugins", secrets_dir]
+    _check_metrics_dir(request, [*program_dirs, run_dir, *_data_dirs(request)])
     stored = common.stored_places(request, lambda name: {"file": f"{secrets_dir}/{name}"})
     local_url = common.url(common.reachable(host), port, prefix, tls=bool(settings.text("tls_certificate")))
     password_file = settings.text("auth_password_file") if request.auth else ""
@@ -81,8 +85,9 @@ def plan(request: common.Request) -> dict[str, Any]:
         "plugins": f"{folder}/plugins",
         "run_dir": run_dir,
         "launch_file": launch_file,
-        "program_dirs": [folder, f"{folder}/environments", f"{folder}/plugins", secrets_dir],
-        "data_dirs": [run_dir, *_data_dirs(request)],
+        "program_dirs": program_dirs,
+        "server_dirs": server_dirs,
+        "data_dirs": [*server_dirs, *_data_dirs(request)],
         "inspection": {
             "directory": folder,
             "name": request.name,
@@ -158,7 +163,13 @@ def fits(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
         f" 3.11, 3.12 or 3.13.",
         not observed.get("python_supported", True),
     )
-    found.add(common.taken_port(planned), observed.get("port") == "taken")
+    found.add(misfit := common.port_misfit(planned, observed), bool(misfit))
+    foreign = [state for state in (observed.get("units") or {}).values() if state not in ("absent", "ours")]
+    found.add(
+        f"Units of systemd with these names were made by others, and are not touched: {', '.join(foreign)}. Set"
+        f" mlflow_name to another, or remove them where nobody needs them.",
+        bool(foreign),
+    )
     found.add(
         f"A folder cannot be used: {common.joined(observed.get('unwritable') or {})}. Set mlflow_data_dir to a folder"
         f" that may be written.",
@@ -178,6 +189,7 @@ def fits(planned: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
 
 def _check(request: common.Request) -> None:
     common.check_secret_files(request)
+    common.check_no_tls_inside(request)
     user = request.settings.text("user")
     request.errors.add(
         f"mlflow_name is '{request.name}', which is no name for a program: letters, digits, '.', '-' and '_', at"
@@ -188,6 +200,16 @@ def _check(request: common.Request) -> None:
         f"mlflow_server_user is '{user}', which is no name for a user of the system: small letters, digits, '-' and"
         f" '_', at most 32.",
         bool(user) and not _USER.fullmatch(user),
+    )
+
+
+def _check_metrics_dir(request: common.Request, others: list[str]) -> None:
+    """A start empties it of counters, and whoever serves may write there."""
+    folder = request.settings.text("metrics_dir")
+    shared = [other for other in others if folder and f"{other}/".startswith(f"{folder.rstrip('/')}/")]
+    request.errors.add(
+        f"mlflow_server_metrics_dir is {folder}, where {shared[0] if shared else ''} is: give it a folder of its own.",
+        bool(shared),
     )
 
 

@@ -335,12 +335,7 @@ def _check(request: common.Request) -> None:
     )
     common.check_resources(request, "resources")
     common.check_profile_fits(request)
-    metrics_dir, scratch = settings.text("metrics_dir"), _SCRATCH[_kind(request)]
-    errors.add(
-        f"mlflow_server_metrics_dir is {metrics_dir}, but the container can write below {scratch} only: set it to"
-        f" {scratch}/metrics.",
-        metrics_dir.startswith("/") and re.match(f"{scratch}/.", metrics_dir) is None,
-    )
+    common.check_metrics_dir(request, _SCRATCH[_kind(request)])
     try:
         quantity(settings.text("scratch_size"))
     except BadInput as error:

@@ -34,11 +34,6 @@ def check(request: common.Request, knative: bool) -> None:
         wanted(request) and knative,
     )
     errors.add(
-        "In the profile full, jobs of MLflow ask the gateway of their own server, and know public authorities alone,"
-        " whatever they are told: choose the profile throughput, or set mlflow_server_tls_inside to false.",
-        wanted(request) and settings.text("profile") == "full",
-    )
-    errors.add(
         "A Route is not told by which authority OpenShift's router verifies servers that serve TLS: publish them by"
         " ingress, httproute or loadbalancer, or set mlflow_server_tls_inside to false.",
         wanted(request) and settings.text("expose") == "route",
