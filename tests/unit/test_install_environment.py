@@ -20,7 +20,9 @@ def environment(role: str, given: dict[str, str], **found: Any) -> dict[str, str
     told: dict[str, Any] = {f"{role}_install_environment": given, **found}
     certificate = variables.get(f"_{role}_pip_cert")
     told[f"_{role}_pip_cert"] = jinja.from_string(certificate).render(told).strip() if certificate else ""
-    parts = [jinja.from_string(part).render(told) for part in variables[f"_{role}_install_environment"]]
+    parts: list[dict[str, str]] = [
+        jinja.from_string(part).render(told) for part in variables[f"_{role}_install_environment"]
+    ]
     return {name: value for part in parts for name, value in part.items()}
 
 
