@@ -69,7 +69,10 @@ EXAMPLES = r"""
     folder: /var/lib/mlflow/compose/database
     project: mlflow-database
     files:
-      compose.yaml: "{{ text }}"
+      compose.yaml: |
+        name: mlflow-database
+        services:
+          database: {image: "docker.io/library/postgres:17.6-trixie"}
     secrets:
       secrets/password: /var/lib/mlflow/secrets/database-password
     generated: [/var/lib/mlflow/secrets/database-password]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+import urllib.parse
+import urllib.request
 from pathlib import Path
 from threading import Barrier, Event
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.progress import silent
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import experiment
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import experiment, smoke
 from support.processes import has_ended, until
 
 SERVER = Server(url="http://127.0.0.1:1", username="u", password="p-4711")
@@ -122,3 +124,20 @@ def test_one_that_fails_is_run_again_as_often_as_it_may() -> None:
         [{"name": "a", "retries": 1}], lambda _one, _say: {"failed": True, "msg": "no"}, 1, silent
     )
     assert (lost["attempts"], lost["failed"], lost["msg"]) == (2, True, "no")
+
+
+@pytest.mark.parametrize("url", ["http://mlflow-server-1:5000/p", "http://127.0.0.1:5000", "http://[fd00::5]:5000"])
+def test_the_real_client_asks_a_server_through_no_proxy(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Docker gives containers the proxies of its own configuration, and some clusters their pods."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("no_proxy", "internal.example.com")
+    host = urllib.parse.urlsplit(url).hostname
+    assert not urllib.request.proxy_bypass_environment(host)
+    with smoke.client_environment(Server(url)):
+        assert urllib.request.proxy_bypass_environment(host)
+        assert urllib.request.proxy_bypass_environment("internal.example.com")
+        assert not urllib.request.proxy_bypass_environment("s3.example.com")
+        assert os.environ["NO_PROXY"] == os.environ["no_proxy"]
+    assert "NO_PROXY" not in os.environ and os.environ["no_proxy"] == "internal.example.com"

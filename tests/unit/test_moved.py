@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.moved import moved
 from support.intents import BUCKET, FOLDER, POSTGRESQL, SQLITE, computed
-from support.plans import planned
+from support.plans import PLATFORMS, planned
 
 OBSERVED: dict[str, dict[str, Any]] = {
     "host": {"python_supported": True},
@@ -63,6 +63,30 @@ def test_data_that_would_lie_elsewhere_is_named_with_both_places(
 ) -> None:
     (said,) = moved(before, after, "mlflow_server_accept_other_data")
     assert [word for word in [*words, "mlflow_server_accept_other_data"] if word not in said] == []
+
+
+def of_users(database: str) -> dict[str, Any]:
+    return launch(POSTGRESQL, auth={"config": "/auth.ini", "secret_key": {"file": "/key"}, "database": database})
+
+
+def test_users_who_would_be_left_behind_are_named() -> None:
+    before = of_users("postgresql+psycopg://mlflow@db.example.com/mlflow_auth?keepalives=1")
+    (said,) = moved(before, of_users("postgresql+psycopg://mlflow@db.example.com/people"), "x")
+    assert said.startswith("The database of its users is postgresql+psycopg://mlflow@db.example.com/people, and")
+    assert "none of them could log in" in said
+    for same in (of_users("postgresql+psycopg2://boss@DB.example.com:5432/mlflow_auth"), launch(POSTGRESQL)):
+        assert moved(before, same, "x") == [] and moved(same, before, "x") == []
+
+
+@pytest.mark.parametrize("platform", ["host", "compose", "kubernetes"])
+def test_a_plan_knows_where_users_are(platform: str) -> None:
+    database = {**PLATFORMS[platform][1], "auth_uri": "postgresql+psycopg://mlflow@mlflow-database:5432/mlflow_auth"}
+    change = {"auth": "basic", "accept_other_data": "false"}
+    observed = {**OBSERVED[platform], "launch": planned(platform, change, database=database)["launch"]}
+    other = {**database, "auth_uri": "postgresql+psycopg://mlflow@mlflow-database:5432/people"}
+    assert planned(platform, change, database=database, observed={platform: observed})["misfits"] == []
+    (refused,) = planned(platform, change, database=other, observed={platform: observed})["misfits"]
+    assert "The database of its users is" in refused
 
 
 def test_both_are_named_when_both_moved() -> None:

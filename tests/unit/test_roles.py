@@ -274,3 +274,19 @@ def test_no_block_changes_its_own_condition(role: Path) -> None:
         for block in blocks_with_conditions(load(path)):
             own = names(str(block["when"]), set()) & set_by(block["block"][:-1], role / "tasks")
             assert own == set(), f"{path.relative_to(role)}: '{block['name']}' depends on {own}, and sets it"
+
+
+@pytest.mark.parametrize("file", ["deploy", "service"])
+def test_who_cannot_start_a_server_shows_the_end_of_its_log(file: str) -> None:
+    """systemd says no more than: see systemctl status."""
+    tasks = yaml.safe_load((ROOT / "roles/mlflow_server/tasks/host" / f"{file}.yml").read_text())
+    starters = ("systemd_service", "supervisorctl", "supervisord", "flush_handlers")
+    starting = [task for task in tasks if any(word in str(task) for word in starters)]
+    assert len(starting) == 1, [task["name"] for task in starting]
+    [reported] = starting[0]["rescue"]
+    assert reported["ansible.builtin.include_tasks"] == "host/verify.yml"
+    assert "ansible_failed_result" in reported["vars"]["_mlflow_server_unstarted"]
+    verify = yaml.safe_load((ROOT / "roles/mlflow_server/tasks/host/verify.yml").read_text())
+    [block] = verify
+    assert block["block"][0]["ansible.builtin.fail"]["msg"] == "{{ _mlflow_server_unstarted }}"
+    assert "journalctl" in str(block["rescue"])

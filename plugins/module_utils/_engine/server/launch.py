@@ -85,7 +85,8 @@ class Launch:
 
     C(argv) is the server itself, C(env) is clear text, C(secrets) says where the rest lies, C(inherits) which variables
     of its surroundings it gets besides those that every program has. C(keys) is the program that says which of the
-    secrets it must do without (C(standalone/stored_keys.py)); empty where all were given by hand.
+    secrets it must do without (C(standalone/stored_keys.py)); empty where all were given by hand. C(users) is where
+    those who log in are, for whoever compares launches; the server reads it in its configuration.
     """
 
     argv: list[str]
@@ -94,6 +95,7 @@ class Launch:
     jobs: Jobs | None = None
     inherits: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    users: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -103,6 +105,7 @@ class Launch:
             "jobs": {"argv": self.jobs.argv, "env": self.jobs.env} if self.jobs else None,
             "inherits": self.inherits,
             "keys": self.keys,
+            **({"users": self.users} if self.users else {}),
         }
 
 
@@ -114,7 +117,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         C(signed_artifacts), C(plugins_dir), C(allowed_hosts), C(hostname), C(url) (that others are told),
         C(cors_origins), C(static_prefix),
         C(transfers) (name of the module C(standalone/transfers.py) where the server runs; empty where it is not there),
-        C(otlp), C(auth) (C(config) file and C(secret_key)),
+        C(otlp), C(auth) (C(config) file, C(secret_key), and C(database) of those who log in),
         C(keys) (places by variable of STORED_KEYS), C(metrics_dir), C(access_log), C(telemetry), C(pool_size),
         C(max_overflow), C(max_connections) (for C(servers) of them together), C(scratch_dir), C(tls_certificate),
         C(tls_key), C(env), C(secret_env) (places of secrets), C(inherits).
@@ -214,6 +217,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         jobs=jobs,
         inherits=[str(name) for name in intent.get("inherits") or []],
         keys=[settings.text("python", "python"), "-m", _KEYS_MODULE, *judged] if judged else [],
+        users=str(auth.get("database") or "") if auth else "",
     )
 
 

@@ -3,7 +3,7 @@
 """Whether a deployment would find its data where it left it: two launches, compared before anything is changed.
 
 Another database is an empty server, and another artifact store answers 404 for everything that is written down in the
-database. Both look like success to whoever deploys.
+database. Both look like success to whoever deploys, as does another database of the users, in which there is nobody.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ..database import kinds
 from ..errors import BadInput
 
 _DATABASE, _STORE = "_MLFLOW_SERVER_FILE_STORE", "_MLFLOW_SERVER_ARTIFACT_DESTINATION"
+_USERS = "users"
 # Where a bucket of the same name is another one.
 _ENDPOINT = "MLFLOW_S3_ENDPOINT_URL"
 
@@ -30,10 +31,11 @@ def moved(before: Mapping[str, Any], after: Mapping[str, Any], accepting: str) -
     :param after: the launch that is asked for.
     :param accepting: the variable that says it is meant, for the sentence.
     """
-    old, new = (dict(launch.get("env") or {}) for launch in (before, after))
+    old, new = ({**(launch.get("env") or {}), _USERS: launch.get("users")} for launch in (before, after))
     found = []
     for what, name, place, consequence in (
         ("database", _DATABASE, _database, "the server would begin with another one, without its experiments"),
+        ("database of its users", _USERS, _users, "none of them could log in, and what they may do would be forgotten"),
         ("artifact store", _STORE, _store, "the artifacts of all runs so far would not be found"),
     ):
         if old.get(name) and new.get(name) and place(old) != place(new):
@@ -45,10 +47,18 @@ def moved(before: Mapping[str, Any], after: Mapping[str, Any], accepting: str) -
 
 
 def _database(env: Mapping[str, str]) -> tuple[Any, ...]:
+    return _place(env[_DATABASE])
+
+
+def _users(env: Mapping[str, str]) -> tuple[Any, ...]:
+    return _place(env[_USERS])
+
+
+def _place(uri: str) -> tuple[Any, ...]:
     try:
-        return kinds.parse(env[_DATABASE]).place
+        return kinds.parse(uri).place
     except BadInput:  # of a launch that an older collection wrote
-        return (env[_DATABASE],)
+        return (uri,)
 
 
 def _store(env: Mapping[str, str]) -> tuple[Any, ...]:

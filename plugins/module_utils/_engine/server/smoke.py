@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..database import kinds
 from ..errors import EngineError, MissingLibrary, ServerError
@@ -210,8 +211,16 @@ def _eventually(action: Callable[[], Any], seconds: float = 10.0) -> Any:
 
 @contextlib.contextmanager
 def client_environment(server: Server, more: Mapping[str, str] | None = None) -> Iterator[None]:
-    """The client takes credentials and TLS options from the environment only; put it back as it was."""
-    wanted = {**server.environment(), "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", **(more or {})}
+    """The client takes credentials and TLS options from the environment only; put it back as it was.
+
+    Whatever else asks a server goes through no proxy, and nor does the client: containers get those of the engine's
+    configuration, pods those of whoever runs the cluster.
+    """
+    others = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
+    directly = ",".join(filter(None, [others, urlsplit(server.url).hostname]))
+    proxies = {"NO_PROXY": directly, "no_proxy": directly}
+    progress = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+    wanted = {**server.environment(), **proxies, **progress, **(more or {})}
     before = {name: os.environ.get(name) for name in wanted}
     try:
         _set(wanted)

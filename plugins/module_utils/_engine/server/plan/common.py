@@ -405,7 +405,8 @@ def check_secret_files(request: Request) -> None:
 
 def auth_place(request: Request, config: str, secret_key: Mapping[str, Any]) -> dict[str, Any]:
     """What launch is told of basic authentication; {} where nobody logs in."""
-    return {"config": config, "secret_key": secret_key} if request.auth else {}
+    users = str(request.database.get("auth_uri") or "")
+    return {"config": config, "secret_key": secret_key, "database": users} if request.auth else {}
 
 
 def listens(request: Request) -> str:
