@@ -38,6 +38,10 @@ EXAMPLES = r"""
       egress: nat
       public_access_cidrs: []
       reserved_cidrs: []
+      version: "1.34"
+      autoscaler: true
+      autoscaler_image: ""
+      repositories: [mlflow]
       node_groups: [{name: nodes, instance_type: m7i.large, min: 2, max: 4, disk_size: 50}]
       tags: {managed-by: mlops.mlflow}
       prices: {}
@@ -47,7 +51,7 @@ RETURN = r"""
 _value:
   description: >-
     The plan, with C(errors) (of the settings), C(misfits) (of what was observed), C(subnets), C(gateways), C(endpoints),
-    C(node_groups), C(sizes), C(costs) and C(creates).
+    C(node_groups), C(sizes), C(autoscaler_image), C(costs) and C(creates).
   type: dict
 """
 

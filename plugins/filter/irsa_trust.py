@@ -8,7 +8,8 @@ short_description: Say who may assume a role that is for pods of EKS
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
-  - The trust policy of a role of IAM for the pods of one service account, by subject and audience of their tokens.
+  - The trust policy of a role of IAM for the pods of one service account, or of a few that are named, by subject and audience
+    of their tokens.
 positional: namespace, account
 options:
   _input:
@@ -20,8 +21,8 @@ options:
     type: str
     required: true
   account:
-    description: Its name.
-    type: str
+    description: Its name, or a list of names.
+    type: raw
     required: true
 """
 
@@ -38,18 +39,19 @@ _value:
   type: dict
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 
 
-def irsa_trust(cluster: Mapping[str, Any], namespace: str, account: str) -> dict[str, Any]:
+def irsa_trust(cluster: Mapping[str, Any], namespace: str, account: str | Sequence[str]) -> dict[str, Any]:
     from ansible_collections.mlops.mlflow.plugins.module_utils._engine.aws.oidc import trust
 
     try:
-        return trust(cluster, str(namespace), str(account))
+        accounts = account if isinstance(account, str) else [str(one) for one in account]
+        return trust(cluster, str(namespace), accounts)
     except EngineError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -69,6 +69,12 @@ cluster:
     version: {description: Its version of Kubernetes., returned: if there is one, type: str}
     vpc: {description: Its network., returned: if there is one, type: str}
     subnets: {description: Its subnets., returned: if there is one, type: list, elements: str}
+    inner_subnets:
+      description: Of these one a zone, where what pods alone reach is put.
+      returned: if there is one
+      type: list
+      elements: str
+    security_group: {description: The group that EKS gives nodes and control plane., returned: if there is one, type: str}
     endpoint: {description: URL of its API server., returned: if there is one, type: str}
     certificate_authority: {description: Whose certificate that has; PEM in base64., returned: if there is one, type: str}
     issuer: {description: Issuer of the tokens of service accounts., returned: if there is one, type: str}

@@ -90,6 +90,10 @@ options:
         description:
           - Size of its volume.
         type: str
+      storage_class:
+        description:
+          - Storage class of its volume, one of O(storage_classes) where these are given.
+        type: str
       allowed_hosts:
         description:
           - Further names that its server answers to.
@@ -100,6 +104,20 @@ options:
           - What its users may do with what nobody granted them, where they log in. V(READ), V(USE), V(EDIT), V(MANAGE) or
             V(NO_PERMISSIONS).
         type: str
+  storage_classes:
+    description:
+      - Storage classes of the instances' volumes, where one takes only so many, such as those of file systems of EFS. The first
+        O(volumes_each) instances of the pattern have the first one, the next the second, and so on, so that a growing fleet
+        changes nobody's. Those that are listed by name say their own where there are several.
+      - Empty means that of the sample for all.
+    type: list
+    elements: str
+    default: []
+  volumes_each:
+    description:
+      - How many volumes each of O(storage_classes) takes. More are refused.
+    type: int
+    default: 1000
   limit:
     description:
       - More instances than that must be confirmed.
@@ -278,10 +296,11 @@ OF_INSTANCES: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     **{name: {"type": "dict"} for name in ("labels", "annotations", "resources")},
     **{name: {"type": "int"} for name in ("replicas", "max_replicas", "request_timeout")},
-    **{name: {"type": "str"} for name in ("storage_size", "default_permission")},
+    **{name: {"type": "str"} for name in ("storage_size", "storage_class", "default_permission")},
     "allowed_hosts": {"type": "list", "elements": "str"},
 }
 # Options that the engine calls the same.
+_OF_DECLARATION = ("count", "pattern", "limit", "confirmed_count", "storage_classes", "volumes_each")
 _PASSED_ON = (
     "namespace", "sample", "objects", "prune", "prune_data", "concurrency", "wave", "wave_failures", "accept_other_data",
 )  # fmt: skip
@@ -289,7 +308,7 @@ _PASSED_ON = (
 
 def deploy(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    numbers = {name: params[name] for name in ("count", "pattern", "limit", "confirmed_count")}
+    numbers = {name: params[name] for name in _OF_DECLARATION}
     request = engine.Request(
         fleet=params["name"],
         instances=declaration.declare(params["instances"], **numbers),
@@ -311,6 +330,8 @@ def main() -> None:
             "sample": {"type": "str", "required": True},
             "instances": {"type": "list", "elements": "dict", "default": [], "options": OF_INSTANCES},
             **PATTERN_ARGS,
+            "storage_classes": {"type": "list", "elements": "str", "default": []},
+            "volumes_each": {"type": "int", "default": 1000},
             "limit": {"type": "int", "default": 1000},
             "confirmed_count": {"type": "int", "default": 0},
             "prune": {"type": "bool", "default": False},

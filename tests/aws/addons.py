@@ -6,6 +6,7 @@ from typing import Any
 
 from aws.access import also_tagged
 from aws.eks import Refused, update_of
+from aws.eks import delete_cluster as _delete_cluster
 from aws.shapes import answer
 from moto.core.responses import ActionResult
 from moto.eks import urls
@@ -20,9 +21,8 @@ ROUTES = {
 }
 # The newest first, as EKS tells them; the second is the default one.
 VERSIONS = ("v1.20.0-eksbuild.1", "v1.19.0-eksbuild.1", "v1.18.0-eksbuild.1")
-KNOWN = ("aws-ebs-csi-driver", "coredns", "eks-pod-identity-agent", "kube-proxy", "vpc-cni")
+KNOWN = ("aws-ebs-csi-driver", "aws-efs-csi-driver", "coredns", "eks-pod-identity-agent", "kube-proxy", "vpc-cni")
 NEED_NODES = ("aws-ebs-csi-driver", "coredns")
-_delete_cluster = EKSResponse.delete_cluster
 # By cluster and name: what EKS says of an add-on.
 _addons: dict[tuple[str, str], dict[str, Any]] = {}
 

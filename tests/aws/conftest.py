@@ -3,43 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
+from support import moto
 from support.aws import REGION, SECRET, Play
-from support.playbooks import LOCAL_HOST, REPOSITORY, WITHOUT_FORKS, PlayResult, run_playbook
+from support.playbooks import LOCAL_HOST, WITHOUT_FORKS, PlayResult, run_playbook
 
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
-    # Its libraries are its own.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [os.environ["TEST_AWS_PYTHON"], "-m", "aws.server"]
-    with subprocess.Popen(
-        command, cwd=REPOSITORY / "tests", env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stdout and server.stdin
-        yield server.stdout.readline().strip()
-        server.stdin.close()
-        assert server.wait(timeout=30) == 0
+    with moto.serving() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
 def client(endpoint: str) -> Callable[[str], Any]:
     """A client of a service, as a second witness of what modules did."""
-
-    def connect(service: str) -> Any:
-        return boto3.client(
-            service, region_name=REGION, aws_access_key_id="key", aws_secret_access_key=SECRET, endpoint_url=endpoint
-        )
-
-    return connect
+    return moto.clients(endpoint)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ ROUTES = {
 }
 _create_cluster = EKSResponse.create_cluster
 _describe_cluster = EKSResponse.describe_cluster
+_delete_cluster = EKSResponse.delete_cluster
 # What an update of each kind takes; those of EKS take minutes.
 SECONDS = {"VersionUpdate": 3.0}
 # Of each update what EKS says of it, what it changes, and when that is done.
@@ -43,7 +44,25 @@ def create_cluster(response: EKSResponse) -> ActionResult:
     cluster.access_config = {"authenticationMode": mode}
     subnets = ec2_backends[response.current_account][response.region].describe_subnets()
     network = next((one.vpc_id for one in subnets if one.id in cluster.resources_vpc_config["subnetIds"]), "")
-    cluster.resources_vpc_config = DEFAULTS | cluster.resources_vpc_config | {"vpcId": network}
+    group = security_group(response, cluster.name, network) if network else ""
+    found = {"vpcId": network, "clusterSecurityGroupId": group}
+    cluster.resources_vpc_config = DEFAULTS | cluster.resources_vpc_config | found
+    return result
+
+
+def security_group(response: EKSResponse, cluster: str, network: str) -> str:
+    """The group that EKS makes for nodes and control plane; it goes with the cluster."""
+    name, ec2 = f"eks-cluster-sg-{cluster}", ec2_backends[response.current_account][response.region]
+    return str(ec2.create_security_group(name, "Created by EKS", vpc_id=network).id)
+
+
+def delete_cluster(response: EKSResponse) -> ActionResult:
+    group = response.eks_backend.describe_cluster(response._get_param("name")).resources_vpc_config.get(
+        "clusterSecurityGroupId"
+    )
+    result = _delete_cluster(response)
+    if group:
+        ec2_backends[response.current_account][response.region].delete_security_group(group_id=group)
     return result
 
 
@@ -131,7 +150,7 @@ def params(changes: dict[str, Any]) -> list[dict[str, str]]:
 
 def install() -> None:
     operations = (create_cluster, update_cluster_config, associate_encryption_config, update_cluster_version)
-    for operation in (*operations, describe_update, describe_cluster):
+    for operation in (*operations, describe_update, describe_cluster, delete_cluster):
         setattr(EKSResponse, operation.__name__, operation)
     for route in ROUTES:
         urls.url_paths[route] = EKSResponse.dispatch

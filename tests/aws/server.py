@@ -1,4 +1,7 @@
-"""AWS as the tests see it: moto, and what it lacks. Prints its URL, and serves until its standard input ends."""
+"""AWS as the tests see it: moto, and what it lacks. Prints its URL, and serves until its standard input ends.
+
+python -m aws.server [ADDRESS]
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import sys
 
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # read on import: the policies that AWS itself offers
 
-from aws import access, addons, eks, keys, nodes
+from aws import access, addons, efs, eks, iam, keys, nodes, rds, s3
 from moto.server import ThreadedMotoServer
 
 eks.install()
@@ -15,7 +18,11 @@ access.install()
 addons.install()
 nodes.install()
 keys.install()
-server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+efs.install()
+iam.install()
+rds.install()
+s3.install()
+server = ThreadedMotoServer(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1", 0, verbose=False)
 server.start()
 print("http://{}:{}".format(*server.get_host_and_port()), flush=True)
 sys.stdin.read()

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 from kubernetes import config
 from support.aws import ACCOUNT, REGION, SECRET
 from support.playbooks import REPOSITORY, WITHOUT_FORKS, PlayResult, run_playbook
@@ -35,6 +37,9 @@ class Target:
             "eks_cluster_account": ACCOUNT,
             "eks_cluster_kubeconfig": str(self.kubeconfig),
             "eks_cluster_public_access_cidrs": ["203.0.113.0/24"],
+            "eks_cluster_repositories": [self.name],
+            "eks_storage_backup_lock_days": 7,
+            "efs_csi_file_systems": 2,
             **variables,
         }
         return run_playbook(PLAYBOOK, INVENTORY, given, *options, program=WITHOUT_FORKS)
@@ -86,6 +91,16 @@ def holds(client: Client, name: str) -> dict[str, list[str]]:
             one["logGroupName"]
             for one in client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/eks/{name}/")["logGroups"]
         ],
+        "images": [
+            one["repositoryName"]
+            for one in client("ecr").describe_repositories()["repositories"]
+            if one["repositoryName"] == name
+        ],
+        "file systems": [
+            one["FileSystemId"]
+            for one in client("efs").describe_file_systems()["FileSystems"]
+            if one["CreationToken"].startswith(name)
+        ],
     }
     return {kind: sorted(names) for kind, names in found.items() if names}
 
@@ -108,10 +123,13 @@ def test_it_comes_from_nothing_and_goes_with_nothing_but_data_left(target: Targe
     counts = {kind: len(names) for kind, names in made.items()}
     assert counts == {
         **{"vpcs": 1, "subnets": 4, "gateways": 1, "addresses": 1, "tables": 3, "templates": 1, "clusters": 1},
-        **{"providers": 1, "roles": 6, "buckets": 2, "keys": 2, "logs": 1},
+        **{"providers": 1, "roles": 8, "buckets": 2, "keys": 3, "logs": 1, "images": 1, "file systems": 2},
     }
     check_cluster(client, name)
+    check_autoscaler(client, name)
     check_storage(client, name)
+    check_rights(client, target)
+    check_file_systems(client, name)
     check_login(target)
 
     assert changed(target.run().succeeded()) == []
@@ -130,12 +148,17 @@ def test_it_comes_from_nothing_and_goes_with_nothing_but_data_left(target: Targe
     assert {kind: len(names) for kind, names in holds(client, name).items() if kind != "keys"} == {
         "buckets": 2,
         "logs": 1,
+        "images": 1,
+        "file systems": 2,
     }
+    assert mount_targets(client, name) == [], "the network is gone"
     said = [str(result["msg"]) for task, result in removed.results if task.endswith("Report what stays")]
-    assert f"/aws/eks/{name}/cluster, for 90 days" in said[1] and f"{name}-{ACCOUNT}-backups" in said[0]
+    assert f"EFS file systems {name}, {name}-2" in said[0] and f"{name}-{ACCOUNT}-backups" in said[1]
+    assert f"/aws/eks/{name}/cluster, for 90 days" in said[2] and f"repositories of images - {name}" in said[2]
     assert not target.kubeconfig.exists()
     assert changed(target.run(**REMOVE).succeeded()) == []
-    target.run(**REMOVE, eks_storage_remove_data=True).succeeded()
+    all_data = {"eks_storage_remove_data": True, "efs_csi_remove_data": True, "eks_cluster_remove_images": True}
+    target.run(**REMOVE, **all_data).succeeded()
     assert {kind for kind in holds(client, name) if kind != "keys"} == {"logs"}
 
 
@@ -162,6 +185,51 @@ def check_cluster(client: Client, name: str) -> None:
     assert driver["serviceAccountRoleArn"] == f"arn:aws:iam::{ACCOUNT}:role/{name}-ebs-csi"
 
 
+def check_autoscaler(client: Client, name: str) -> None:
+    """Only its service account has the role, which changes the size of this cluster's node groups alone."""
+    iam = client("iam")
+    trust = iam.get_role(RoleName=f"{name}-autoscaler")["Role"]["AssumeRolePolicyDocument"]["Statement"][0]
+    assert "system:serviceaccount:kube-system:cluster-autoscaler" in trust["Condition"]["StringEquals"].values()
+    policy = iam.get_role_policy(RoleName=f"{name}-autoscaler", PolicyName="nodes")["PolicyDocument"]["Statement"]
+    seen, groups, changes = policy
+    assert all(":Describe" in one or ":Get" in one for one in seen["Action"])
+    assert groups["Resource"].endswith(f":{ACCOUNT}:nodegroup/{name}/*")
+    assert changes["Action"] == ["autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"]
+    tag = {f"aws:ResourceTag/k8s.io/cluster-autoscaler/{name}": "owned"}
+    assert changes["Condition"] == {"StringEquals": tag}
+
+
+def mount_targets(client: Client, name: str) -> list[dict[str, Any]]:
+    efs = client("efs")
+    found = [one for one in efs.describe_file_systems()["FileSystems"] if one["CreationToken"].startswith(name)]
+    return [
+        target
+        for one in found
+        for target in efs.describe_mount_targets(FileSystemId=one["FileSystemId"])["MountTargets"]
+    ]
+
+
+def check_file_systems(client: Client, name: str) -> None:
+    """Encrypted, with a mount target in each zone that only the nodes reach, and a driver with a role of its own."""
+    efs, ec2, iam = client("efs"), client("ec2"), client("iam")
+    found = [one for one in efs.describe_file_systems()["FileSystems"] if one["CreationToken"].startswith(name)]
+    assert all(one["Encrypted"] and ":key/" in one["KmsKeyId"] for one in found)
+    targets = mount_targets(client, name)
+    assert [target["AvailabilityZoneName"] for target in targets] == ["us-west-2a", "us-west-2b"] * 2
+    nodes = client("eks").describe_cluster(name=name)["cluster"]["resourcesVpcConfig"]["clusterSecurityGroupId"]
+    for target in targets:
+        [group] = efs.describe_mount_target_security_groups(MountTargetId=target["MountTargetId"])["SecurityGroups"]
+        [rule] = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"]
+        assert (rule["FromPort"], rule["ToPort"], rule["IpRanges"]) == (2049, 2049, [])
+        assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [nodes]
+    driver = client("eks").describe_addon(clusterName=name, addonName="aws-efs-csi-driver")["addon"]
+    assert driver["serviceAccountRoleArn"] == f"arn:aws:iam::{ACCOUNT}:role/{name}-efs-csi"
+    trust = iam.get_role(RoleName=f"{name}-efs-csi")["Role"]["AssumeRolePolicyDocument"]["Statement"][0]
+    subjects = next(value for key, value in trust["Condition"]["StringEquals"].items() if key.endswith(":sub"))
+    accounts = ["efs-csi-controller-sa", "efs-csi-node-sa"]
+    assert subjects == [f"system:serviceaccount:kube-system:{one}" for one in accounts]
+
+
 def check_storage(client: Client, name: str) -> None:
     s3, iam = client("s3"), client("iam")
     for bucket in (f"{name}-{ACCOUNT}-artifacts", f"{name}-{ACCOUNT}-backups"):
@@ -173,6 +241,10 @@ def check_storage(client: Client, name: str) -> None:
         assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
         [rule] = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
         assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] == 30
+    lock = s3.get_object_lock_configuration(Bucket=f"{name}-{ACCOUNT}-backups")["ObjectLockConfiguration"]
+    assert lock["Rule"]["DefaultRetention"] == {"Mode": "GOVERNANCE", "Days": 7}
+    [repository] = client("ecr").describe_repositories(repositoryNames=[name])["repositories"]
+    assert repository["imageTagMutability"] == "IMMUTABLE" and repository["imageScanningConfiguration"]["scanOnPush"]
     role = iam.get_role(RoleName=f"{name}-server")["Role"]["AssumeRolePolicyDocument"]["Statement"][0]
     subjects = {key.rpartition(":")[2]: value for key, value in role["Condition"]["StringEquals"].items()}
     assert subjects == {"sub": f"system:serviceaccount:mlflow:{name}", "aud": "sts.amazonaws.com"}
@@ -183,6 +255,47 @@ def check_storage(client: Client, name: str) -> None:
     assert [one["Resource"] for one in policy[:2]] == [artifacts, f"{artifacts}/mlflow-artifacts/*"]
     assert policy[0]["Condition"] == {"StringLike": {"s3:prefix": ["mlflow-artifacts", "mlflow-artifacts/*"]}}
     assert policy[2]["Resource"].startswith(f"arn:aws:kms:{REGION}:{ACCOUNT}:key/")
+
+
+def token_of(account: str) -> str:
+    """As a cluster would sign it; the emulator believes the claims."""
+    claims = {"sub": f"system:serviceaccount:mlflow:{account}", "aud": ["sts.amazonaws.com"], "iss": "https://cluster"}
+    return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.signature"
+
+
+def check_rights(client: Client, target: Target) -> None:
+    """With moto asking for the rights of a role: each reaches what is its own, and a service account its own role."""
+    name = target.name
+
+    def assume(role: str, account: str) -> Any:
+        arn = f"arn:aws:iam::{ACCOUNT}:role/{name}-{role}"
+        given = client("sts").assume_role_with_web_identity(
+            RoleArn=arn, RoleSessionName="test", WebIdentityToken=token_of(account)
+        )["Credentials"]
+        keys = {"aws_access_key_id": given["AccessKeyId"], "aws_secret_access_key": given["SecretAccessKey"]}
+        endpoint = client("s3").meta.endpoint_url
+        session = given["SessionToken"]
+        return boto3.client("s3", region_name=REGION, endpoint_url=endpoint, aws_session_token=session, **keys)
+
+    artifacts, backups = f"{name}-{ACCOUNT}-artifacts", f"{name}-{ACCOUNT}-backups"
+    server, backup = assume("server", name), assume("backup", f"{name}-backup")
+    for who, bucket, key, allowed in (
+        (server, artifacts, "mlflow-artifacts/1/model", True),
+        (server, artifacts, "other/1", False),
+        (server, backups, "mlflow-backups/1", False),
+        (backup, artifacts, "mlflow-artifacts/1/model", True),
+        (backup, backups, "elsewhere/1", False),
+    ):
+        if allowed:
+            who.put_object(Bucket=bucket, Key=key, Body=b"1")
+            assert who.get_object(Bucket=bucket, Key=key)["Body"].read() == b"1"
+            who.delete_object(Bucket=bucket, Key=key)
+        else:
+            with pytest.raises(ClientError, match="AccessDenied"):
+                who.put_object(Bucket=bucket, Key=key, Body=b"1")
+    for role, account in (("server", f"{name}-backup"), ("backup", name), ("server", "default")):
+        with pytest.raises(ClientError, match="Not authorized to perform sts:AssumeRoleWithWebIdentity"):
+            assume(role, account)
 
 
 def check_login(target: Target) -> None:

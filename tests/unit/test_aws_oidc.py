@@ -138,10 +138,19 @@ def test_a_role_for_pods_trusts_one_service_account_by_subject_and_audience() ->
     }
 
 
+def test_a_role_may_be_for_a_few_accounts_that_are_named() -> None:
+    [statement] = oidc.trust(CLUSTER, "kube-system", ["controller", "node"])["Statement"]
+    subjects = statement["Condition"]["StringEquals"][f"{CLUSTER['issuer']}:sub"]
+    assert subjects == ["system:serviceaccount:kube-system:controller", "system:serviceaccount:kube-system:node"]
+    for accounts in ([], ["controller", "efs-*"]):
+        with pytest.raises(BadInput, match="exactly those that are named"):
+            oidc.trust(CLUSTER, "kube-system", accounts)
+
+
 @pytest.mark.parametrize(
     ("cluster", "account", "words"),
     [
-        (CLUSTER, "*", "is no service account: a role is for exactly one"),
+        (CLUSTER, "*", "is no service account: a role is for exactly those"),
         (CLUSTER, "", "is no service account"),
         ({"issuer": "", "oidc_provider": "arn"}, "server", "run the role eks_cluster first"),
         ({}, "server", "run the role eks_cluster first"),

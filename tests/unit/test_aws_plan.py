@@ -24,7 +24,11 @@ SETTINGS: dict[str, Any] = {
     "egress": "nat",
     "public_access_cidrs": ["203.0.113.0/24"],
     "reserved_cidrs": [],
+    "version": "1.34",
     "node_groups": [NODES],
+    "autoscaler": True,
+    "autoscaler_image": "",
+    "repositories": [],
     "tags": {"team": "ml"},
     "prices": {},
 }
@@ -36,6 +40,7 @@ EMPTY: dict[str, Any] = {
     "cluster": {},
     "left": {"load_balancers": [], "volumes": []},
 }
+MIRRORED = f"{ACCOUNT}.dkr.ecr.us-west-2.amazonaws.com/cluster-autoscaler:v1.34.4"
 OWN = {"id": "vpc-own", "name": "mlflow", "cidrs": ["10.42.0.0/16"]}
 
 
@@ -68,7 +73,7 @@ def test_each_zone_has_a_subnet_for_nodes_and_one_for_load_balancers(cidr: str, 
     [("nat", ["a", "a"], False), ("nat_per_zone", ["a", "b"], False), ("endpoints", ["", ""], True)],
 )
 def test_how_nodes_reach_registries(egress: str, gateways: list[str], endpoints: bool) -> None:
-    found = planned(egress=egress)
+    found = planned(egress=egress, autoscaler_image=MIRRORED)
     public, *private = found["routes"]
     assert (public["gateway"], len(public["subnets"])) == ("igw", 2)
     names = {"a": "mlflow-public-us-west-2a", "b": "mlflow-public-us-west-2b", "": ""}
@@ -87,7 +92,12 @@ def test_the_price_counts_what_costs_and_names_what_it_does_not_know() -> None:
         "stored",
         "not counted, because eks_cluster_prices does not say what they cost: g6.xlarge",
     ]
-    own = planned(node_groups=[gpu], egress="endpoints", prices={"g6.xlarge": 1, "volume": 0.1, "cluster": "0.2"})
+    own = planned(
+        node_groups=[gpu],
+        egress="endpoints",
+        autoscaler=False,
+        prices={"g6.xlarge": 1, "volume": 0.1, "cluster": "0.2"},
+    )
     assert own["costs"][:3] == [
         "EKS control plane: 146",
         "endpoints in zones (14): 102",
@@ -105,8 +115,9 @@ def test_what_a_check_run_lists_is_what_there_would_be() -> None:
         "subnet mlflow-private-us-west-2a 10.42.0.0/19",
         "subnet mlflow-public-us-west-2a 10.42.224.0/22",
     ]
-    assert listed[-2:] == ["EKS cluster mlflow", "node group nodes of 2 to 4 nodes"]
-    given = planned(subnets=["subnet-1", "subnet-2"])
+    assert listed[-3:] == ["EKS cluster mlflow", "node group nodes of 2 to 4 nodes", "autoscaler of nodes"]
+    assert planned(repositories=["mlflow"])["creates"][-4] == "repository of images mlflow"
+    given = planned(subnets=["subnet-1", "subnet-2"], autoscaler=False)
     assert given["creates"] == ["EKS cluster mlflow", "node group nodes of 2 to 4 nodes"] and given["vpc"] == ""
     assert planned(existing=True)["creates"] == []
 
@@ -128,6 +139,8 @@ def test_what_a_check_run_lists_is_what_there_would_be() -> None:
         ({"public_access_cidrs": ["me"]}, "public_access_cidrs holds 'me'"),
         ({"node_groups": [NODES, NODES]}, "names nodes 2 times"),
         ({"node_groups": [NODES | {"min": 5}]}, "The node group nodes has 5 to 4 nodes"),
+        ({"version": "1.99"}, "of Kubernetes 1.99 no version of the autoscaler is known here"),
+        ({"egress": "endpoints"}, "put a copy into ECR and name it in eks_cluster_autoscaler_image"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], words: str) -> None:
@@ -156,6 +169,14 @@ def test_what_the_account_does_not_offer_is_refused(
     assert words in misfit
 
 
+def test_the_autoscaler_is_that_of_the_version_unless_an_image_is_named() -> None:
+    assert planned()["autoscaler_image"] == "registry.k8s.io/autoscaling/cluster-autoscaler:v1.34.4"
+    found = planned(egress="endpoints", autoscaler_image=MIRRORED)
+    assert found["autoscaler_image"] == MIRRORED and "autoscaling" in found["endpoints"]
+    assert planned(version="1.99", autoscaler=False)["errors"] == planned(version="1.99", existing=True)["errors"] == []
+    assert planned(autoscaler=False)["autoscaler_image"] == planned(existing=True)["autoscaler_image"] == ""
+
+
 def test_an_empty_account_and_what_a_first_run_has_left_are_both_good() -> None:
     assert planned(EMPTY)["misfits"] == []
     made = EMPTY | {"vpcs": [OWN], "cluster": {"vpc": "vpc-own", "node_groups": {"nodes": 3}}}
@@ -180,8 +201,15 @@ def test_an_account_is_inspected() -> None:
     vpc = {"VpcId": "v", "Tags": tags(Name="mlflow"), "CidrBlock": "10.42.0.0/16"}
     gone = {"CidrBlock": "10.9.0.0/16", "CidrBlockState": {"State": "disassociated"}}
     vpc["CidrBlockAssociationSet"] = [{"CidrBlock": "10.42.0.0/16"}, gone]
-    network = {"vpcId": "v", "subnetIds": ["s2", "s1"]}
+    network = {"vpcId": "v", "subnetIds": ["s2", "s1", "s3"], "clusterSecurityGroupId": "sg-1"}
     cluster = {"name": "mlflow", "status": "ACTIVE", "version": "1.34", "resourcesVpcConfig": network}
+    asked = [{"Name": "subnet-id", "Values": ["s1", "s2", "s3"]}]
+    inner = tags(**{"kubernetes.io_role_internal-elb": "1"})
+    subnets: list[dict[str, Any]] = [
+        {"SubnetId": "s1", "AvailabilityZone": "us-west-2a", "Tags": []},
+        {"SubnetId": "s2", "AvailabilityZone": "us-west-2b", "Tags": []},
+        {"SubnetId": "s3", "AvailabilityZone": "us-west-2a", "Tags": inner},
+    ]
     group = {"nodegroupName": "nodes", "scalingConfig": {"desiredSize": 3}}
     only = [{"Name": "zone-type", "Values": ["availability-zone"]}]
     zones = [{"ZoneName": "us-west-2b", "State": "available"}, {"ZoneName": "us-west-2a", "State": "impaired"}]
@@ -190,6 +218,7 @@ def test_an_account_is_inspected() -> None:
         "ec2": [
             ("describe_availability_zones", {"Filters": only}, {"AvailabilityZones": zones}),
             ("describe_vpcs", {}, {"Vpcs": [vpc]}),
+            ("describe_subnets", {"Filters": asked}, {"Subnets": subnets}),
             (
                 "describe_volumes",
                 {"Filters": owned},
@@ -222,5 +251,7 @@ def test_an_account_is_inspected() -> None:
     assert found["zones"] == ["us-west-2b"] and found["vpcs"] == [
         {"id": "v", "name": "mlflow", "cidrs": ["10.42.0.0/16"]}
     ]
-    assert found["cluster"]["subnets"] == ["s1", "s2"] and found["cluster"]["node_groups"] == {"nodes": 3}
+    assert found["cluster"]["subnets"] == ["s1", "s2", "s3"] and found["cluster"]["security_group"] == "sg-1"
+    assert found["cluster"]["inner_subnets"] == ["s2", "s3"], "one a zone, where its nodes are"
+    assert found["cluster"]["node_groups"] == {"nodes": 3}
     assert found["left"] == {"load_balancers": ["new", "old"], "volumes": ["vol-1 data"]}

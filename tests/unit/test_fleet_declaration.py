@@ -30,6 +30,29 @@ def test_what_is_left_out_is_as_in_the_sample() -> None:
     assert declare([{"name": "a", "replicas": None, "labels": None}], limit=9) == [Instance("a")]
 
 
+def classes_of(*listed: dict[str, Any], **options: Any) -> list[str]:
+    placed = {"limit": 9999, "pattern": "t-####", "storage_classes": ["efs", "efs-2"], "volumes_each": 2, **options}
+    return [one.own["storage_class"] for one in declare(listed, **placed)]
+
+
+def test_a_fleet_fills_one_file_system_after_the_other_and_a_growing_one_moves_nobody() -> None:
+    assert classes_of(count=1) == ["efs"]
+    assert classes_of(count=3) == ["efs", "efs", "efs-2"]
+    assert classes_of({"name": "x", "storage_class": "efs-2"}, count=2) == ["efs", "efs", "efs-2"]
+    assert classes_of({"name": "x"}, {"name": "y"}, storage_classes=["efs"]) == ["efs", "efs"]
+
+
+def test_more_volumes_than_file_systems_take_are_refused_with_how_many_it_needs() -> None:
+    several = {"storage_classes": ["efs", "efs-2"], "volumes_each": 2, "pattern": "t-#"}
+    said = refused(count=7, **several)
+    assert "7 instances of the pattern need 4 storage classes of 2 volumes each" in said and "t-5 is the first" in said
+    assert "Name the storage_class of x: there are efs, efs-2." in refused({"name": "x"}, **several)
+    assert "x: storage_class is gp3, which is none of" in refused({"name": "x", "storage_class": "gp3"}, **several)
+    full = refused({"name": "x", "storage_class": "efs"}, count=2, **several)
+    assert "3 instances would have the storage class efs, which takes 2 volumes" in full
+    assert "volumes_each is 0" in refused(count=1, **{**several, "volumes_each": 0})
+
+
 def test_all_wrong_names_are_said_at_once() -> None:
     said = refused(*({"name": name} for name in ("a", "A", "a", "b", "1b", "b", "c-", "x" * 41)))
     assert "listed more than once: a, b." in said

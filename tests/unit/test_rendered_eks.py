@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-import jinja2
 import yaml
-from support.playbooks import REPOSITORY
+from support.rendered.roles import rendered
 
 KEY = "arn:aws:kms:us-west-2:123456789012:key/k"
-
-
-def rendered(template: str, **variables: Any) -> str:
-    """A template of a role; these use no filter of Ansible's."""
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701
-    environment.filters["to_json"] = json.dumps
-    return environment.from_string((REPOSITORY / "roles" / template).read_text()).render(**variables)
 
 
 def test_volumes_are_encrypted_and_of_the_zone_of_their_pod() -> None:
@@ -24,6 +15,42 @@ def test_volumes_are_encrypted_and_of_the_zone_of_their_pod() -> None:
     assert (found["kind"], found["metadata"]["name"]) == ("StorageClass", "gp3")
     assert found["parameters"] == {"type": "gp3", "encrypted": "true"}
     assert (found["volumeBindingMode"], found["allowVolumeExpansion"]) == ("WaitForFirstConsumer", True)
+
+
+def test_a_volume_on_efs_is_a_folder_that_only_its_owner_enters() -> None:
+    item = {"key": "efs-2", "value": "fs-1"}
+    text = rendered("efs_csi/templates/storage_class.yaml.j2", item=item, efs_csi_uid=10001, efs_csi_gid=10001)
+    found = yaml.safe_load(text)
+    assert (found["metadata"]["name"], found["provisioner"]) == ("efs-2", "efs.csi.aws.com")
+    parameters = found["parameters"]
+    assert (parameters["provisioningMode"], parameters["fileSystemId"]) == ("efs-ap", "fs-1")
+    assert (parameters["directoryPerms"], parameters["uid"], parameters["gid"]) == ("700", "10001", "10001")
+    assert parameters["subPathPattern"] == "${.PVC.namespace}/${.PVC.name}"
+
+
+def test_the_autoscaler_has_its_role_finds_the_groups_of_its_cluster_and_no_more_rights_than_it_needs() -> None:
+    text = rendered(
+        "eks_cluster/templates/autoscaler.yaml.j2",
+        eks_cluster_name="mlflow",
+        eks_cluster_region="us-west-2",
+        _eks_cluster_iam="arn:aws:iam::123456789012",
+        _eks_cluster_autoscaler={"role": "mlflow-autoscaler", "image": "registry.k8s.io/autoscaling/c:v1"},
+    )
+    found = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(text)}
+    account = found["ServiceAccount", "cluster-autoscaler"]
+    role = "arn:aws:iam::123456789012:role/mlflow-autoscaler"
+    assert account["metadata"]["annotations"] == {"eks.amazonaws.com/role-arn": role}
+    pod = found["Deployment", "cluster-autoscaler"]["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    tags = "asg:tag=k8s.io/cluster-autoscaler/enabled,k8s.io/cluster-autoscaler/mlflow"
+    assert f"--node-group-auto-discovery={tags}" in container["command"]
+    assert "--skip-nodes-with-local-storage=false" in container["command"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] and pod["securityContext"]["runAsNonRoot"]
+    rules = [rule for kind in ("ClusterRole", "Role") for rule in found[kind, "cluster-autoscaler"]["rules"]]
+    assert not any("*" in rule["resources"] + rule["verbs"] or "secrets" in rule["resources"] for rule in rules)
+    for kind in ("ClusterRoleBinding", "RoleBinding"):
+        [subject] = found[kind, "cluster-autoscaler"]["subjects"]
+        assert (subject["name"], subject["namespace"]) == ("cluster-autoscaler", "kube-system")
 
 
 def test_a_kubeconfig_names_a_profile_and_no_key() -> None:

@@ -104,7 +104,21 @@ def health(call: Call) -> dict[str, Any]:
         level = "ready"  # the levels above write
     wanted = checks.Wanted(level, call.text("version"), call.text("database_uri"), call.database_password())
     report = checks.wait(call.server(), wanted, call.number("wait_timeout", 0), call.number("wait_sleep", 0.5))
+    if any(one.name == "artifacts" and not one.ok for one in report.checks):
+        report.explain("artifacts", _why_refused(call))
     return {**report.as_dict(), **({} if report.healthy else {"failed": True, "msg": report.verdict})}
+
+
+def _why_refused(call: Call) -> str:
+    """Why a pod's servers cannot reach their bucket, where they reach it with a role; empty elsewhere."""
+    from .server import trial as attempt
+    from .storage import identity
+
+    try:
+        launch = attempt.read_launch(str(attempt.LAUNCH))
+    except EngineError:
+        return ""  # no pod's: what there is to say, the check has said
+    return identity.explain(launch["env"].get("_MLFLOW_SERVER_ARTIFACT_DESTINATION", ""), call.env)
 
 
 def info(call: Call) -> dict[str, Any]:
@@ -208,6 +222,7 @@ def schema_info(call: Call) -> dict[str, Any]:
 
 def bucket(call: Call) -> dict[str, Any]:
     from .storage import bucket as store
+    from .storage import identity
 
     keys = store.Keys(
         endpoint=call.text("endpoint") or call.env.get("MLFLOW_S3_ENDPOINT_URL"),
@@ -216,7 +231,11 @@ def bucket(call: Call) -> dict[str, Any]:
         secret_key=_secret(call, "secret_key_file"),
     )
     create, seconds = bool(call.options.get("create")), call.number("wait_timeout", 0)
-    return store.ensure(call.text("uri") or "", keys, create=create, wait_seconds=seconds, check=call.check)
+    try:
+        return store.ensure(call.text("uri") or "", keys, create=create, wait_seconds=seconds, check=call.check)
+    except store.BucketError as error:
+        reason = "" if keys.access_key else identity.refused(call.env)
+        raise store.BucketError(f"{error} {reason}".strip()) from error
 
 
 def _secret(call: Call, option: str) -> str | None:

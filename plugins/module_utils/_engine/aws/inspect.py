@@ -10,6 +10,8 @@ from typing import Any
 from .client import Service
 from .updates import cluster as described
 
+_INNER = "kubernetes.io/role/internal-elb"
+
 
 def inspect(service: Callable[[str], Service], name: str) -> dict[str, Any]:
     """
@@ -23,7 +25,7 @@ def inspect(service: Callable[[str], Service], name: str) -> dict[str, Any]:
     zones = ec2.call("describe_availability_zones", Filters=only)["AvailabilityZones"]
     vpcs = [_vpc(vpc) for vpc in ec2.pages("describe_vpcs", "Vpcs")]
     found = described(eks, name)
-    cluster = _cluster(eks, found) if found else {}
+    cluster = _cluster(eks, ec2, found) if found else {}
     network = cluster.get("vpc") or next((vpc["id"] for vpc in vpcs if vpc["name"] == name), "")
     return {
         "account": caller["Account"],
@@ -46,8 +48,11 @@ def _vpc(vpc: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": vpc["VpcId"], "name": _name(vpc.get("Tags", [])), "cidrs": cidrs}
 
 
-def _cluster(eks: Service, found: Mapping[str, Any]) -> dict[str, Any]:
+def _cluster(eks: Service, ec2: Service, found: Mapping[str, Any]) -> dict[str, Any]:
     network = found.get("resourcesVpcConfig", {})
+    # By a filter: asked by their names, one that is gone would be an error.
+    own = [{"Name": "subnet-id", "Values": sorted(network.get("subnetIds", []))}]
+    subnets = ec2.pages("describe_subnets", "Subnets", Filters=own)
     names = eks.pages("list_nodegroups", "nodegroups", clusterName=found["name"])
     groups = [eks.find("describe_nodegroup", clusterName=found["name"], nodegroupName=name) for name in names]
     return {
@@ -55,6 +60,8 @@ def _cluster(eks: Service, found: Mapping[str, Any]) -> dict[str, Any]:
         "version": found.get("version", ""),
         "vpc": network.get("vpcId", ""),
         "subnets": sorted(network.get("subnetIds", [])),
+        "inner_subnets": _one_a_zone(subnets),
+        "security_group": network.get("clusterSecurityGroupId", ""),
         "endpoint": found.get("endpoint", ""),
         "certificate_authority": found.get("certificateAuthority", {}).get("data", ""),
         "issuer": found.get("identity", {}).get("oidc", {}).get("issuer", ""),
@@ -64,6 +71,14 @@ def _cluster(eks: Service, found: Mapping[str, Any]) -> dict[str, Any]:
             if group
         },
     }
+
+
+def _one_a_zone(subnets: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Where what pods alone reach is put; of a zone's subnets that of its nodes, and the same one each time."""
+    found: dict[str, str] = {}
+    for subnet in sorted(subnets, key=lambda one: (not _tag(one.get("Tags", []), _INNER), one["SubnetId"])):
+        found.setdefault(subnet["AvailabilityZone"], subnet["SubnetId"])
+    return sorted(found.values())
 
 
 def _load_balancers(service: Callable[[str], Service], network: str) -> list[str]:

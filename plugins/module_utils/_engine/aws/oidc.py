@@ -94,18 +94,24 @@ def remove(iam: Service, issuer: str, check: bool = False) -> dict[str, Any]:
     return _result(issuer, before, None)
 
 
-def trust(cluster: Mapping[str, Any], namespace: str, account: str) -> dict[str, Any]:
-    """The trust policy of a role that only pods of one service account may assume.
+def trust(cluster: Mapping[str, Any], namespace: str, account: str | Sequence[str]) -> dict[str, Any]:
+    """The trust policy of a role that only pods of one service account may assume, or of a few that are named.
 
     :param cluster: C(issuer), without its scheme, and C(oidc_provider).
-    :raises BadInput: the cluster is not known, or the account is no single one.
+    :raises BadInput: the cluster is not known, or an account is no single one.
     """
     if not cluster.get("issuer") or not cluster.get("oidc_provider"):
         raise BadInput("A role for pods needs the issuer of their cluster's tokens: run the role eks_cluster first.")
-    if not namespace or not account or set("*?") & set(namespace + account):
-        raise BadInput(f"'{namespace}:{account}' is no service account: a role is for exactly one.")
+    accounts = [account] if isinstance(account, str) else list(account)
+    for one in accounts or [""]:
+        if not namespace or not one or set("*?") & set(namespace + one):
+            raise BadInput(f"'{namespace}:{one}' is no service account: a role is for exactly those that are named.")
     issuer = cluster["issuer"]
-    tokens = {f"{issuer}:sub": f"system:serviceaccount:{namespace}:{account}", f"{issuer}:aud": "sts.amazonaws.com"}
+    subjects = [f"system:serviceaccount:{namespace}:{one}" for one in accounts]
+    tokens = {
+        f"{issuer}:sub": subjects[0] if len(subjects) == 1 else subjects,
+        f"{issuer}:aud": "sts.amazonaws.com",
+    }
     statement = {
         "Effect": "Allow",
         "Principal": {"Federated": cluster["oidc_provider"]},

@@ -19,6 +19,9 @@ from .prices import estimate
 EGRESS = ("nat", "nat_per_zone", "endpoints")
 # Without a way out, these are asked through endpoints in the network; S3 has one in any case, which costs nothing.
 ENDPOINTS = ("ec2", "ecr.api", "ecr.dkr", "eks", "elasticloadbalancing", "logs", "sts")
+# Cluster Autoscaler, by the minor version of Kubernetes that it is built with: it simulates that one's scheduler.
+AUTOSCALERS = {"1.33": "v1.33.5", "1.34": "v1.34.4", "1.35": "v1.35.1"}
+_AUTOSCALER = "registry.k8s.io/autoscaling/cluster-autoscaler"
 _ROLES = {True: "kubernetes.io/role/elb", False: "kubernetes.io/role/internal-elb"}
 _SIZES = range(16, 23)
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,37}[a-z0-9]")
@@ -27,20 +30,27 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,37}[a-z0-9]")
 def plan(settings: Mapping[str, Any], observed: Mapping[str, Any]) -> dict[str, Any]:
     """
     :param settings: C(name), C(account), C(region), C(existing), C(vpc_cidr), C(zones), C(subnets) (those of somebody
-        else), C(egress), C(public_access_cidrs), C(reserved_cidrs), C(node_groups), C(prices), C(tags); as in the role
-        eks_cluster.
+        else), C(egress), C(public_access_cidrs), C(reserved_cidrs), C(version), C(node_groups), C(autoscaler),
+        C(autoscaler_image), C(repositories), C(prices), C(tags); as in the role eks_cluster.
     :param observed: what the module eks_cluster_info returned; {} before.
     :returns: C(errors) of the settings, C(misfits) of the account, each a sentence; C(vpc): id of the role's own
         network if it is there; C(subnets) (C(name), C(zone), C(cidr), C(public), C(tags)); C(gateways) of NAT
         (C(subnet), C(tags)); C(routes), the route tables (C(name), C(subnets), C(tags), C(gateway): the public subnet
         of one of NAT, C(igw), or empty); C(endpoints); C(tags) of all else; C(node_groups): names of those that are
-        there; C(sizes): how many nodes each requested one is to have; C(costs); C(creates): what a first run creates.
+        there; C(sizes): how many nodes each requested one is to have; C(autoscaler_image): empty for no autoscaler;
+        C(costs); C(creates): what a first run creates.
     """
-    errors = [*_account_errors(settings), *_network_errors(settings), *_node_errors(settings["node_groups"])]
+    image = _autoscaler_image(settings)
+    errors = [
+        *_account_errors(settings),
+        *_network_errors(settings),
+        *_node_errors(settings["node_groups"]),
+        *_autoscaler_errors(settings, image),
+    ]
     own = not settings["existing"] and not settings["subnets"]
     subnets = _subnets(settings) if own and not errors else []
     gateways = _gateways(settings, subnets)
-    endpoints = list(ENDPOINTS) if own and settings["egress"] == "endpoints" else []
+    endpoints = _endpoints(settings) if own else []
     costs = [] if errors else estimate(settings, len(gateways), len(endpoints) * len(settings["zones"]))
     return {
         "errors": errors,
@@ -55,9 +65,41 @@ def plan(settings: Mapping[str, Any], observed: Mapping[str, Any]) -> dict[str, 
         "tags": {"Name": settings["name"], **settings["tags"]},
         "node_groups": sorted((observed.get("cluster") or {}).get("node_groups", {})),
         "sizes": _sizes(settings["node_groups"], (observed.get("cluster") or {}).get("node_groups", {})),
+        "autoscaler_image": image,
         "costs": costs,
         "creates": _creates(settings, subnets, gateways, endpoints),
     }
+
+
+def _endpoints(settings: Mapping[str, Any]) -> list[str]:
+    if settings["egress"] != "endpoints":
+        return []
+    return sorted([*ENDPOINTS, *(["autoscaling"] if settings["autoscaler"] else [])])
+
+
+def _autoscaler_image(settings: Mapping[str, Any]) -> str:
+    if not settings["autoscaler"] or settings["existing"]:
+        return ""
+    tag = AUTOSCALERS.get(settings["version"], "")
+    return str(settings["autoscaler_image"] or (f"{_AUTOSCALER}:{tag}" if tag else ""))
+
+
+def _autoscaler_errors(settings: Mapping[str, Any], image: str) -> list[str]:
+    if not settings["autoscaler"] or settings["existing"]:
+        return []
+    if not image:
+        return [
+            f"eks_cluster_autoscaler_image is empty, and of Kubernetes {settings['version']} no version of the "
+            f"autoscaler is known here (known are those of {', '.join(AUTOSCALERS)}): name the image, or set "
+            f"eks_cluster_autoscaler to false."
+        ]
+    if settings["egress"] == "endpoints" and image.startswith("registry.k8s.io/"):
+        return [
+            f"eks_cluster_egress is endpoints, so that nodes reach no registry but AWS's, and the autoscaler is "
+            f"{image}: put a copy into ECR and name it in eks_cluster_autoscaler_image, or set eks_cluster_autoscaler "
+            f"to false."
+        ]
+    return []
 
 
 def _subnets(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -119,8 +161,10 @@ def _creates(
         *(f"subnet {subnet['name']} {subnet['cidr']}" for subnet in subnets),
         *(f"NAT gateway in {subnet}" for subnet in gateways),
         *(f"endpoint {service}" for service in [*(["s3"] if subnets else []), *endpoints]),
+        *(f"repository of images {one}" for one in settings["repositories"]),
         f"EKS cluster {name}",
         *(f"node group {one['name']} of {one['min']} to {one['max']} nodes" for one in settings["node_groups"]),
+        *(["autoscaler of nodes"] if settings["autoscaler"] else []),
     ]
 
 

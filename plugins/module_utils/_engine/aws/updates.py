@@ -67,13 +67,23 @@ def active_cluster(eks: Service, name: str, patience: Patience) -> dict[str, Any
         patience.wait(found["status"], f"the cluster {name}")
 
 
-def finish(eks: Service, name: str, update: str, what: str, patience: Patience, addon: str | None = None) -> None:
-    """Wait until an update has ended.
+def finish(
+    eks: Service,
+    name: str,
+    update: str,
+    what: str,
+    patience: Patience,
+    addon: str | None = None,
+    node_group: str | None = None,
+) -> None:
+    """Wait until an update has ended: of the cluster, or of an add-on or a node group of it.
 
     :raises AwsError: it failed, with what EKS says about it.
     """
     while True:
-        found = eks.call("describe_update", name=name, updateId=update, addonName=addon)["update"]
+        found = eks.call("describe_update", name=name, updateId=update, addonName=addon, nodegroupName=node_group)[
+            "update"
+        ]
         if found["status"] == "Successful":
             return
         if found["status"] != "InProgress":

@@ -28,13 +28,22 @@ class Instance:
 
 
 def declare(
-    listed: Sequence[Mapping[str, Any]], *, count: int = 0, pattern: str = "", limit: int, confirmed_count: int = 0
+    listed: Sequence[Mapping[str, Any]],
+    *,
+    count: int = 0,
+    pattern: str = "",
+    limit: int,
+    confirmed_count: int = 0,
+    storage_classes: Sequence[str] = (),
+    volumes_each: int = 0,
 ) -> list[Instance]:
     """The instances of a fleet: those that are listed, and as many as C(count) says by a pattern.
 
     :param listed: C(name) of each, and what it has of its own. One that the pattern makes as well is listed for that.
     :param pattern: with C(####) in the place of the number, which begins at 1: C(team-####).
     :param limit: of how many there may be without C(confirmed_count), which must be their number then.
+    :param storage_classes: of their volumes, where one takes only so many: C(volumes_each). Empty for that of the
+        sample.
     :raises BadInput: names that occur twice or are none, and whatever else is wrong.
     """
     errors = _errors_of_pattern(count, pattern)
@@ -53,6 +62,8 @@ def declare(
     if errors:
         raise BadInput(" ".join(errors))
     made = _made(pattern, count)
+    if storage_classes:
+        own = _in_classes(made, names, own, storage_classes, volumes_each)
     instances = [Instance(name, own.get(name, {})) for name in dict.fromkeys([*made, *names])]
     if len(instances) > limit and confirmed_count != len(instances):
         raise BadInput(
@@ -60,6 +71,43 @@ def declare(
             f"mlflow_fleet_confirmed_count to {len(instances)}."
         )
     return instances
+
+
+def _in_classes(
+    made: Sequence[str], listed: Sequence[str], own: Mapping[str, dict[str, Any]], classes: Sequence[str], each: int
+) -> dict[str, dict[str, Any]]:
+    """With a storage class for each: the first so many of the pattern have the first one, and so on. A volume never
+    changes its class, so that a growing fleet must not change anybody's.
+
+    :raises BadInput: a class has more volumes than it takes, is none of these, or is not named.
+    """
+    if each < 1:
+        raise BadInput(f"volumes_each is {each}; it must be 1 or more.")
+    chosen = {name: values["storage_class"] for name, values in own.items() if "storage_class" in values}
+    numbered = {name: classes[index] for number, name in enumerate(made) if (index := number // each) < len(classes)}
+    if len(classes) == 1:
+        numbered = dict.fromkeys([*made, *listed], classes[0])
+    placed = numbered | chosen
+    errors = [
+        f"{name}: storage_class is {where}, which is none of {', '.join(classes)}."
+        for name, where in chosen.items()
+        if where not in classes
+    ]
+    if lost := [name for name in made if name not in placed]:
+        errors.append(
+            f"{len(made)} instances of the pattern need {-(-len(made) // each)} storage classes of {each} volumes "
+            f"each, and mlflow_fleet_storage_classes names {len(classes)}: {lost[0]} is the first without one."
+        )
+    if lost := [name for name in listed if name not in placed]:
+        errors.append(f"Name the storage_class of {', '.join(lost)}: there are {', '.join(classes)}.")
+    errors += [
+        f"{count} instances would have the storage class {where}, which takes {each} volumes: give some another one."
+        for where, count in Counter(placed.values()).items()
+        if count > each
+    ]
+    if errors:
+        raise BadInput(" ".join(errors))
+    return {name: {**own.get(name, {}), "storage_class": where} for name, where in placed.items()}
 
 
 def names(

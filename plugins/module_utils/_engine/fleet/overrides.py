@@ -143,12 +143,17 @@ def _size(item: Object, value: str) -> None:
     item["spec"]["resources"]["requests"]["storage"] = value
 
 
+def _class(item: Object, value: str) -> None:
+    item["spec"]["storageClassName"] = value
+
+
 _PLACES: dict[str, _Place] = {
     "resources": _Place(kinds.KNATIVE_SERVICE, _resources),
     "replicas": _Place(kinds.KNATIVE_SERVICE, _scale("min-scale")),
     "max_replicas": _Place(kinds.KNATIVE_SERVICE, _scale("max-scale")),
     "request_timeout": _Place(kinds.KNATIVE_SERVICE, _timeout),
     "storage_size": _Place("PersistentVolumeClaim", _size),
+    "storage_class": _Place("PersistentVolumeClaim", _class),
     "allowed_hosts": _Place("ConfigMap", _hosts, "launch.json"),
     "default_permission": _Place("ConfigMap", _permission, "auth.ini"),
 }

@@ -15,7 +15,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .. import certificates
@@ -124,6 +124,13 @@ class Report:
             time.sleep(min(1.0, patience))
         self.checks.append(Check(name, ok, round(time.monotonic() - start, 4), message))
         return ok
+
+    def explain(self, name: str, reason: str) -> None:
+        """Say besides why a check failed, where somebody else knows that."""
+        if reason:
+            self.checks = [
+                replace(one, message=f"{one.message} {reason}") if one.name == name else one for one in self.checks
+            ]
 
     @property
     def healthy(self) -> bool:

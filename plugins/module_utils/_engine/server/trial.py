@@ -26,6 +26,8 @@ from ..errors import EngineError, ServerError
 from ..http import Server
 from . import health, smoke
 
+# Where pods and containers have theirs.
+LAUNCH = Path("/etc/mlflow/launch.json")
 _ADDRESS = "127.0.0.1"
 _STOP_SECONDS = 40  # the server waits for its last requests for 30
 _LOG_LINES = 30

@@ -226,6 +226,9 @@ def _s3(place: Place) -> Any:
         "secret_access_key": place.secret_key,
         "sse_kms_key_id": place.kms_key,
     }
+    if not place.endpoint:
+        # A bucket with Object Lock takes no object without one. Not every store but AWS's knows it.
+        options["checksum_algorithm"] = "SHA256"
     if place.encryption:
         options["aws_server_side_encryption"] = place.encryption
     return _open("S3Store", parts.netloc, parts.path, options, place.endpoint)

@@ -1,0 +1,165 @@
+"""The target eks in one run of its playbook, from nothing to deeply healthy: AWS is an emulator, the cluster real.
+
+What is emulated, and named as such: AWS by moto; EKS's webhook of roles by a stand-in (support/irsa.py). The kubeconfig
+of the emulated cluster leads nowhere, so mlflow_cluster names the test cluster. Its volumes are of its own class, and
+nodes are not autoscaled: the autoscaler's objects are only shown to the API server.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support import irsa, moto
+from support.aws import ACCOUNT, SECRET
+from support.kubernetes.deployment import Deployment
+from support.kubernetes.kubectl import Kubectl
+from support.rendered.roles import rendered
+from support.testbed import settings
+
+pytestmark = pytest.mark.cluster
+
+NAMESPACE = "t-eks"
+ADDRESS = os.environ.get("TEST_HOST_ADDRESS", settings.NODE_IP)
+STORAGE_CLASS = "t-eks-gp3"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[str]:
+    """Where the emulator is, for pods and for this machine alike."""
+    with socket.socket() as tried:
+        try:
+            tried.bind((ADDRESS, 0))
+        except OSError:
+            pytest.skip(f"{ADDRESS} is no address of this machine that pods reach: name one in TEST_HOST_ADDRESS")
+    with moto.serving(ADDRESS) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
+def aws(emulator: str) -> Callable[[str], Any]:
+    return moto.clients(emulator)
+
+
+@pytest.fixture(scope="module")
+def eks(
+    cluster: Kubectl,
+    make: Callable[..., Deployment],
+    emulator: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Deployment]:
+    folder = tmp_path_factory.mktemp("eks")
+    deployment = make(
+        NAMESPACE,
+        eks_cluster_name=NAMESPACE,
+        eks_cluster_account=ACCOUNT,
+        eks_cluster_kubeconfig=str(folder / "kubeconfig"),
+        eks_cluster_public_access_cidrs=["203.0.113.0/24"],
+        eks_cluster_autoscaler=False,
+        eks_cluster_storage_class=STORAGE_CLASS,
+        mlflow_storage_class="",
+        mlflow_server_replicas=1,
+        mlflow_server_max_replicas=1,
+        # Servers get what their launch says and of the pod's environment only what EKS puts there.
+        mlflow_server_env={"AWS_ENDPOINT_URL": emulator},
+        # A store that is not AWS's own is named with its URL, and its library for backups asks for that by TLS alone.
+        mlflow_backup_endpoint=emulator,
+    )
+    deployment.target = "eks"
+    with pytest.MonkeyPatch.context() as patched:
+        keys = {"AWS_ACCESS_KEY_ID": "AKIA0TEST0OF0THE0CLUSTER", "AWS_SECRET_ACCESS_KEY": SECRET}
+        for name, value in {**keys, "AWS_ENDPOINT_URL": emulator}.items():
+            patched.setenv(name, value)
+        try:
+            with irsa.webhook(cluster, NAMESPACE, ADDRESS, emulator, folder):
+                deployment.deploy().succeeded()
+                yield deployment
+        finally:
+            deployment.remove()
+            cluster("delete", "storageclass", STORAGE_CLASS, "--ignore-not-found", check=False)
+
+
+def test_it_is_healthy_with_its_artifacts_in_a_bucket_and_no_key_anywhere(
+    eks: Deployment, aws: Callable[[str], Any]
+) -> None:
+    said = eks.play("health", mlflow_health_level="full").succeeded().of("Report the verdict")["msg"]
+    assert said.startswith("healthy at level full"), said
+    # The smoke run of the deploy has written and removed: of that the bucket keeps versions.
+    versions = aws("s3").list_object_versions(Bucket=f"mlflow-{ACCOUNT}-artifacts")
+    keys = {one["Key"] for kind in ("Versions", "DeleteMarkers") for one in versions.get(kind, [])}
+    assert keys and all(key.startswith("mlflow-artifacts/") for key in keys)
+    held = " ".join(eks.secrets().values())
+    assert SECRET not in held and "AKIA" not in held
+    pod = eks.kubectl.json("get", "pod", eks.server())
+    env = {one["name"]: one.get("value") for one in pod["spec"]["containers"][0]["env"]}
+    assert env["AWS_ROLE_ARN"] == f"arn:aws:iam::{ACCOUNT}:role/mlflow-server" and "AWS_ACCESS_KEY_ID" not in env
+
+
+def test_the_token_of_a_server_is_of_the_account_that_its_role_trusts(eks: Deployment) -> None:
+    file = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
+    body = eks.kubectl.execute(eks.server(), "cat", file).split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    assert (claims["sub"], claims["aud"]) == (f"system:serviceaccount:{NAMESPACE}:mlflow", ["sts.amazonaws.com"])
+
+
+def test_a_second_run_changes_nothing(eks: Deployment) -> None:
+    assert eks.deploy().succeeded().stats["changed"] == 0
+
+
+def test_backup_and_drill_use_the_role_of_backups(eks: Deployment, aws: Callable[[str], Any]) -> None:
+    eks.play("backup").succeeded()
+    listed = aws("s3").list_objects_v2(Bucket=f"mlflow-{ACCOUNT}-backups")["Contents"]
+    assert listed and all(one["Key"].startswith("mlflow-backups/") for one in listed)
+    eks.play("drill").succeeded()
+
+
+def test_the_api_server_takes_the_autoscaler_and_the_storage_classes_of_efs(eks: Deployment, cluster: Kubectl) -> None:
+    autoscaler = rendered(
+        "eks_cluster/templates/autoscaler.yaml.j2",
+        eks_cluster_name=NAMESPACE,
+        eks_cluster_region="us-west-2",
+        _eks_cluster_iam=f"arn:aws:iam::{ACCOUNT}",
+        _eks_cluster_autoscaler={"role": "r", "image": "registry.k8s.io/autoscaling/cluster-autoscaler:v1.34.4"},
+    )
+    item = {"key": "t-efs", "value": "fs-0123456789abcdef0"}
+    efs = rendered("efs_csi/templates/storage_class.yaml.j2", item=item, efs_csi_uid=10001, efs_csi_gid=10001)
+    for text in (autoscaler, efs):
+        said = cluster("apply", "--dry-run=server", "--validate=strict", "--filename=-", stdin=text)
+        assert said.count("(server dry run)") == len([one for one in yaml.safe_load_all(text) if one])
+
+
+def test_health_names_a_role_that_does_not_trust_the_account(eks: Deployment, aws: Callable[[str], Any]) -> None:
+    iam = aws("iam")
+    trust = iam.get_role(RoleName="mlflow-server")["Role"]["AssumeRolePolicyDocument"]
+    text = json.dumps(trust)
+    try:
+        other = text.replace(f"system:serviceaccount:{NAMESPACE}:mlflow", "system:serviceaccount:other:mlflow")
+        iam.update_assume_role_policy(RoleName="mlflow-server", PolicyDocument=other)
+        eks.play("restart").succeeded()
+        said = eks.play("health", mlflow_health_level="deep").message
+        assert f"Its token is of system:serviceaccount:{NAMESPACE}:mlflow" in said, said
+    finally:
+        iam.update_assume_role_policy(RoleName="mlflow-server", PolicyDocument=text)
+
+
+def test_health_names_an_account_without_its_role(eks: Deployment) -> None:
+    eks.deploy(mlflow_server_service_account_annotations={}, mlflow_server_smoke_test=False)
+    eks.kubectl("annotate", "serviceaccount", "mlflow", f"{irsa.ANNOTATION}-")
+    eks.play("restart").succeeded()
+    said = eks.play("health", mlflow_health_level="deep").message
+    assert f"lacks the annotation {irsa.ANNOTATION}" in said, said
+    eks.deploy().succeeded()
+    eks.play("restart").succeeded()
+    eks.play("health", mlflow_health_level="deep").succeeded()
+
+
+def test_the_kubeconfig_of_the_cluster_names_no_key(eks: Deployment) -> None:
+    text = Path(eks.variables["eks_cluster_kubeconfig"]).read_text()
+    assert "eks_token.py" in text and SECRET not in text
