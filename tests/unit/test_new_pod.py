@@ -6,6 +6,7 @@ import os
 import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,29 +69,62 @@ def ask_cratedb() -> None:
 BOTH = pytest.mark.parametrize("ask", [ask_postgresql, ask_cratedb], ids=["PostgreSQL", "CrateDB"])
 
 
+def container_since(seconds: float, proc: Path, patch: pytest.MonkeyPatch) -> None:
+    """Where the first process, whose name may hold anything, began so long ago."""
+    (proc / "1").mkdir()
+    (proc / "uptime").write_text("5000.25 9000.00\n")
+    began = int((5000.25 - seconds) * os.sysconf("SC_CLK_TCK"))
+    (proc / "1" / "stat").write_text(f"1 (a) R (b) S 0 {'7 ' * 17}{began} 100 200\n")
+    patch.setattr(new_pod, "_PROC", proc)
+
+
 @BOTH
-def test_the_first_process_of_a_new_pod_waits_until_its_network_lets_it_through(
-    ask: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+def test_who_asks_in_a_new_pod_waits_until_its_network_lets_it_through(
+    ask: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "getpid", lambda: 1)
-    monkeypatch.setattr(new_pod.time, "monotonic", lambda: new_pod._BEGAN + 5)
+    container_since(5, tmp_path, monkeypatch)
     Refusing(3).install(monkeypatch)
     ask()
 
 
 @BOTH
-@pytest.mark.parametrize(
-    ("pid", "age", "why"),
-    [(4711, 5, "Connection refused"), (1, 30, "Connection refused"), (1, 5, "password authentication failed")],
-)
-def test_nobody_else_waits_and_nothing_else_is_waited_for(
-    ask: Callable[[], None], pid: int, age: float, why: str, monkeypatch: pytest.MonkeyPatch
+def test_so_does_a_process_that_the_first_one_has_made(
+    ask: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "getpid", lambda: pid)
-    monkeypatch.setattr(new_pod.time, "monotonic", lambda: new_pod._BEGAN + age)
+    container_since(5, tmp_path, monkeypatch)
+    Refusing(3).install(monkeypatch)
+    child = os.fork()
+    if child == 0:
+        try:
+            ask()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("seconds", "why"),
+    [(30, "Connection refused"), (-5, "Connection refused"), (5, "password authentication failed")],
+)
+def test_nobody_waits_elsewhere_and_nothing_else_is_waited_for(
+    ask: Callable[[], None], seconds: float, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container_since(seconds, tmp_path, monkeypatch)
     Refusing(1, why).install(monkeypatch)
     with pytest.raises(Exception, match=why) as refused:
         ask()
     # CrateDB says with an answer who may not, and never by cutting the connection.
     unavailable = why == "Connection refused" or ask is ask_cratedb
     assert isinstance(refused.value, DatabaseUnavailable) == unavailable
+
+
+@BOTH
+def test_nobody_waits_where_no_proc_says_how_old_anything_is(
+    ask: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_pod, "_PROC", tmp_path / "none")
+    Refusing(1).install(monkeypatch)
+    with pytest.raises(DatabaseUnavailable, match="Connection refused"):
+        ask()
