@@ -64,6 +64,11 @@ options:
         removed.
     type: bool
     default: false
+  name:
+    description:
+      - Name of the deployment. A O(home) of another one is refused.
+    type: str
+    default: ''
   state:
     description:
       - V(absent) removes the folders that this deployment made, O(home) only when nothing is left in it or elsewhere.
@@ -132,7 +137,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
     made = bool(wanted.account and folders.made_account(wanted.account, wanted.home))
     if absent:
         named = [*wanted.programs, *wanted.data, *wanted.snapshots]
-        result = folders.remove(wanted.home, named or [wanted.home], module.check_mode)
+        result = folders.remove(wanted.home, named or [wanted.home], module.check_mode, wanted.name)
         return {"changed": bool(result.removed), **vars(result), "user_made": made}
     changed = wanted.make(module.check_mode)
     return {"changed": bool(changed), "folders": changed, "user_made": made}
@@ -149,6 +154,7 @@ def main() -> None:
             "user": {"type": "str", "default": ""},
             "user_existing": {"type": "bool", "default": False},
             "existing": {"type": "bool", "default": False},
+            "name": {"type": "str", "default": ""},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
         supports_check_mode=True,

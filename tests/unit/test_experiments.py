@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 import urllib.parse
-import urllib.request
 from pathlib import Path
 from threading import Barrier, Event
 from typing import Any
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # left out of the stubs
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
@@ -134,10 +134,10 @@ def test_the_real_client_asks_a_server_through_no_proxy(monkeypatch: pytest.Monk
     monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
     monkeypatch.setenv("no_proxy", "internal.example.com")
     host = urllib.parse.urlsplit(url).hostname
-    assert not urllib.request.proxy_bypass_environment(host)
+    assert not proxy_bypass_environment(host)
     with smoke.client_environment(Server(url)):
-        assert urllib.request.proxy_bypass_environment(host)
-        assert urllib.request.proxy_bypass_environment("internal.example.com")
-        assert not urllib.request.proxy_bypass_environment("s3.example.com")
+        assert proxy_bypass_environment(host)
+        assert proxy_bypass_environment("internal.example.com")
+        assert not proxy_bypass_environment("s3.example.com")
         assert os.environ["NO_PROXY"] == os.environ["no_proxy"]
     assert "NO_PROXY" not in os.environ and os.environ["no_proxy"] == "internal.example.com"

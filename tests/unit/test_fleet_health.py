@@ -151,3 +151,10 @@ def test_the_module_returns_what_is_documented(monkeypatch: pytest.MonkeyPatch) 
     assert "failed" not in mlflow_fleet_health.check(Module(**declared, fail_when_unhealthy=False))
     with pytest.raises(BadInput, match="more than once"):
         mlflow_fleet_health.check(Module(instances=[{"name": "a"}, {"name": "a"}, {}]))
+
+
+def test_a_fleet_of_which_nothing_is_seen_is_not_healthy() -> None:
+    """As one of another name, or in another namespace."""
+    found = health.check(Fleet().cluster, "tenants", "tenants")
+    assert found["healthy"] is False and found["verdict"].startswith("No instance is declared, and none is there")
+    assert health.check(Fleet("a").cluster, "tenants", "tenants")["healthy"] is True

@@ -395,3 +395,10 @@ def test_the_module_returns_what_is_documented_and_offers_what_there_is(monkeypa
     assert set(done) - {"changed", "diff"} == set(documented(file))
     assert done["diff"] == {"before": "", "after": "t-1: of-t-1\nt-2: of-t-2\n"}
     assert str(list(each.OPERATIONS)).replace("'", '"') in file.read_text()
+
+
+def test_an_operation_on_nobody_is_no_success() -> None:
+    cluster = Cluster()
+    with pytest.raises(BadInput, match="backup of none would look like success"):
+        run(cluster, instances=[])
+    assert cluster.jobs == {}

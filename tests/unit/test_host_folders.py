@@ -214,3 +214,29 @@ def test_what_lies_inside_is_forgotten_with_it(tmp_path: Path) -> None:
     own(home, data=[f"{home}/server/run"]).make()
     remove(str(home), [str(home / "server")])
     assert folders.read_notes(str(home)) == {str(home): "made"}
+
+
+def test_the_folder_of_another_deployment_is_neither_used_nor_removed(tmp_path: Path) -> None:
+    """As where a name or a data folder is a typo, and two deployments are on one host."""
+    home = tmp_path / "mlflow"
+    own(home, name="team-a").make()
+    told = only(own(home, name="team-b"))
+    assert told.startswith(
+        f"{home} is the folder of the deployment team-a, and this one is team-b: set mlflow_data_dir"
+    )
+    for dry_run in (True, False):
+        with pytest.raises(BadInput, match="is the folder of the deployment team-a"):
+            remove(str(home), [f"{home}/server", f"{home}/artifacts"], dry_run, "team-b")
+    assert (home / "server").exists() and (home / "artifacts").exists()
+    own(home, data=[f"{home}/backup"], name="team-a").make()
+    assert own(home, name="team-a").make() == []
+    assert remove(str(home), [f"{home}/server"], name="team-a").removed == [f"{home}/server"]
+    assert only(own(home, name="team-b")) == told, "also after a part of it was removed"
+
+
+def test_a_deployment_of_an_older_collection_says_its_name_from_the_next_deploy_on(tmp_path: Path) -> None:
+    home = tmp_path / "mlflow"
+    own(home).make()
+    assert own(home, name="team-a").make(dry_run=True) == own(home, name="team-b").make(dry_run=True) == []
+    assert own(home, name="team-a").make() == []
+    assert only(own(home, name="team-b")).startswith(f"{home} is the folder of the deployment team-a")

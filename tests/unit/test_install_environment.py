@@ -21,7 +21,7 @@ def environment(role: str, given: dict[str, str], **found: Any) -> dict[str, str
     certificate = variables.get(f"_{role}_pip_cert")
     told[f"_{role}_pip_cert"] = jinja.from_string(certificate).render(told).strip() if certificate else ""
     told[f"_{role}_uv_environment"] = jinja.from_string(variables[f"_{role}_uv_environment"].strip()).render(told)
-    parts: list[dict[str, str]] = [jinja.from_string(part).render(told) for part in list_of(role)]
+    parts: list[Any] = [jinja.from_string(part).render(told) for part in list_of(role)]
     return {name: value for part in parts for name, value in part.items()}
 
 

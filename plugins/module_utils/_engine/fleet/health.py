@@ -60,7 +60,8 @@ def check(cluster: Cluster, namespace: str, fleet: str, declared: Sequence[str] 
         "undeclared": len(undeclared),
     }
     return {
-        "healthy": not unhealthy,
+        # Of a fleet that is another's, or nowhere, nothing was seen.
+        "healthy": bool(wanted) and not unhealthy,
         "verdict": _verdict(counts, unhealthy),
         "unhealthy": [vars(one) for one in unhealthy],
         "stopped": stopped,
@@ -94,6 +95,8 @@ def _without_volume(cluster: Cluster, namespace: str, fleet: str) -> Iterator[tu
 
 
 def _verdict(counts: Mapping[str, int], unhealthy: Sequence[Unhealthy]) -> str:
+    if not counts["declared"]:
+        return "No instance is declared, and none is there: nothing was looked at. Is it another fleet or namespace?"
     others = [f"{counts[name]} {name}" for name in ("stopped", "undeclared") if counts[name]]
     said = f"{counts['healthy']} of {counts['declared']} instances are healthy"
     known = f"{said} ({', '.join(others)})" if others else said

@@ -28,6 +28,8 @@ from .shares import Shares
 MOST_JOBS = 8
 # Of one Job, whose pod has volumes for each.
 MOST_INSTANCES = 200
+# Whoever removes a fleet has declared none any more.
+_OF_NONE = ("databases",)
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,11 @@ def run(cluster: Cluster, request: Request, say: Say = silent, *, check: bool = 
         raise BadInput(
             f"jobs is {request.jobs} and share is {request.share}; they must be 1 to {MOST_JOBS} and 1 to "
             f"{MOST_INSTANCES}."
+        )
+    if not request.instances and request.operation not in _OF_NONE:
+        raise BadInput(
+            f"No instance is declared (mlflow_fleet_instances, mlflow_fleet_count): {request.operation} of none would "
+            f"look like success."
         )
     shares = Shares(
         request.objects, request.sample, request.fleet, request.namespace, request.operation, request.options

@@ -19,6 +19,7 @@ import stat
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from ..errors import BadInput
 
@@ -43,6 +44,7 @@ class Folders:
     :param user: the system user; empty: everything is that of the user who runs this.
     :param user_existing: whether that may be an account that this deployment did not make.
     :param existing: whether folders may be used that hold what this deployment did not put there.
+    :param name: of the deployment; empty where that is not said.
     """
 
     home: str
@@ -52,6 +54,7 @@ class Folders:
     user: str = ""
     user_existing: bool = False
     existing: bool = False
+    name: str = ""
 
     @cached_property
     def account(self) -> pwd.struct_passwd | None:
@@ -72,6 +75,8 @@ class Folders:
                 f"or leave mlflow_system_user empty."
             ]
         notes = read_notes(self.home)
+        if other := another_deployment(self.home, self.name):
+            return [other]
         # What is wrong with the account or the home would be said of every folder again.
         first = self._account_errors() or list(filter(None, [self._error(self.home, notes)]))
         return first or [error for path in self.all if (error := self._error(path, notes))]
@@ -87,6 +92,8 @@ class Folders:
         if errors:
             raise BadInput(" ".join(errors))
         notes = read_notes(self.home)
+        if notes and not dry_run:
+            _write_notes(self.home, notes, self.name)  # of an older collection, they do not say whose they are
         changed = []
         for path in self.all:
             there, noted = os.path.exists(path), path in notes
@@ -96,7 +103,7 @@ class Folders:
             if not noted:
                 notes[path] = EXISTING if there and self._content(path) else MADE
                 if not dry_run:
-                    _write_notes(self.home, notes)
+                    _write_notes(self.home, notes, self.name)
             # What was there before keeps its mode; the errors have looked at its owner.
             adjusted = notes[path] == MADE and (bool(self.user) or not there) and self._adjust(path, dry_run)
             if adjusted or not there or not noted:
@@ -226,11 +233,26 @@ class Removal:
     left: list[str] = field(default_factory=list)
 
 
-def remove(home: str, paths: list[str], dry_run: bool = False) -> Removal:
+def another_deployment(home: str, name: str) -> str:
+    """What is wrong with a home that is another deployment's, in a sentence; empty where it is not."""
+    other = _whose(home)
+    if not name or other in ("", name):
+        return ""
+    return (
+        f"{home} is the folder of the deployment {other}, and this one is {name}: set mlflow_data_dir to that of "
+        f"{name}, or mlflow_name to {other}."
+    )
+
+
+def remove(home: str, paths: list[str], dry_run: bool = False, name: str = "") -> Removal:
     """Remove folders that this deployment made, and say what was left where it was.
 
     The home goes last, when it holds nothing else and nothing is left elsewhere.
+
+    :raises BadInput: it is another deployment's.
     """
+    if other := another_deployment(home, name):
+        raise BadInput(other)
     notes, result = read_notes(home), Removal()
     gone: set[str] = set()
     for path in dict.fromkeys(paths):
@@ -279,12 +301,26 @@ def read_notes(home: str) -> dict[str, str]:
 
     :raises BadInput: the notes are not of whom they must be, or damaged.
     """
+    found = _read(home)
+    try:
+        folders: dict[str, str] = found["folders"] if found else {}
+        return {str(path): str(how) for path, how in folders.items()}
+    except (KeyError, AttributeError, TypeError) as error:
+        raise _damaged(Path(home, NOTES), error) from error
+
+
+def _whose(home: str) -> str:
+    """The name of the deployment in a home; empty where nobody said it."""
+    found = _read(home)
+    return str(found.get("deployment") or "") if isinstance(found, dict) else ""
+
+
+def _read(home: str) -> Any:
+    """What the notes say; {} where there are none."""
     file = Path(home, NOTES)
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return {}
-    except NotADirectoryError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror}.") from error
@@ -295,21 +331,31 @@ def read_notes(home: str) -> dict[str, str]:
                 f"{file} says what this deployment made, and others can write it: look at it, and remove it."
             )
         try:
-            folders: dict[str, str] = json.load(opened)["folders"]
-            return {str(path): str(how) for path, how in folders.items()}
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise BadInput(f"{file} is damaged ({error}): remove it, and say mlflow_data_existing: true.") from error
+            return json.load(opened)
+        except ValueError as error:
+            raise _damaged(file, error) from error
 
 
-def _write_notes(home: str, notes: dict[str, str]) -> None:
+def _damaged(file: Path, error: Exception) -> BadInput:
+    return BadInput(f"{file} is damaged ({error}): remove it, and say mlflow_data_existing: true.")
+
+
+def _write_notes(home: str, notes: dict[str, str], name: str = "") -> None:
+    """
+    :param name: of the deployment; what the notes say of that stays where it is not given.
+    """
     if not os.path.isdir(home):
+        return
+    whose = _whose(home) or name
+    content = {"format": 1, **({"deployment": whose} if whose else {}), "folders": notes}
+    if _read(home) == content:
         return
     new = Path(home, f"{NOTES}.new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
     with os.fdopen(descriptor, "w") as file:
         os.fchmod(descriptor, 0o644)
-        json.dump({"format": 1, "folders": notes}, file, indent=2)
+        json.dump(content, file, indent=2)
     new.replace(Path(home, NOTES))
 
 
