@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import parse_qs, urlparse
 
 from aws.eks import Refused
 from moto.core.authorization import ActionAuthenticatorMixin
@@ -60,7 +61,14 @@ def authorize(response: Any, iam_request: Any, resource: str = "*") -> None:
         headers=response.headers,
         action=response.data.get("Action") or response._get_action(),
     )
-    asked.check_action_permitted(resource)
+    for one in removed(response, resource) if "delete" in parse_qs(url.query, keep_blank_values=True) else [resource]:
+        asked.check_action_permitted(one)
+
+
+def removed(response: Any, bucket: str) -> list[str]:
+    """Of a request that removes several objects of a bucket, each object, as S3 has it; moto asks for the bucket."""
+    body = response.body.decode() if isinstance(response.body, bytes) else response.body
+    return [f"{bucket}/{key}" for key in re.findall("<Key>([^<]*)</Key>", body)]
 
 
 def install() -> None:
