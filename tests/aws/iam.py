@@ -13,17 +13,13 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
-from aws.eks import Refused
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.responses import ActionResult
 from moto.iam.models import iam_backends
+from moto.sts.exceptions import STSClientError
 from moto.sts.responses import TokenResponse
 
 _assume = TokenResponse.assume_role_with_web_identity
-
-
-class Denied(Refused):
-    code = 403
 
 
 def assume_role_with_web_identity(response: TokenResponse) -> ActionResult:
@@ -33,7 +29,7 @@ def assume_role_with_web_identity(response: TokenResponse) -> ActionResult:
     trusted = {key.rpartition(":")[2]: value for key, value in statement["Condition"]["StringEquals"].items()}
     for name, value in trusted.items():
         if not set(as_list(claims.get(name))) & set(as_list(value)):
-            raise Denied("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+            raise STSClientError("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
     return _assume(response)
 
 
