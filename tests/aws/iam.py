@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import parse_qs, urlparse
 
-from aws.eks import Refused
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.responses import ActionResult
 from moto.iam.models import iam_backends
+from moto.sts.exceptions import STSClientError
 from moto.sts.responses import TokenResponse
 
 _assume = TokenResponse.assume_role_with_web_identity
-
-
-class Denied(Refused):
-    code = 403
 
 
 def assume_role_with_web_identity(response: TokenResponse) -> ActionResult:
@@ -32,7 +29,7 @@ def assume_role_with_web_identity(response: TokenResponse) -> ActionResult:
     trusted = {key.rpartition(":")[2]: value for key, value in statement["Condition"]["StringEquals"].items()}
     for name, value in trusted.items():
         if not set(as_list(claims.get(name))) & set(as_list(value)):
-            raise Denied("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+            raise STSClientError("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
     return _assume(response)
 
 
@@ -60,7 +57,14 @@ def authorize(response: Any, iam_request: Any, resource: str = "*") -> None:
         headers=response.headers,
         action=response.data.get("Action") or response._get_action(),
     )
-    asked.check_action_permitted(resource)
+    for one in removed(response, resource) if "delete" in parse_qs(url.query, keep_blank_values=True) else [resource]:
+        asked.check_action_permitted(one)
+
+
+def removed(response: Any, bucket: str) -> list[str]:
+    """Of a request that removes several objects of a bucket, each object, as S3 has it; moto asks for the bucket."""
+    body = response.body.decode() if isinstance(response.body, bytes) else response.body
+    return [f"{bucket}/{key}" for key in re.findall("<Key>([^<]*)</Key>", body)]
 
 
 def install() -> None:

@@ -67,10 +67,10 @@ def eks(
         mlflow_storage_class="",
         mlflow_server_replicas=1,
         mlflow_server_max_replicas=1,
-        # Servers get what their launch says and of the pod's environment only what EKS puts there.
-        mlflow_server_env={"AWS_ENDPOINT_URL": emulator},
-        # A store that is not AWS's own is named with its URL, and its library for backups asks for that by TLS alone.
+        # Pods of AWS are told no URLs. Servers get of the pod's environment only what EKS puts there.
+        mlflow_artifact_store_endpoint=emulator,
         mlflow_backup_endpoint=emulator,
+        mlflow_server_env={"AWS_ENDPOINT_URL_STS": emulator},
     )
     deployment.target = "eks"
     with pytest.MonkeyPatch.context() as patched:

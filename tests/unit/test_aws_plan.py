@@ -88,8 +88,8 @@ def test_the_price_counts_what_costs_and_names_what_it_does_not_know() -> None:
         "EKS control plane: 73",
         "NAT gateways (1): 36",
         "node group nodes: 2 to 4 m7i.large: 155 to 310",
-        "together about 265 to 420 US dollars a month by list prices of us-west-2, without traffic, logs and what is "
-        "stored",
+        "together about 265 to 420 US dollars a month by prices of us-west-2 to be checked at https://calculator.aws, "
+        "without traffic, logs and what is stored",
         "not counted, because eks_cluster_prices does not say what they cost: g6.xlarge",
     ]
     own = planned(

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a cluster costs a month, by list prices: an estimate before anything is created, not a bill."""
+"""What a cluster costs a month: an estimate before anything is created, to be checked with AWS's calculator."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 HOURS = 730
-# US dollars of us-west-2, on demand and without taxes: an hour, and for volumes a GiB and month.
+# US dollars of us-west-2, on demand and without taxes: an hour, and for volumes a GiB and month. AWS changes them.
 LISTED = {
     "cluster": 0.10,
     "nat_gateway": 0.045,
@@ -58,7 +58,7 @@ def estimate(settings: Mapping[str, Any], gateways: int, endpoints: int) -> list
     said = [f"{what}: {_range(price, price + more)}" for what, price, more in lines]
     least = sum(line[1] for line in lines)
     most = least + sum(line[2] for line in lines)
-    where = "" if settings["prices"] else " by list prices of us-west-2"
+    where = "" if settings["prices"] else " by prices of us-west-2 to be checked at https://calculator.aws"
     said.append(
         f"together about {_range(least, most)} US dollars a month{where}, without traffic, logs and what is stored"
     )
