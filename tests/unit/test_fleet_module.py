@@ -19,7 +19,7 @@ class Module:
         defaults = {
             "count": 0, "pattern": "", "instances": [], "limit": 1000, "confirmed_count": 0, "timeout": 60.0,
             "wait_timeout": 5.0, "prune": False, "prune_data": False, "concurrency": 4, "progress_file": None,
-            "wave": 0, "wave_failures": 0, "accept_other_data": False,
+            "wave": 0, "wave_failures": 0, "accept_other_data": False, "storage_classes": [], "volumes_each": 1000,
         }  # fmt: skip
         place = {"name": "tenants", "namespace": "tenants", "sample": SAMPLE, "objects": objects()}
         self.params = {**defaults, **place, **params}

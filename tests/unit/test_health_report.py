@@ -104,7 +104,8 @@ def test_a_certificate_that_ends_soon_is_no_fault_and_is_spoken_of() -> None:
     report.inspect_certificates(lambda: ending_in(12.5))
     assert report.healthy and report.reached == "ready"
     assert report.verdict.startswith("healthy at level ready: 2 checks in ")
-    assert "that in the Secret m/m-database-tls ends on" in report.verdict and "in 12 days: deploy" in report.verdict
+    assert "that in the Secret m/m-database-tls ends on" in report.verdict
+    assert "in 12 days: renew what was given, and deploy again" in report.verdict
     assert report.attention and Report.of(report.as_dict()).attention == report.attention
 
 
