@@ -892,7 +892,9 @@ def test_direct_artifacts_go_to_the_bucket_from_clients_and_jobs(deployments: di
 
 
 def test_the_job_runner_is_in_the_launch_of_the_profile_full_only(deployment: Deployment) -> None:
-    assert set(deployment.launch) == {"argv", "env", "secrets", "jobs", "inherits", "keys"}
+    # And where those that may log in are, to be refused another database of theirs.
+    users = {"users"} if wish(deployment, "mlflow_server_auth", "none") == "basic" else set()
+    assert set(deployment.launch) == {"argv", "env", "secrets", "jobs", "inherits", "keys", *users}
     assert bool(deployment.launch["jobs"]) is (wish(deployment, "mlflow_server_profile", "throughput") == "full")
 
 
