@@ -125,4 +125,6 @@ def test_a_removal_keeps_data_and_passwords_unless_it_is_told_otherwise(crate: C
     assert found["experiment"]["lifecycle_stage"] == "active"
     assert ask(crate, "GET", ARTIFACT) == (200, WEIGHTS)
     crate.destroy(mlflow_remove_data=True).succeeded()
+    assert [name(claim) for claim in crate.kubectl.items("persistentvolumeclaims")] == ["mlflow-backup"]
+    crate.destroy(mlflow_remove_data=True, mlflow_backup_remove_data=True).succeeded()
     assert not crate.kubectl.items("persistentvolumeclaims")

@@ -43,7 +43,8 @@ class CrateDBDeployment(Deployment):
         """The first column of what the superuser gets, one line a row."""
         body = json.dumps({"stmt": statement})
         answer = self.kubectl.execute(f"{database}-database-0", "bash", "-c", _ASK, "ask", body)
-        found = json.loads(answer.partition("\r\n\r\n")[2])
+        # Ends of lines are as Python gives those of programs.
+        found = json.loads(answer.partition("\n\n")[2])
         assert "rows" in found, found
         return "\n".join(str(row[0]) for row in found["rows"])
 
