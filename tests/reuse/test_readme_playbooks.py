@@ -112,7 +112,7 @@ WITH_A_SERVER = ("locust", "mlflow_experiments", "mlflow_server")
 # There is nothing of it without a cluster; playbooks/fleet.yml, which does the same, is run by tests/cluster.
 WITH_A_CLUSTER = ("mlflow_fleet",)
 # Nor of these without an account of AWS; playbooks/eks_cluster.yml, which does the same, is run by tests/aws.
-WITH_AWS = ("eks_cluster", "eks_storage")
+WITH_AWS = ("efs_csi", "eks_cluster", "eks_storage", "rds_postgresql")
 CHECKS: dict[str, Callable[[Elsewhere], None]] = {
     "benchmark": benchmark,
     "cluster_prerequisites": prerequisites,
