@@ -139,6 +139,13 @@ def test_notes_that_others_could_write_are_not_believed(tmp_path: Path) -> None:
             act()
 
 
+@pytest.mark.parametrize("text", ["", "null", "{}", "[]", '""', '{"folders": []}', '{"folders": '])
+def test_damaged_notes_are_said_and_never_taken_for_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / folders.NOTES).write_text(text)
+    with pytest.raises(BadInput, match="is damaged"):
+        folders.read_notes(str(tmp_path))
+
+
 def test_what_somebody_else_put_there_is_refused_and_never_removed(tmp_path: Path) -> None:
     home = tmp_path / "mlflow"
     (home / "artifacts").mkdir(parents=True)

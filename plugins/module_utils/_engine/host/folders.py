@@ -303,7 +303,7 @@ def read_notes(home: str) -> dict[str, str]:
     """
     found = _read(home)
     try:
-        folders: dict[str, str] = found["folders"] if found else {}
+        folders: dict[str, str] = {} if found is None else found["folders"]
         return {str(path): str(how) for path, how in folders.items()}
     except (KeyError, AttributeError, TypeError) as error:
         raise _damaged(Path(home, NOTES), error) from error
@@ -311,17 +311,16 @@ def read_notes(home: str) -> dict[str, str]:
 
 def _whose(home: str) -> str:
     """The name of the deployment in a home; empty where nobody said it."""
-    found = _read(home)
-    return str(found.get("deployment") or "") if isinstance(found, dict) else ""
+    return str((_read(home) or {}).get("deployment") or "")
 
 
-def _read(home: str) -> Any:
-    """What the notes say; {} where there are none."""
+def _read(home: str) -> dict[str, Any] | None:
+    """What the notes say; None where there are none."""
     file = Path(home, NOTES)
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return None
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror}.") from error
     with os.fdopen(descriptor) as opened:
@@ -331,7 +330,10 @@ def _read(home: str) -> Any:
                 f"{file} says what this deployment made, and others can write it: look at it, and remove it."
             )
         try:
-            return json.load(opened)
+            said = json.load(opened)
+            if not isinstance(said, dict):
+                raise ValueError("they hold no names")
+            return said
         except ValueError as error:
             raise _damaged(file, error) from error
 
