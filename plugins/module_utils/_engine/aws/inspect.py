@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .client import Service
+from .plan import INNER
 from .updates import cluster as described
-
-_INNER = "kubernetes.io/role/internal-elb"
 
 
 def inspect(service: Callable[[str], Service], name: str) -> dict[str, Any]:
@@ -76,7 +75,7 @@ def _cluster(eks: Service, ec2: Service, found: Mapping[str, Any]) -> dict[str, 
 def _one_a_zone(subnets: Sequence[Mapping[str, Any]]) -> list[str]:
     """Where what pods alone reach is put; of a zone's subnets that of its nodes, and the same one each time."""
     found: dict[str, str] = {}
-    for subnet in sorted(subnets, key=lambda one: (not _tag(one.get("Tags", []), _INNER), one["SubnetId"])):
+    for subnet in sorted(subnets, key=lambda one: (not _tag(one.get("Tags", []), INNER), one["SubnetId"])):
         found.setdefault(subnet["AvailabilityZone"], subnet["SubnetId"])
     return sorted(found.values())
 

@@ -22,7 +22,9 @@ ENDPOINTS = ("ec2", "ecr.api", "ecr.dkr", "eks", "elasticloadbalancing", "logs",
 # Cluster Autoscaler, by the minor version of Kubernetes that it is built with: it simulates that one's scheduler.
 AUTOSCALERS = {"1.33": "v1.33.5", "1.34": "v1.34.4", "1.35": "v1.35.1"}
 _AUTOSCALER = "registry.k8s.io/autoscaling/cluster-autoscaler"
-_ROLES = {True: "kubernetes.io/role/elb", False: "kubernetes.io/role/internal-elb"}
+# Tags of subnets: what is in those of nodes is reached from within alone.
+INNER = "kubernetes.io/role/internal-elb"
+_ROLES = {True: "kubernetes.io/role/elb", False: INNER}
 _SIZES = range(16, 23)
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,37}[a-z0-9]")
 

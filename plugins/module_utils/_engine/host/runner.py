@@ -16,7 +16,7 @@ from typing import Any
 
 from .. import certificates, programs, proofs, protocol
 from ..errors import BadInput, EngineError, NotDeployed
-from ..http import answered
+from ..http import answered, directly
 from ..progress import Say
 from . import inspect
 
@@ -29,7 +29,7 @@ _INHERITED = (
     "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE",
     "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy",
 )  # fmt: skip
-_NOT_THROUGH_PROXIES = "localhost,127.0.0.1,::1"
+_ITSELF = ("localhost", "127.0.0.1", "::1")
 # Beyond the deadline that the operation itself keeps.
 _GRACE_SECONDS = 30.0
 
@@ -120,8 +120,7 @@ def _identity(owner: pwd.struct_passwd) -> Mapping[str, Any]:
 
 def _environment(owner: pwd.struct_passwd) -> dict[str, str]:
     env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    bypass = ",".join(filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), _NOT_THROUGH_PROXIES]))
-    env |= {"NO_PROXY": bypass, "no_proxy": bypass, "HOME": owner.pw_dir, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    env |= {**directly(*_ITSELF), "HOME": owner.pw_dir, "MLFLOW_DISABLE_TELEMETRY": "true"}
     return {**env, "PATH": os.environ.get("PATH") or os.defpath, "PYTHONUNBUFFERED": "1"}
 
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from ..database import kinds
 from ..errors import EngineError, MissingLibrary, ServerError
-from ..http import Server
+from ..http import Server, directly
 
 
 @dataclass(frozen=True)
@@ -216,10 +216,7 @@ def client_environment(server: Server, more: Mapping[str, str] | None = None) ->
     Whatever else asks a server goes through no proxy, and nor does the client: containers get those of the engine's
     configuration, pods those of whoever runs the cluster.
     """
-    others = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
-    directly = ",".join(filter(None, [others, urlsplit(server.url).hostname]))
-    proxies = {"NO_PROXY": directly, "no_proxy": directly}
-    progress = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+    proxies, progress = directly(urlsplit(server.url).hostname or ""), {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
     wanted = {**server.environment(), **proxies, **progress, **(more or {})}
     before = {name: os.environ.get(name) for name in wanted}
     try:
