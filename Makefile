@@ -34,10 +34,10 @@ status: $(VENV)/run ## what runs, where, and what it holds
 check: $(VENV)/dev ## while you work (2 to 3 min): ruff, mypy, lint of the YAML that changed, unit tests
 	@$(RUN) tests/run lint_changed unit
 
-test: $(VENV)/dev ## every check that needs neither root nor Docker nor Kubernetes, of the integration tests the heart (12 min)
+test: $(VENV)/dev ## checks that need neither root nor Docker nor Kubernetes, of what takes long the heart (12 min)
 	@$(RUN) tests/run
 
-test-all: $(VENV)/dev ## the same with all of the integration tests; ended and started again, it goes on (half an hour)
+test-all: $(VENV)/dev ## the same, all lint and all integration tests; ended and started again, it goes on (half an hour)
 	@$(RUN) GALAXY_IMPORTER_RUN_ANSIBLE_LINT=true tests/run unit docs sanity build reuse longer molecule upgrade integration aws
 
 test-host: $(VENV)/dev ## a host of its own over SSH, killed and rebooted (Linux, root, systemd-nspawn)
