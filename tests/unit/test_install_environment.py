@@ -14,19 +14,18 @@ ROLES = {"mlflow_server": "vars/main/host.yml", "benchmark": "vars/main.yml"}
 
 
 def environment(role: str, given: dict[str, str], **found: Any) -> dict[str, str]:
-    """What commands of the installation get: of a list, each of which is a dict, Ansible takes one after the other."""
+    """What commands of the installation get."""
     variables = yaml.safe_load((REPOSITORY / "roles" / role / ROLES[role]).read_text())
     jinja = nativetypes.NativeEnvironment()
     told: dict[str, Any] = {f"{role}_install_environment": given, **found}
     certificate = variables.get(f"_{role}_pip_cert")
     told[f"_{role}_pip_cert"] = jinja.from_string(certificate).render(told).strip() if certificate else ""
-    told[f"_{role}_uv_environment"] = jinja.from_string(variables[f"_{role}_uv_environment"].strip()).render(told)
-    parts: list[Any] = [jinja.from_string(part).render(told) for part in list_of(role)]
-    return {name: value for part in parts for name, value in part.items()}
+    made: Any = jinja.from_string(variables[f"_{role}_uv_environment"].strip()).render(told)
+    return dict(made)
 
 
-def list_of(role: str) -> list[str]:
-    """As all tasks that install give it. A variable that holds a list is none to Ansible."""
+@pytest.mark.parametrize("role", ROLES)
+def test_all_commands_that_install_get_it(role: str) -> None:
     tasks = [
         task
         for file in (REPOSITORY / "roles" / role / "tasks").rglob("*.yml")
@@ -34,8 +33,7 @@ def list_of(role: str) -> list[str]:
         if "install" in str(task.get("ansible.builtin.command", {}).get("argv", ""))
     ]
     assert len(tasks) >= 2
-    [given] = {tuple(task["environment"]) for task in tasks}
-    return list(given)
+    assert {task["environment"] for task in tasks} == {f"{{{{ _{role}_uv_environment }}}}"}
 
 
 @pytest.mark.parametrize("role", ROLES)
