@@ -180,7 +180,11 @@ def screen_of(playbook: Path, inventory: Path, variables: Mapping[str, Any], fol
 
 
 def run_play(
-    tasks: list[dict[str, Any]], *options: str, variables: Mapping[str, Any] | None = None, timeout: float = 600
+    tasks: list[dict[str, Any]],
+    *options: str,
+    variables: Mapping[str, Any] | None = None,
+    program: Sequence[str] = ANSIBLE_PLAYBOOK,
+    timeout: float = 600,
 ) -> PlayResult:
     """Run these tasks on this machine. JSON is YAML, so no file has to be laid out by hand."""
     play = {"name": "Test", "hosts": "mlflow", "gather_facts": False, "tasks": tasks}
@@ -188,7 +192,7 @@ def run_play(
         playbook, inventory = Path(folder, "play.yml"), Path(folder, "hosts.yml")
         playbook.write_text(json.dumps([play]))
         inventory.write_text(json.dumps({"mlflow": {"hosts": {"local": LOCAL_HOST}}}))
-        return run_playbook(playbook, inventory, variables, *options, timeout=timeout)
+        return run_playbook(playbook, inventory, variables, *options, program=program, timeout=timeout)
 
 
 def run_module(

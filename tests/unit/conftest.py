@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import shutil
 import sys
@@ -15,11 +16,11 @@ from support.cache import alone
 from support.playbooks import REPOSITORY
 from support.rendered import compose as rendered_compose
 from support.rendered import launch as rendered_launch
-from support.rendered import manifests
+from support.rendered import manifests, surveys
 
 CACHE = REPOSITORY / ".cache" / "rendered"
 # Files that take long come first: at the end, one process would work on one of them alone.
-FIRST = ("rendered_manifests", "rendered_compose", "golden", "surveys", "snapshot_mutations", "snapshot")
+FIRST = ("rendered_manifests", "rendered_compose", "surveys", "fleet_role", "snapshot_mutations", "golden", "snapshot")
 Once = Callable[[Callable[[Path], None]], Path]
 # All that decides what is rendered.
 SOURCES = ("inventories", "playbooks", "plugins", "roles")
@@ -28,6 +29,12 @@ SOURCES = ("inventories", "playbooks", "plugins", "roles")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {f"test_{name}": number for number, name in enumerate(FIRST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+def pytest_collection_finish() -> None:
+    # Thousands of tests and what they imported, which stay to the end, are not looked through for what may go.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +84,8 @@ def rendered(once: Once) -> dict[str, rendered_compose.Rendered]:
 @pytest.fixture(scope="session")
 def launches(once: Once) -> dict[str, dict[str, dict[str, Any]]]:
     return rendered_launch.read(once(rendered_launch.render))
+
+
+@pytest.fixture(scope="session")
+def surveyed(once: Once) -> dict[str, dict[str, dict[str, str]]]:
+    return surveys.read(once(surveys.render))

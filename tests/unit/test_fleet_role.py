@@ -12,7 +12,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet import 
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet.declaration import Instance
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet.rendering import NAME, Rendering
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet.shares import Shares
-from support.playbooks import LOCAL_HOST, REPOSITORY, run_play, run_playbook
+from support.playbooks import LOCAL_HOST, REPOSITORY, WITHOUT_FORKS, run_play, run_playbook
 
 SAMPLE = "mlflow-fleet-sample"
 VARIABLES = {
@@ -58,7 +58,8 @@ def rendered(folder: Path, texts: dict[str, str], **more: Any) -> dict[str, Any]
     ]
     role = {"name": "have its variables", "ansible.builtin.include_role": PUBLIC}
     variables = {**VARIABLES, "mlflow_name": SAMPLE, **more}
-    run_play([*tasks_of_the_playbook("fleet_operate"), role, *writes], variables=variables).succeeded()
+    tasks = [*tasks_of_the_playbook("fleet_operate"), role, *writes]
+    run_play(tasks, variables=variables, program=WITHOUT_FORKS).succeeded()
     return {name: json.loads(file.read_text()) for name, file in files.items()}
 
 
@@ -137,7 +138,7 @@ def test_instances_that_would_share_their_data_are_refused(place: str, uri: str)
     own = {"uri": f"s3://bucket/{SAMPLE}"}
     places = {f"mlflow_fleet_{name}": own for name in ("database", "artifact_store")}
     role = {"name": "deploy", "ansible.builtin.include_role": {"name": "mlops.mlflow.mlflow_fleet"}}
-    done = run_play([role], variables={**places, f"mlflow_fleet_{place}": {"uri": uri}})
+    done = run_play([role], variables={**places, f"mlflow_fleet_{place}": {"uri": uri}}, program=WITHOUT_FORKS)
     assert done.code != 0 and f"would share the data at '{uri}'" in done.output
 
 
@@ -157,7 +158,7 @@ def test_instances_that_would_share_their_data_are_refused(place: str, uri: str)
 def test_wrong_instances_are_said_before_knative_is_installed(tmp_path: Path, own: dict[str, Any], said: str) -> None:
     inventory = tmp_path / "hosts.json"
     inventory.write_text(json.dumps({"mlflow": {"hosts": {"local": LOCAL_HOST}}}))
-    done = run_playbook(REPOSITORY / "playbooks/fleet.yml", inventory, own)
+    done = run_playbook(REPOSITORY / "playbooks/fleet.yml", inventory, own, program=WITHOUT_FORKS)
     assert done.code != 0 and said in done.message
     assert done.results[-1][0].endswith("Check the names and the number of the instances")
 

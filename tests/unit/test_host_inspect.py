@@ -202,13 +202,27 @@ def test_a_server_that_was_started_before_one_of_its_files_was_written_is_outdat
     tmp_path: Path, server: int, monkeypatch: pytest.MonkeyPatch, written: str
 ) -> None:
     (tmp_path / "launch.json").write_text(json.dumps({"secrets": {"PGPASSWORD": {"file": str(tmp_path / "password")}}}))
-    for name in ("supervisord.conf", "password"):
+    earlier = time.time() - 60
+    for name in ("launch.json", "supervisord.conf", "password"):
         (tmp_path / name).touch()
+        os.utime(tmp_path / name, (earlier, earlier))
     monkeypatch.setattr(inspect, "_supervisor", lambda *_: ("RUNNING", server))
     assert inspect.gather(str(tmp_path), supervision="supervisor").outdated is False
     later = time.time() + 5
     os.utime(tmp_path / written, (later, later))
     assert inspect.gather(str(tmp_path), supervision="supervisor").outdated is True
+
+
+def test_a_server_that_has_just_started_is_not_outdated_whatever_ps_takes_it_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "ps").write_text("#!/bin/sh\necho 441077234-00:18:40\n")
+    (tmp_path / "bin" / "ps").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    (tmp_path / "launch.json").write_text("{}")
+    monkeypatch.setattr(inspect, "_supervisor", lambda *_: ("RUNNING", os.getpid()))
+    assert inspect.gather(str(tmp_path), supervision="supervisor").outdated is False
 
 
 def test_a_server_that_does_not_run_is_not_outdated(tmp_path: Path) -> None:

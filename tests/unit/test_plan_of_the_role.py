@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.playbooks import run_play
+from support.playbooks import WITHOUT_FORKS, run_play
 
 ROLE = Path(__file__).parents[2] / "roles" / "mlflow_server"
 ENTRY_POINTS = ("connection", "preflight", "main", "service", "upgrade", "remove")
@@ -60,5 +60,5 @@ def test_a_second_call_with_other_variables_has_another_plan() -> None:
         "mlflow_server_database": {"type": "sqlite", "uri": "sqlite:////nowhere/mlflow.db"},
         "mlflow_server_artifact_store": {"type": "local", "uri": "/nowhere"},
     }
-    run = run_play([*call(5001), *call(5002)], variables=variables).succeeded()
+    run = run_play([*call(5001), *call(5002)], variables=variables, program=WITHOUT_FORKS).succeeded()
     assert [int(run.of(f"port {port}")["msg"]) for port in (5001, 5002)] == [5001, 5002]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.playbooks import report_in, run_playbook, until_stuck
+from support.playbooks import WITHOUT_FORKS, report_in, run_playbook, until_stuck
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 PLATFORMS = ("host", "compose", "kubernetes")
@@ -145,7 +145,7 @@ def test_one_server_cannot_be_scaled_and_nothing_is_deployed(tmp_path: Path) -> 
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     inventory.write_text(json.dumps({"mlflow": {"hosts": {"local": local}}}))
     told = {"mlflow_data_dir": str(tmp_path / "data"), "mlflow_server_replicas": 2}
-    refused = run_playbook(PLAYBOOKS / "scale.yml", inventory, told)
+    refused = run_playbook(PLAYBOOKS / "scale.yml", inventory, told, program=WITHOUT_FORKS)
     assert refused.code != 0 and refused.message.startswith("A server that is a process cannot be scaled")
     assert not (tmp_path / "data").exists()
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import renamed
-from support.playbooks import REPOSITORY, run_play, run_playbook
+from support.playbooks import REPOSITORY, WITHOUT_FORKS, run_play, run_playbook
 
 DEFAULTS = {
     name: value
@@ -43,7 +43,7 @@ def test_a_playbook_refuses_an_old_name_before_it_does_anything(tmp_path: Path) 
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     inventory.write_text(json.dumps({"mlflow": {"hosts": {"local": {**local, "mlflow_server_front_run_as": "99"}}}}))
     told = {"mlflow_data_dir": str(tmp_path / "data"), "mlflow_platform": "process"}
-    refused = run_playbook(REPOSITORY / "playbooks/deploy.yml", inventory, told)
+    refused = run_playbook(REPOSITORY / "playbooks/deploy.yml", inventory, told, program=WITHOUT_FORKS)
     assert refused.code != 0
     assert refused.message == (
         "mlflow_server_front_run_as is now called mlflow_server_load_balancer_run_as. "
@@ -64,7 +64,7 @@ def test_roles_that_are_used_alone_refuse_it_as_well(tmp_path: Path) -> None:
         {"name": "Say", "ansible.builtin.debug": {"msg": {"said": "{{ said }}"}}},
     ]
     told = {"cluster_prerequisites_create_namespace": True, "mlflow_data_dir": str(tmp_path)}
-    shown = run_play(tasks, variables=told)
+    shown = run_play(tasks, variables=told, program=WITHOUT_FORKS)
     sentence = renamed.REMOVED["cluster_prerequisites_create_namespace"]
     assert len(ROLES) == 6
     assert shown.succeeded().of("Say")["msg"]["said"] == [sentence] * len(ROLES)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.playbooks import REPOSITORY, run_play
+from support.playbooks import REPOSITORY, WITHOUT_FORKS, run_play
 from support.rendered.compose import CASES, NFS, TARGETS, Rendered
 
 
@@ -230,7 +230,7 @@ def test_the_volume_of_an_export_is_made_with_its_mount_options(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     role = {"ansible.builtin.include_role": {"name": "mlops.mlflow.mlflow_artifact_store"}}
     settings = {"mlflow_platform": "compose", "mlflow_artifact_store_type": "nfs", "mlflow_image": "any", **NFS}
-    run_play([role], variables=settings).succeeded()
+    run_play([role], variables=settings, program=WITHOUT_FORKS).succeeded()
     [created] = [line for line in said.read_text().splitlines() if line.startswith("volume create")]
     assert created.split()[2:] == [
         "--label=mlops.mlflow.deployment=mlflow",

@@ -77,10 +77,9 @@ def bounded() -> Iterator[None]:
 def outside(home: Path) -> dict[str, str]:
     """Everything that is none of the deployment's, its operator's or the destination's."""
     found = {}
-    for path in [home, *home.rglob("*")]:
+    others = [path for path in home.iterdir() if path.name not in ("live", "destination", "operator")]
+    for path in [home, *others, *(inner for one in others for inner in one.rglob("*"))]:
         place = path.relative_to(home)
-        if place.parts and place.parts[0] in ("live", "destination", "operator"):
-            continue
         status = path.lstat()
         content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         found[str(place)] = f"{status.st_mode:o} {status.st_uid} {content}"
@@ -161,7 +160,7 @@ def mutate(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed
 def test_what_others_wrote_into_a_destination_or_journal_costs_a_sentence_at_most(
     template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mutate(template, tmp_path, monkeypatch, range(150))
+    mutate(template, tmp_path, monkeypatch, range(75))
 
 
 @pytest.mark.soak

@@ -138,7 +138,10 @@ def _is_outdated(pid: int, files: list[Path]) -> bool:
     if not elapsed:
         return False  # it has ended meanwhile
     seconds = sum(part * unit for part, unit in zip(reversed(elapsed), (1, 60, 3600, 86400), strict=False))
-    latest_start = time.time() - seconds + _CLOCK_SECONDS
+    now = time.time()
+    # Of a process that has just begun, ps of Debian 12 says now and then that it began half a second from now, which
+    # is billions of years without a sign.
+    latest_start = now - (seconds if seconds < now else 0) + _CLOCK_SECONDS
     return any(written > latest_start for file in files if (written := _written(file)))
 
 
