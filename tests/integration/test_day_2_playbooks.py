@@ -8,8 +8,6 @@ import pytest
 from support.host.deployment import Deployment
 from support.ports import listeners
 
-pytestmark = pytest.mark.heart
-
 
 @pytest.fixture
 def artifacts_replaced_by_a_file(laptop: Deployment) -> Iterator[None]:
@@ -23,6 +21,7 @@ def artifacts_replaced_by_a_file(laptop: Deployment) -> Iterator[None]:
         kept.rename(folder)
 
 
+@pytest.mark.heart
 def test_health_changes_nothing_and_says_that_all_is_well(laptop: Deployment) -> None:
     result = laptop.play("health", mlflow_health_level="full").succeeded()
     assert result.stats["changed"] == 0
@@ -30,6 +29,7 @@ def test_health_changes_nothing_and_says_that_all_is_well(laptop: Deployment) ->
     assert result.stats["skipped"] == 0
 
 
+@pytest.mark.heart
 @pytest.mark.usefixtures("artifacts_replaced_by_a_file")
 def test_health_fails_with_the_reason(laptop: Deployment) -> None:
     result = laptop.play("health")
@@ -37,12 +37,14 @@ def test_health_fails_with_the_reason(laptop: Deployment) -> None:
     assert result.message.startswith("unhealthy at level deep: artifacts: ")
 
 
+@pytest.mark.heart
 def test_status_tells_what_runs(laptop: Deployment) -> None:
     said = str(laptop.play("status").succeeded().of("Show the status")["msg"])
     for words in (laptop.url, "healthy at level ready", f"pid {laptop.group}", "sqlite:///", "Experiments  1"):
         assert words in said
 
 
+@pytest.mark.ci
 def test_status_of_a_stopped_server_does_not_fail(laptop: Deployment) -> None:
     laptop.supervisorctl("stop", "all")
     try:
@@ -54,6 +56,7 @@ def test_status_of_a_stopped_server_does_not_fail(laptop: Deployment) -> None:
     laptop.wait_until_healthy()
 
 
+@pytest.mark.heart
 def test_restart_ends_in_another_healthy_server_on_the_same_port(laptop: Deployment) -> None:
     before = laptop.group
     assert laptop.play("restart").succeeded().stats["changed"] == 1
@@ -61,6 +64,7 @@ def test_restart_ends_in_another_healthy_server_on_the_same_port(laptop: Deploym
     assert listeners(laptop.port) == {laptop.group}
 
 
+@pytest.mark.ci
 def test_restart_of_what_was_never_started_says_so(laptop: Deployment) -> None:
     result = laptop.play("restart", mlflow_server_dir=str(laptop.data / "elsewhere"))
     assert result.code != 0

@@ -68,7 +68,7 @@ def killed(act: str, small: Small, home: Path, point: int) -> Small:
     return after
 
 
-@pytest.mark.heart
+@pytest.mark.ci
 def test_a_backup_killed_anywhere_leaves_no_half_snapshot_and_the_next_one_succeeds(tmp_path: Path) -> None:
     small = Small(tmp_path / "small")
     small.backup()
