@@ -81,7 +81,8 @@ def main(make: Callable[..., Deployment]) -> Deployment:
     """The deployment that most tests share, made from nothing with the playbook."""
     deployment = make("t-main", mlflow_server_scale_behavior=_QUICK)
     start = time.monotonic()
-    deployment.deploy().succeeded()
+    with deployment.as_users_do():
+        deployment.deploy().succeeded()
     print(f"\ndeployed from nothing in {time.monotonic() - start:.0f} s")
     return deployment
 

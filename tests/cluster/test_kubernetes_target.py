@@ -77,7 +77,8 @@ def test_deploying_from_nothing_ends_proven_with_the_real_client(main: Deploymen
 
 
 def test_a_second_run_changes_nothing(main: Deployment) -> None:
-    assert main.deploy().succeeded().stats["changed"] == 0
+    with main.as_users_do():
+        assert main.deploy().succeeded().stats["changed"] == 0
 
 
 def test_check_mode_names_what_a_changed_wish_would_change_and_changes_nothing(main: Deployment) -> None:

@@ -54,7 +54,8 @@ def multi_az(make: Callable[..., Deployment]) -> Deployment:
     """Two servers in two zones behind a load balancer, made from nothing with the playbook; most tests share it."""
     deployment = make("compose_multi_az", "t-multi")
     start = time.monotonic()
-    deployment.deploy().succeeded()
+    with deployment.as_users_do():
+        deployment.deploy().succeeded()
     print(f"\ncompose_multi_az deployed from nothing in {time.monotonic() - start:.0f} s")
     return deployment
 

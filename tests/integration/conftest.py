@@ -67,7 +67,8 @@ def laptop(environments: Environments) -> Iterator[Deployment]:
     """The target local as it is: light, SQLite, no authentication; deployed by the playbook."""
     deployment = Deployment(environments, "light")
     try:
-        deployment.deploy().succeeded()
+        with deployment.as_users_do():
+            deployment.deploy().succeeded()
         yield deployment
     finally:
         deployment.remove()

@@ -8,9 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.deployment import ANSIBLE_PLAYBOOK
 from support.host.deployment import Deployment
-from support.playbooks import REPOSITORY
+from support.playbooks import ANSIBLE_PLAYBOOK, REPOSITORY
 
 RUNS = {
     "status": {},
@@ -37,7 +36,7 @@ def test_no_line_break_is_shown_as_two_characters(laptop: Deployment, run: str, 
     configuration = tmp_path / "ansible.cfg"
     configuration.touch()
     environment |= {"ANSIBLE_CONFIG": str(configuration), "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".dev")}
-    command = [ANSIBLE_PLAYBOOK, "-i", str(laptop.inventory), f"-e@{settings}", *options]
+    command = [*ANSIBLE_PLAYBOOK, "-i", str(laptop.inventory), f"-e@{settings}", *options]
     done = subprocess.run(
         [*command, f"mlops.mlflow.{playbook}"],
         cwd=tmp_path,

@@ -18,7 +18,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOCAL_HOST = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-# The program of users, and one that does the same in a third of the time: without_forks.py says how.
+# The program of users, and one that does the same in a quarter of the time: without_forks.py says how.
 ANSIBLE_PLAYBOOK = (str(Path(sys.executable).parent / "ansible-playbook"),)
 WITHOUT_FORKS = (sys.executable, "-P", str(REPOSITORY / "tests" / "support" / "without_forks.py"))
 
