@@ -171,6 +171,35 @@ def test_a_server_without_an_artifact_proxy_is_not_blamed_for_it() -> None:
     assert [skip.name for skip in report.not_tried] == ["artifacts"]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'{"detail":"Artifact serving is disabled. Run `mlflow server` with `--serve-artifacts` to enable."}',
+        b"Endpoint: /x disabled due to the mlflow server running with `--no-serve-artifacts`. To enable artifacts server",
+    ],
+    ids=["uvicorn", "gunicorn"],
+)
+def test_nor_is_one_that_says_so_only_when_it_is_asked_for_an_artifact(said: bytes) -> None:
+    """As MLflow 3.17.2, whose server-info does not tell it."""
+    healthy = fake_mlflow(server_info=status(200, b'{"store_type": "SqlStore"}'))
+
+    def respond(handler: Handler) -> None:
+        return handler.answer(503, said) if "/mlflow-artifacts/" in handler.path else healthy(handler)
+
+    report = climb("deep", respond)
+    assert report.healthy and report.reached == "ready"
+    assert [skip.name for skip in report.not_tried] == ["artifacts"]
+
+
+def test_one_whose_artifacts_are_out_of_order_is_unhealthy() -> None:
+    healthy = fake_mlflow()
+
+    def respond(handler: Handler) -> None:
+        return handler.answer(503, b"no store") if "/mlflow-artifacts/" in handler.path else healthy(handler)
+
+    assert "artifacts: PUT" in climb("deep", respond).verdict
+
+
 def test_a_database_without_an_experiment_leaves_the_write_untried() -> None:
     report = climb("deep", fake_mlflow(search=status(200, b"{}")))
     assert "database_write" in [skip.name for skip in report.not_tried]
