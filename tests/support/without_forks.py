@@ -30,11 +30,13 @@ from ansible.executor.task_executor import TaskExecutor
 from ansible.executor.task_result import _RawTaskResult
 from ansible.module_utils._internal._ansiballz import _loader
 from ansible.module_utils.common.json import Direction, get_module_encoder
+from ansible.plugins.action import ActionBase
 from ansible.plugins.connection import local
 
 PROFILE = "legacy"
 MODULE = b"module of the collection or of Ansible\n"
 EXECUTE = local.Connection.exec_command
+CONFIGURE = ActionBase._configure_module
 MODIFY = ansible.plugins.action.modify_module
 COMPILE = _jinja_bits.AnsibleEnvironment.compile
 # What decides how a template is read, besides its text.
@@ -65,20 +67,17 @@ def start(worker: WorkerProcess) -> None:
     worker._final_q.send_task_result(result)
 
 
-def is_ours(
-    templar: Any, task_vars: Mapping[str, Any], async_timeout: int, become_plugin: Any, remote_is_local: bool
-) -> bool:
-    """Whether a module would run on this machine, as this user and by this Python."""
-    if become_plugin or async_timeout or not remote_is_local:
-        return False
-    return bool(templar.template(task_vars.get("ansible_python_interpreter")) == sys.executable)
+def configure(action: ActionBase, module_name: str, module_args: Any, task_vars: Mapping[str, Any]) -> Any:
+    """Chooses how a module gets its program, by whether it would run on this machine, as this user, by this Python."""
+    connection = action._connection
+    here = isinstance(connection, local.Connection) and not connection.become and not action._task.async_val
+    interpreter = action._templar.template(task_vars.get("ansible_python_interpreter"))
+    ansible.plugins.action.modify_module = build if here and interpreter == sys.executable else MODIFY
+    return CONFIGURE(action, module_name, module_args, task_vars)
 
 
-def build(*, module_path: str, module_args: Any, environment: dict[str, str], **given: Any) -> Any:
+def build(*, module_path: str, module_args: Any, environment: dict[str, str], **_: Any) -> Any:
     """Instead of a program: what C(execute) is to run. It travels as a program does that is piped into a Python."""
-    deciding = ("templar", "task_vars", "async_timeout", "become_plugin", "remote_is_local")
-    if not is_ours(*(given[name] for name in deciding)):
-        return MODIFY(module_path=module_path, module_args=module_args, environment=environment, **given)
     encoder = get_module_encoder(PROFILE, Direction.CONTROLLER_TO_MODULE)
     arguments = json.dumps({"ANSIBLE_MODULE_ARGS": module_args}, cls=encoder)
     told = json.dumps([_get_ansible_module_fqn(module_path), arguments, environment])
@@ -106,6 +105,8 @@ def _run(module: str, arguments: str, environment: Mapping[str, str]) -> None:
     code = 1
     try:
         atexit._clear()
+        # A module may run for long; what it got from this process it keeps as well.
+        gc.freeze()
         gc.enable()
         # A module reads what is written for it, and not what is typed.
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -139,7 +140,7 @@ if __name__ == "__main__":
     gc.disable()
     os.environ["ANSIBLE_PIPELINING"] = "true"
     WorkerProcess.start = start
-    ansible.plugins.action.modify_module = build
+    ActionBase._configure_module = configure
     local.Connection.exec_command = execute
     _jinja_bits.AnsibleEnvironment.compile = compiled
     # All variables, of which it only adds some. Whoever names it by its whole name would have a second one.

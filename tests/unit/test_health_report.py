@@ -175,7 +175,7 @@ def test_a_server_without_an_artifact_proxy_is_not_blamed_for_it() -> None:
     "said",
     [
         b'{"detail":"Artifact serving is disabled. Run `mlflow server` with `--serve-artifacts` to enable."}',
-        b"Endpoint: /x disabled due to the mlflow server running with `--no-serve-artifacts`. To enable artifacts server",
+        b"Endpoint: /x disabled due to the mlflow server running with `--no-serve-artifacts`. To enable artifacts",
     ],
     ids=["uvicorn", "gunicorn"],
 )

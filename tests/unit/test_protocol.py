@@ -154,7 +154,7 @@ def test_an_operation_whose_asker_says_nothing_any_more_ends_and_one_that_hears_
     env = {"PYTHONPATH": str(REPOSITORY / ".dev"), "PATH": os.defpath}
     started = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert started.stdin and started.stdout
-    end = time.monotonic() + 3
+    end = time.monotonic() + 5
     while time.monotonic() < end:
         started.stdin.write("\n")
         started.stdin.flush()
