@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support import served_model
 from support.kubernetes.deployment import Deployment
-from support.kubernetes.kubectl import eventually, name
+from support.kubernetes.kubectl import eventually, is_ready, name
 from support.testbed import images, registry, settings
 from support.testbed.target_images import MLFLOW, OLD_MLFLOW, OLD_VERSION
 
@@ -107,18 +107,19 @@ def test_check_mode_runs_nothing(lab: Deployment) -> None:
 def test_a_registered_model_becomes_an_image_that_predicts_and_a_second_time_nothing_is_pushed(lab: Deployment) -> None:
     results(lab, [{"name": "wine", "src": "wine.py", "parameters": {"model": "wine"}}])
     # Engine and kubelet take a registry on loopback without TLS; the Job reaches it at the node's address.
-    base = "127.0.0.1:5016/mlflow:1"
-    with registry.running(5016):
+    base = f"{settings.REGISTRY}/mlflow:1"
+    with registry.running(settings.REGISTRY_PORT):
         images.docker("tag", MLFLOW, base)
         images.docker("push", base)
         images.docker("rmi", base)
-        script = served_model.script(f"{settings.NODE_IP}:5016")
+        script = served_model.script(f"{settings.NODE_IP}:{settings.REGISTRY_PORT}")
         made = results(lab, [script])["image"]
         again = results(lab, [script])["image"]
         assert made["pushed_bytes"] > 0 == again["pushed_bytes"] and again["digest"] == made["digest"]
-        lab.kubectl.apply(pod_of(f"127.0.0.1:5016/team/wine@{made['digest']}"))
+        lab.kubectl.apply(pod_of(f"{settings.REGISTRY}/team/wine@{made['digest']}"))
         try:
-            eventually("it runs", lambda: lab.kubectl.json("get", "pod", "wine")["status"]["phase"] == "Running", 300)
+            # Not earlier: a refused connection ends the forwarding of all.
+            eventually("it is ready", lambda: is_ready(lab.kubectl.json("get", "pod", "wine")), 300)
             with lab.kubectl.forwarded("pod/wine", 8080) as port:
                 served_model.predicts(port)
         finally:
@@ -138,6 +139,7 @@ def pod_of(image: str) -> dict[str, Any]:
     container = {
         "name": "model",
         "image": image,
+        "readinessProbe": {"httpGet": {"path": "/ping", "port": 8080}, "periodSeconds": 2},
         "securityContext": context,
         "resources": {
             "requests": {"cpu": "50m", "memory": "256Mi", "ephemeral-storage": "64Mi"},

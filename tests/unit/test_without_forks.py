@@ -12,7 +12,7 @@ from support.playbooks import WITHOUT_FORKS, run_play
 
 def program_of_a_module(**options: Any) -> str:
     """The command line of the process that a module runs in."""
-    task = {"name": "look", "ansible.builtin.shell": "ps -o command= -p $PPID", **options}
+    task = {"name": "look", "ansible.builtin.shell": "ps -ww -o command= -p $PPID", **options}
     said: str = run_play([task], program=WITHOUT_FORKS).succeeded().of("look")["stdout"]
     return said
 

@@ -12,7 +12,7 @@ from .shell import Result, run
 CNI_NAME = settings.CONTEXT
 CNI_STATE = settings.STATE / "cni"
 CNI_CONFIG = settings.CONFIG / "cni"
-NO_REGISTRY = settings.CONFIG / "registries"
+REGISTRIES = settings.CONFIG / "registries"
 POD_LOGS = settings.NODE_DATA / "pod-logs"
 VOLUMES = settings.NODE_DATA / "volumes"
 CONTAINERD_CONFIG = settings.CONFIG / "containerd.toml"
@@ -79,11 +79,13 @@ def prepare() -> None:
     run(["ip", "address", "replace", *ADDRESS])
     for route in ROUTES:
         run(["ip", "route", "replace", *route])
-    for folder in (POD_LOGS, VOLUMES, CNI_CONFIG, NO_REGISTRY / "_default"):
+    # Every pull fails at once and without leaving this machine, because all images are loaded; but for one from the
+    # registry that a test starts.
+    registries = {"_default": "http://127.0.0.1:1", settings.REGISTRY: f"http://{settings.REGISTRY}"}
+    for folder in (POD_LOGS, VOLUMES, CNI_CONFIG, *(REGISTRIES / name for name in registries)):
         folder.mkdir(parents=True, exist_ok=True)
-    # Every pull fails at once and without leaving this machine: all images are loaded.
-    nowhere = "http://127.0.0.1:1"  # given twice: containerd 1.6 overlooks a server without a host
-    (NO_REGISTRY / "_default" / "hosts.toml").write_text(f'server = "{nowhere}"\n[host."{nowhere}"]\n')
+    for name, url in registries.items():  # given twice: containerd 1.6 overlooks a server without a host
+        (REGISTRIES / name / "hosts.toml").write_text(f'server = "{url}"\n[host."{url}"]\n')
     CONTAINERD_CONFIG.write_text(containerd_config())
     (CNI_CONFIG / "10-pods.conflist").write_text(json.dumps(cni_config(), indent=2))
     KUBELET_CONFIG.write_text(json.dumps(kubelet_config(), indent=2))
@@ -112,7 +114,7 @@ state = "{settings.CONTAINERD_SOCKET.parent}"
   conf_dir = "{CNI_CONFIG}"
 
 [{cri}.registry]
-  config_path = "{NO_REGISTRY}"
+  config_path = "{REGISTRIES}"
 
 [{cri}.containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"

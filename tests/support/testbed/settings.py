@@ -13,6 +13,9 @@ DEBIAN = "trixie"
 # The node's own address lies on the loopback device: the cluster needs no network card, its certificates never change
 # with the network, and nothing of it can be reached from another machine.
 NODE_IP = "10.203.255.1"
+# Of the test in which a model becomes an image, which nodes pull by this name; pods reach it at the node's address.
+REGISTRY_PORT = 5016
+REGISTRY = f"127.0.0.1:{REGISTRY_PORT}"
 POD_CIDR = "10.203.0.0/24"
 SERVICE_CIDR = "10.204.0.0/16"
 API_SERVICE_IP = "10.204.0.1"
