@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 from . import operations, progress, protocol, secrets
 from .database import revisions, waiting
 from .errors import BadInput, EngineError
+from .http import ask_directly
 from .server import health, trial
 from .standalone import starter
 
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], dict[str, Any]] = options.command
     try:
         secrets.take_from_files(os.environ)
+        # MLflow's own clients ask for it, too.
+        ask_directly(os.environ.get("MLFLOW_S3_ENDPOINT_URL"))
         result = command(options)
     except (EngineError, protocol.Ended) as error:
         result = {"failed": True, "msg": str(error)}

@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import random
+import socket
 import ssl
 import time
 from collections.abc import Mapping
@@ -27,13 +28,49 @@ from .names import Host, Origin
 _LONGEST_ANSWER = 64 << 20
 _RETRIED_STATUS = frozenset({429, 502, 503, 504})
 
+_RESOLVER, _LONGEST_RESOLVER = "/etc/resolv.conf", 1 << 16
+
 DEFAULT_URL = "http://127.0.0.1:5000"
 
 
 def directly(*hosts: str) -> dict[str, str]:
     """The variables by which other programs, too, ask these hosts through no proxy, besides those that are said."""
-    said = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
-    return dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(filter(None, [said, *hosts])))
+    said = (os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "").split(",")
+    return dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(filter(None, dict.fromkeys([*said, *hosts]))))
+
+
+def ask_directly(url: str | None) -> None:
+    """Let this process ask a URL through no proxy, by whichever library, where only this network knows its name.
+
+    Docker gives containers the proxies of its own configuration, and some clusters their pods. A proxy knows no other
+    container and no Service, such as the store of a deployment; a store elsewhere may be reached through it alone.
+    """
+    host = urlsplit(url or "").hostname or ""
+    if host and _is_of_this_network(host):
+        os.environ.update(directly(host))
+
+
+def _is_of_this_network(host: str) -> bool:
+    """A name of one word, as containers have, or one that a pod's search domains complete to that of a Service."""
+    if not set(".:") & set(host):
+        return True
+    return any(_resolves(f"{host.removesuffix('.svc')}.{domain}.") for domain in _domains_of_services())
+
+
+def _domains_of_services() -> list[str]:
+    try:
+        with open(_RESOLVER, encoding="utf-8", errors="replace") as file:
+            lines = [line.split() for line in file.read(_LONGEST_RESOLVER).splitlines()]
+    except OSError:
+        return []
+    return [word for first, *words in filter(None, lines) if first == "search" for word in words if word[:4] == "svc."]
+
+
+def _resolves(host: str) -> bool:
+    try:
+        return bool(socket.getaddrinfo(host, None))
+    except (OSError, UnicodeError):
+        return False
 
 
 @dataclass(frozen=True)

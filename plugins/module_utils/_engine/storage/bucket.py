@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import BadInput, EngineError, MissingLibrary
+from ..http import ask_directly
 
 _PROBE = ".mlops-mlflow-probe-"
 # Of a store that is starting, is being replaced or has too much to do, or of a gateway before one that is away.
@@ -51,6 +52,7 @@ def ensure(
         import botocore.exceptions
     except ImportError as error:
         raise MissingLibrary("boto3", "look at the bucket") from error
+    ask_directly(keys.endpoint)
     where = f"bucket {parts.hostname} at {keys.endpoint or 'AWS'}"
     client = boto3.client(
         "s3",

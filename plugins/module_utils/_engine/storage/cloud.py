@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ..connection import without_secret
 from ..errors import BadInput, CannotRead, MissingLibrary, NotAllowed, SnapshotError
+from ..http import ask_directly
 from .base import Found, Gone, Store
 from .folder import Folder
 
@@ -61,6 +62,7 @@ def connect(place: Place, *, create: bool = True) -> Store:
     """
     if place.folder is not None:
         return Folder(place.folder, create=create)
+    ask_directly(place.endpoint)
     scheme = urlsplit(place.uri).scheme
     if scheme == "s3":
         return Cloud(place, _s3(place))
