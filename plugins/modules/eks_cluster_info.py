@@ -86,6 +86,11 @@ left:
   contains:
     load_balancers: {description: Names of those in its network., returned: success, type: list, elements: str}
     volumes: {description: Volumes and their claims., returned: success, type: list, elements: str}
+    others:
+      description: Endpoints and NAT gateways in its network that the deployment of this name did not make.
+      returned: success
+      type: list
+      elements: str
 """
 
 from typing import Any

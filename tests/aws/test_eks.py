@@ -97,7 +97,7 @@ def test_the_example_of_an_inspection(play: Play, cluster: str) -> None:
     [task] = examples.of("eks_cluster_info", {"name: mlflow": f"name: {cluster}"})
     found = play([task]).succeeded().of("Inspect a cluster")
     assert (found["account"], found["cluster"]["status"]) == ("123456789012", "ACTIVE")
-    assert "us-west-2a" in found["zones"] and found["left"] == {"load_balancers": [], "volumes": []}
+    assert "us-west-2a" in found["zones"] and found["left"] == {"load_balancers": [], "volumes": [], "others": []}
 
 
 def test_examples_of_an_access_entry(play: Play, client: Client, cluster: str) -> None:

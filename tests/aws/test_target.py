@@ -168,7 +168,8 @@ def check_cluster(client: Client, name: str) -> None:
     assert (cluster["version"], cluster["accessConfig"]["authenticationMode"]) == ("1.34", "API")
     assert network["endpointPrivateAccess"] and network["publicAccessCidrs"] == ["203.0.113.0/24"]
     assert cluster["encryptionConfig"][0]["resources"] == ["secrets"] and cluster["tags"] == {
-        "managed-by": "mlops.mlflow"
+        "managed-by": "mlops.mlflow",
+        "mlops.mlflow/deployment": f"{REGION}/{name}",
     }
     group = client("eks").describe_nodegroup(clusterName=name, nodegroupName="nodes")["nodegroup"]
     assert group["scalingConfig"] == {"minSize": 2, "maxSize": 4, "desiredSize": 2}

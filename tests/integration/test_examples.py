@@ -44,6 +44,7 @@ RUN_HERE = [
 ]
 # These have containers, pods or an AWS to work on: tests/compose, tests/cluster and tests/aws use each of them.
 RUN_ELSEWHERE = (
+    "aws_",
     "eks_",
     "mlflow_compose_",
     "mlflow_kubernetes_",

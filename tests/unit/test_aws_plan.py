@@ -38,7 +38,7 @@ EMPTY: dict[str, Any] = {
     "zones": ["us-west-2a", "us-west-2b", "us-west-2c"],
     "vpcs": [{"id": "vpc-default", "name": "", "cidrs": ["172.31.0.0/16"]}],
     "cluster": {},
-    "left": {"load_balancers": [], "volumes": []},
+    "left": {"load_balancers": [], "volumes": [], "others": []},
 }
 MIRRORED = f"{ACCOUNT}.dkr.ecr.us-west-2.amazonaws.com/cluster-autoscaler:v1.34.4"
 OWN = {"id": "vpc-own", "name": "mlflow", "cidrs": ["10.42.0.0/16"]}
@@ -197,6 +197,8 @@ def test_an_account_is_inspected() -> None:
 
     claim = [{"Key": "kubernetes.io/created-for/pvc/name", "Value": "data"}]
     disk = [{"Key": "eks:cluster-name", "Value": "mlflow"}]
+    within = [{"Name": "vpc-id", "Values": ["v"]}]
+    ours = [{"Key": "mlops.mlflow/deployment", "Value": "us-west-2/mlflow"}]
     owned = [{"Name": "tag:kubernetes.io/cluster/mlflow", "Values": ["owned"]}]
     vpc = {"VpcId": "v", "Tags": tags(Name="mlflow"), "CidrBlock": "10.42.0.0/16"}
     gone = {"CidrBlock": "10.9.0.0/16", "CidrBlockState": {"State": "disassociated"}}
@@ -223,6 +225,16 @@ def test_an_account_is_inspected() -> None:
                 "describe_volumes",
                 {"Filters": owned},
                 {"Volumes": [{"VolumeId": "vol-1", "Tags": claim}, {"VolumeId": "vol-2", "Tags": disk}]},
+            ),
+            (
+                "describe_vpc_endpoints",
+                {"Filters": within},
+                {"VpcEndpoints": [{"VpcEndpointId": "e1", "Tags": ours}, {"VpcEndpointId": "e2", "Tags": []}]},
+            ),
+            (
+                "describe_nat_gateways",
+                {"Filter": [*within, {"Name": "state", "Values": ["pending", "available", "failed"]}]},
+                {"NatGateways": [{"NatGatewayId": "n1", "Tags": ours}, {"NatGatewayId": "n2"}]},
             ),
         ],
         "eks": [
@@ -254,4 +266,4 @@ def test_an_account_is_inspected() -> None:
     assert found["cluster"]["subnets"] == ["s1", "s2", "s3"] and found["cluster"]["security_group"] == "sg-1"
     assert found["cluster"]["inner_subnets"] == ["s2", "s3"], "one a zone, where its nodes are"
     assert found["cluster"]["node_groups"] == {"nodes": 3}
-    assert found["left"] == {"load_balancers": ["new", "old"], "volumes": ["vol-1 data"]}
+    assert found["left"] == {"load_balancers": ["new", "old"], "volumes": ["vol-1 data"], "others": ["e2", "n2"]}

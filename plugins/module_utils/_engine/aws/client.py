@@ -14,7 +14,6 @@ from typing import Any
 
 from ..errors import BadInput, EngineError, MissingLibrary
 
-_GONE = {"ResourceNotFoundException", "NoSuchEntity", "NoSuchEntityException"}
 # What a user can do about it, by words of the error's code.
 _REMEDIES = (
     (
@@ -100,6 +99,11 @@ class Service:
         self._client = client
         self._name = name
 
+    @property
+    def region(self) -> str:
+        """Which one is asked; of those services that are of no region, another word."""
+        return str(self._client.meta.region_name)
+
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
         """Call an operation, named as boto3 does; what is None is left out.
 
@@ -114,7 +118,7 @@ class Service:
         try:
             return self.call(operation, **request)
         except AwsError as error:
-            if error.code in _GONE:
+            if "NotFound" in error.code or error.code.startswith("NoSuch"):
                 return None
             raise
 

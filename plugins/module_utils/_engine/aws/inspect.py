@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from . import ownership
 from .client import Service
 from .plan import INNER
 from .updates import cluster as described
@@ -16,7 +17,8 @@ def inspect(service: Callable[[str], Service], name: str) -> dict[str, Any]:
     """
     :param service: gives a service of AWS by its name.
     :returns: C(account), C(principal), C(zones), C(vpcs), C(cluster) ({} where there is none), C(left): what pods have
-        made outside of the cluster, C(load_balancers) of its network and C(volumes).
+        made outside of the cluster, C(load_balancers) of its network and C(volumes), and C(others): what somebody
+        else put into its network.
     """
     caller = service("sts").call("get_caller_identity")
     ec2, eks = service("ec2"), service("eks")
@@ -35,6 +37,7 @@ def inspect(service: Callable[[str], Service], name: str) -> dict[str, Any]:
         "left": {
             "load_balancers": _load_balancers(service, network) if network else [],
             "volumes": _volumes(ec2, name),
+            "others": _others(ec2, network, ownership.deployment(ownership.Place(service), name)) if network else [],
         },
     }
 
@@ -87,6 +90,16 @@ def _load_balancers(service: Callable[[str], Service], network: str) -> list[str
     found = [(one.get("VpcId"), one["LoadBalancerName"]) for one in newer]
     found += [(one.get("VPCId"), one["LoadBalancerName"]) for one in older]
     return sorted(name for vpc, name in found if vpc == network)
+
+
+def _others(ec2: Service, network: str, deployment: str) -> list[str]:
+    """Ways out of the network that the deployment did not make; it would go only with them."""
+    within = [{"Name": "vpc-id", "Values": [network]}]
+    found = [(one["VpcEndpointId"], one) for one in ec2.pages("describe_vpc_endpoints", "VpcEndpoints", Filters=within)]
+    there = [*within, {"Name": "state", "Values": ["pending", "available", "failed"]}]
+    found += [(one["NatGatewayId"], one) for one in ec2.pages("describe_nat_gateways", "NatGateways", Filter=there)]
+    tags = {one: {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])} for one, described in found}
+    return sorted(one for one in tags if not ownership.is_ours(tags[one], deployment))
 
 
 def _volumes(ec2: Service, cluster: str) -> list[str]:

@@ -29,6 +29,11 @@ def issuer_of(eks: Service, cluster: str) -> str | None:
     return str(issuer)
 
 
+def provider(iam: Service, issuer: str) -> dict[str, Any] | None:
+    """C(arn), C(client_ids) and C(tags) of what IAM believes an issuer by; None where it does not."""
+    return _provider(iam, _name(issuer))
+
+
 def ensure(
     iam: Service,
     issuer: str,
