@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.playbooks import LOCAL_HOST, WITHOUT_FORKS, PlayResult, run_playbook
+import yaml
+from support.playbooks import LOCAL_HOST, REPOSITORY, WITHOUT_FORKS, PlayResult, run_playbook
 
 ALL_DATA = {"mlflow_remove_data": True, "mlflow_name": "mlflow"}
 
@@ -105,3 +106,53 @@ def test_a_kubeconfig_of_other_clusters_is_refused_before_aws_is_asked(tmp_path:
         "# Written by mlops.mlflow.eks_cluster. It holds no secret: x\nkind: Config\ncurrent-context: mlflow\n"
     )
     assert "was not written for" not in play(tmp_path, "eks_cluster", entry, told).message
+
+
+@pytest.mark.parametrize(
+    ("role", "entry", "variables"),
+    [
+        (
+            "mlflow_database",
+            "external_postgresql/any",
+            {"mlflow_database_type": "external_postgresql", "mlflow_database_password": "a password"},
+        ),
+        (
+            "mlflow_artifact_store",
+            "external_s3/any",
+            {
+                "mlflow_artifact_store_type": "external_s3",
+                "mlflow_artifact_store_access_key": "key",
+                "mlflow_artifact_store_secret_key": "secret",
+            },
+        ),
+    ],
+)
+def test_a_folder_into_which_a_secret_is_put_keeps_its_mode_and_a_new_one_is_closed(
+    tmp_path: Path, role: str, entry: str, variables: dict[str, Any]
+) -> None:
+    theirs, new = tmp_path / "theirs", tmp_path / "new"
+    theirs.mkdir(mode=0o755)
+    theirs.chmod(0o755)
+    for folder in (theirs, new):
+        files = ["mlflow_database_password_file"]
+        files += [f"mlflow_artifact_store_{name}_key_file" for name in ("access", "secret")]
+        told = {file: f"{folder}/{file}" for file in files if file.startswith(role)}
+        place = {"mlflow_platform": "compose", "mlflow_data_dir": str(tmp_path / "data")}
+        play(tmp_path, role, entry, {**place, **variables, **told}).succeeded()
+        assert all(Path(file).stat().st_mode & 0o777 == 0o600 for file in told.values())
+    assert [folder.stat().st_mode & 0o777 for folder in (theirs, new)] == [0o755, 0o700]
+
+
+def test_no_task_gives_a_mode_to_a_folder_that_may_be_there_already() -> None:
+    """But where it has looked: a folder that somebody named is somebody's."""
+    given = []
+    for file in sorted(REPOSITORY.glob("roles/*/tasks/**/*.yml")):
+        for task in yaml.safe_load(file.read_text()) or []:
+            for one in [*task.get("block", []), task]:
+                options = one.get("ansible.builtin.file", {})
+                looked = "is directory" in str(one.get("when")) or "stat.exists" in str(one.get("loop"))
+                if options.get("state") == "directory" and "mode" in options and not looked:
+                    given.append((file.name, options["path"]))
+    # Below the folder of the programs, which the role has made.
+    plugin = "{{ _mlflow_server_plugins }}/mlops_mlflow_proxied-1.dist-info"
+    assert given == [("install.yml", plugin), ("install.yml", "{{ item }}")]
