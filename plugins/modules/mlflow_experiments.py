@@ -13,6 +13,8 @@ description:
     libraries, in containers alongside the servers, or as Jobs in the cluster.
   - A script finds the server in E(MLFLOW_TRACKING_URI), with the login that the deployment has, and its parameters as
     arguments. What it prints last, where that is JSON, comes back as data.
+  - What containers and Jobs are made of must be there - the compose file O(project), or the CronJob C(NAME-experiment) of
+    the deployment's namespace. The role P(mlops.mlflow.mlflow_experiments#role) has them there while scripts run.
   - Nothing of them runs any more when the module has ended, however it ended.
 extends_documentation_fragment:
   - mlops.mlflow.server

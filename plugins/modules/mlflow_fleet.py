@@ -41,7 +41,8 @@ options:
     required: true
   objects:
     description:
-      - The objects of the sample, in the order in which those of an instance are applied.
+      - The objects of the sample, in the order in which those of an instance are applied. Nobody can change a Job - give
+        those names that change with them, with the filter P(mlops.mlflow.manifest_files#filter).
     type: list
     elements: dict
     required: true
@@ -186,7 +187,7 @@ EXAMPLES = r"""
     namespace: tenants
     name: tenants
     sample: mlflow-fleet-sample
-    objects: "{{ kubernetes_manifests_collected }}"
+    objects: "{{ kubernetes_manifests_collected | mlops.mlflow.manifest_files }}"
     count: 200
     pattern: tenant-####
     instances:
@@ -198,7 +199,7 @@ EXAMPLES = r"""
     namespace: tenants
     name: tenants
     sample: mlflow-fleet-sample
-    objects: "{{ kubernetes_manifests_collected }}"
+    objects: "{{ kubernetes_manifests_collected | mlops.mlflow.manifest_files }}"
     count: 200
     pattern: tenant-####
     wave: 20
@@ -209,7 +210,7 @@ EXAMPLES = r"""
     namespace: teams
     name: teams
     sample: mlflow-fleet-sample
-    objects: "{{ kubernetes_manifests_collected }}"
+    objects: "{{ kubernetes_manifests_collected | mlops.mlflow.manifest_files }}"
     instances: [{name: vision}, {name: speech}, {name: search}]
     prune: true
 """

@@ -117,7 +117,7 @@ secrets:
   description: The keys of each of O(secrets); empty for one that does not exist.
   returned: success
   type: dict
-  sample: {mlflow-database: [owner-password, server-password]}
+  sample: {mlflow-database: [owner-password, password]}
 optional:
   description: Objects of the deployment that changed settings may make superfluous, such as its autoscaler.
   returned: success

@@ -62,7 +62,7 @@ EXAMPLES = r"""
     namespace: mlflow
     component: database
     name: mlflow-database
-    values: {owner-password: "", server-password: ""}
+    values: {owner-password: "", password: ""}
     guarded_claim: mlflow-database
 """
 

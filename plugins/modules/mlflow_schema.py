@@ -85,6 +85,7 @@ EXAMPLES = r"""
 - name: Create the schema of a new server
   mlops.mlflow.mlflow_schema:
     runner: "{{ mlflow_server_connection.runner }}"
+    uri: "{{ (mlflow_database_connection.owner | default(mlflow_database_connection, true)).uri }}"
 
 - name: Create it on PostgreSQL as the owner, for servers that may not change it
   mlops.mlflow.mlflow_schema:

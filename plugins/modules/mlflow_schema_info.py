@@ -51,10 +51,12 @@ EXAMPLES = r"""
 - name: Inspect the databases of a deployment of any platform
   mlops.mlflow.mlflow_schema_info:
     runner: "{{ mlflow_server_connection.runner }}"
+    uri: "{{ (mlflow_database_connection.owner | default(mlflow_database_connection, true)).uri }}"
 
 - name: Inspect them on Kubernetes with the image of another version, which is what an upgrade to it would find
   mlops.mlflow.mlflow_schema_info:
     runner: "{{ mlflow_server_connection.runner | combine({'image': 'registry.example.com/mlflow:3.17.2'}) }}"
+    uri: "{{ (mlflow_database_connection.owner | default(mlflow_database_connection, true)).uri }}"
 
 - name: See what an upgrade would do
   mlops.mlflow.mlflow_schema_info:

@@ -64,7 +64,12 @@ EXAMPLES = r"""
     namespace: team-a
     state: stopped
 
-- name: Start what was stopped
+- name: Start one again
+  mlops.mlflow.mlflow_workload:
+    context: kind-mlflow
+    namespace: team-a
+
+- name: Start a Service of Knative that was stopped
   mlops.mlflow.mlflow_workload:
     context: kind-mlflow
     namespace: team-a

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from aws.eks import Refused, update_of
 from moto.core.responses import ActionResult
 from moto.ec2 import utils
 from moto.ec2.responses import EC2Response
+from moto.eks import urls
 from moto.eks.responses import EKSResponse
 
+UPDATE_VERSION = "{0}/clusters/(?P<name>[^/]+)/node-groups/(?P<nodegroupName>[^/]+)/update-version$"
 _create_nodegroup = EKSResponse.create_nodegroup
 _list_tags_for_resource = EKSResponse.list_tags_for_resource
 _create_launch_template = EC2Response.create_launch_template
@@ -17,6 +20,18 @@ def create_nodegroup(response: EKSResponse) -> ActionResult:
     group = response.eks_backend.clusters[response._get_param("name")].nodegroups[response._get_param("nodegroupName")]
     group.update_config = response._get_param("updateConfig") or {"maxUnavailable": 1}
     return result
+
+
+def update_nodegroup_version(response: EKSResponse) -> ActionResult:
+    """As EKS does: one minor version at a time, and no group is newer than its cluster."""
+    cluster = response.eks_backend.clusters[response._get_param("name")]
+    group, version = cluster.nodegroups[response._get_param("nodegroupName")], response._get_param("version")
+    now, then, most = (int(one.partition(".")[2]) for one in (group.version, version, cluster.version))
+    if not now <= then <= min(now + 1, most):
+        text = f"Nodegroup at {group.version} cannot be updated to {version} in a cluster at {cluster.version}"
+        raise Refused("InvalidParameterException", text)
+    group.version = version
+    return ActionResult({"update": update_of("VersionUpdate", version=version)})
 
 
 def list_tags_for_resource(response: EKSResponse) -> ActionResult:
@@ -39,6 +54,8 @@ def create_launch_template(response: EC2Response) -> ActionResult:
 
 def install() -> None:
     EKSResponse.create_nodegroup = create_nodegroup
+    EKSResponse.update_nodegroup_version = update_nodegroup_version
+    urls.url_paths[UPDATE_VERSION] = EKSResponse.dispatch
     EKSResponse.list_tags_for_resource = list_tags_for_resource
     EC2Response.create_launch_template = create_launch_template
     utils.EC2_PREFIX_TO_RESOURCE["nat"] = "natgateway"  # the type that filters of tags know

@@ -93,6 +93,18 @@ def test_examples_of_the_configuration(play: Play, client: Client, cluster: str)
     eks.delete_cluster(name="created")
 
 
+def test_examples_of_ownership(play: Play, client: Client) -> None:
+    ecr = client("ecr")
+    made = ecr.create_repository(repositoryName="mlflow")["repository"]
+    tasks = examples.of("aws_ownership", {})
+    marked = [task for task in tasks if "Mark" in task["name"]]
+    done = play([*tasks, *marked]).succeeded()
+    assert done.of(tasks[0]["name"])["foreign"] == {}
+    assert changed(done.results)[-2:] == [True, False]
+    tags = ecr.list_tags_for_resource(resourceArn=made["repositoryArn"])["tags"]
+    assert {"Key": "mlops.mlflow/deployment", "Value": "us-west-2/mlflow"} in tags
+
+
 def test_the_example_of_an_inspection(play: Play, cluster: str) -> None:
     [task] = examples.of("eks_cluster_info", {"name: mlflow": f"name: {cluster}"})
     found = play([task]).succeeded().of("Inspect a cluster")
@@ -162,6 +174,31 @@ def test_examples_of_an_addon(play: Play, client: Client, cluster: str) -> None:
     unknown = {"name": "unknown", "mlops.mlflow.eks_addon": {"cluster": cluster, "name": "nothing", "version": "v1"}}
     assert "EKS has no add-on of this name" in play([unknown]).message
     eks.delete_nodegroup(clusterName=cluster, nodegroupName="n")
+
+
+def test_examples_of_the_version_of_node_groups(play: Play, client: Client, cluster: str) -> None:
+    eks = client("eks")
+    everyone, behind, one = examples.of("eks_nodegroup_version", {"cluster: mlflow": f"cluster: {cluster}"})
+    role = "arn:aws:iam::123456789012:role/node"
+    for name in ("batch", "nodes"):
+        eks.create_nodegroup(
+            clusterName=cluster, nodegroupName=name, nodeRole=role, subnets=["subnet-1"], version="1.32"
+        )
+
+    def versions() -> list[str]:
+        described = (eks.describe_nodegroup(clusterName=cluster, nodegroupName=name) for name in ("batch", "nodes"))
+        return [one["nodegroup"]["version"] for one in described]
+
+    raised = {"name": "raise", "mlops.mlflow.eks_cluster_config": {"name": cluster, "version": "1.33"}}
+    would = play([raised, behind]).succeeded().of(behind["name"])
+    assert would["changed"] and would["diff"]["before"] == {"batch": "1.32", "nodes": "1.32"}
+    assert versions() == ["1.32", "1.32"]
+    done = play([one, one]).succeeded()
+    assert (changed(done.results), versions()) == ([True, False], ["1.33", "1.32"])
+    done = play([everyone, everyone]).succeeded()
+    assert (changed(done.results), versions()) == ([True, False], ["1.33", "1.33"])
+    for name in ("batch", "nodes"):
+        eks.delete_nodegroup(clusterName=cluster, nodegroupName=name)
 
 
 @pytest.mark.parametrize(

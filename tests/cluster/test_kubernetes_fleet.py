@@ -6,20 +6,20 @@ pytest tests/cluster/test_kubernetes_fleet.py -m cluster
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support import examples
 from support.kubernetes.client import RealClient
+from support.kubernetes.fleet import ADMINISTRATOR, COUNT, Fleet, volume_of_snapshots
 from support.kubernetes.knative import SERVICE, KnativeDeployment, variables_of_the_cluster
-from support.kubernetes.kubectl import Kubectl, eventually, name
-from support.playbooks import PlayResult
+from support.kubernetes.kubectl import Kubectl, eventually
+from support.playbooks import REPOSITORY, PlayResult
 
 pytestmark = pytest.mark.cluster
 
-COUNT = 3
-ADMINISTRATOR = "administrator"
 LOG = """
 run = client.create_run("0", run_name=os.environ["NAME"]).info.run_id
 client.log_text(run, os.environ["NAME"], "whose.txt")
@@ -45,55 +45,6 @@ class Instance(KnativeDeployment):
         return f"{self.name}.{self.namespace}.{self.domain}"
 
 
-class Fleet(KnativeDeployment):
-    """Its databases are in the PostgreSQL of an ordinary deployment of the same namespace."""
-
-    def play_on_instances(self, playbook: str, **more: object) -> PlayResult:
-        """With what an inventory would say of all instances."""
-        own = {
-            "mlflow_namespace_existing": True,
-            "mlflow_database_type": "external_postgresql",
-            "mlflow_database_uri": "postgresql+psycopg2://{{ mlflow_name }}@mlflow-database:5432/{{ mlflow_name }}",
-            "mlflow_database_owner": "{{ mlflow_name }}-owner",
-            "mlflow_database_secret": "{{ mlflow_name }}-database",
-            "mlflow_database_max_connections": 200,
-            "mlflow_fleet_database_admin_uri": f"postgresql+psycopg2://{ADMINISTRATOR}@mlflow-database:5432/postgres",
-            "mlflow_fleet_database_admin_secret": ADMINISTRATOR,
-        }
-        return self.play(playbook, **{**own, **more})
-
-    def fleet(self, **more: object) -> PlayResult:
-        declared = {"mlflow_fleet_count": COUNT, "mlflow_fleet_pattern": "tenant-#"}
-        return self.play_on_instances("fleet", **{**declared, **more})
-
-    def check(self) -> PlayResult:
-        return self.play_on_instances("fleet_health", mlflow_fleet_count=COUNT, mlflow_fleet_pattern="tenant-#")
-
-    def operate(self, operation: str, **more: object) -> PlayResult:
-        declared = {"mlflow_fleet_count": COUNT, "mlflow_fleet_pattern": "tenant-#", "mlflow_fleet_jobs": 2}
-        return self.play_on_instances("fleet_operate", mlflow_fleet_operation=operation, **{**declared, **more})
-
-    def create_administrator(self) -> None:
-        """As clouds give one to their customers."""
-        password = secrets.token_hex(16)
-        self.sql(f"CREATE ROLE {ADMINISTRATOR} LOGIN CREATEDB CREATEROLE PASSWORD '{password}'")
-        secret = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": ADMINISTRATOR, "namespace": self.namespace},
-        }
-        self.kubectl.apply({**secret, "stringData": {"password": password}})
-
-    def databases(self) -> list[str]:
-        return self.sql("SELECT datname FROM pg_database WHERE datname LIKE 'tenant-%' ORDER BY 1").split()
-
-    def jobs(self) -> list[str]:
-        return [name(one) for one in self.kubectl.items("jobs", "--selector=mlops.mlflow/fleet-operation")]
-
-    def instances(self) -> list[str]:
-        return sorted(name(one) for one in self.kubectl.items(SERVICE, "--selector=mlops.mlflow/fleet=fleet"))
-
-
 @pytest.fixture(scope="module")
 def variables() -> Path:
     return variables_of_the_cluster()
@@ -102,20 +53,7 @@ def variables() -> Path:
 @pytest.fixture(scope="module")
 def fleet(cluster: Kubectl, variables: Path) -> Iterator[Fleet]:
     # The quota of a deployment's namespace is for that deployment.
-    found = Fleet(cluster, "t-fleet", variables, cluster_prerequisites_quota=False)
-    # Its database is for it alone, too.
-    shared = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": "t-shared", "namespace": found.namespace},
-        "spec": {
-            "podSelector": {"matchLabels": {"app.kubernetes.io/component": "database"}},
-            "ingress": [{"from": [{"podSelector": {}}]}],
-        },
-    }
-    with found.deployed():
-        found.kubectl.apply(shared)
-        found.create_administrator()
+    with Fleet(cluster, "t-fleet", variables, cluster_prerequisites_quota=False).prepared() as found:
         yield found
 
 
@@ -158,19 +96,12 @@ def test_each_has_its_own_data_also_after_it_slept(
         assert real_client.run(one, READ, port=one.port) == [[one.host, one.host]]
 
 
-def volume_of_snapshots(instance: Instance) -> dict[str, object]:
-    """As the playbook backup makes it for one."""
-    size = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    metadata = {"name": f"{instance.name}-backup", "namespace": instance.namespace}
-    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": size}
-
-
 def test_a_backup_of_all_wakes_none_names_who_failed_and_is_gone_on_with(
     fleet: Fleet, instances: list[Instance]
 ) -> None:
     task = "Carry it out on all instances, backup"
     for one in instances[:-1]:
-        fleet.kubectl.apply(volume_of_snapshots(one))
+        fleet.kubectl.apply(volume_of_snapshots(one.name))
     fleet.wait_until_asleep()
     before = fleet.pods_made()
     told = fleet.operate("backup")
@@ -178,7 +109,7 @@ def test_a_backup_of_all_wakes_none_names_who_failed_and_is_gone_on_with(
     assert told.code != 0 and f"{last} (there is no PersistentVolumeClaim {last}-backup)" in told.message
     counts = {"declared": COUNT, "changed": COUNT - 1, "unchanged": 0, "failures": 1}
     assert told.of(task)["counts"] == counts, told.message
-    fleet.kubectl.apply(volume_of_snapshots(instances[-1]))
+    fleet.kubectl.apply(volume_of_snapshots(instances[-1].name))
     again = fleet.operate("backup").succeeded().of(task)
     assert [one["name"] for one in again["instances"]] == [last], "the others have one of the last hours"
     assert again["jobs"] == 2 and fleet.jobs() == []
@@ -257,3 +188,68 @@ def test_all_of_them_go_and_what_is_not_theirs_stays(fleet: Fleet, instances: li
         eventually("nothing of the instances left", lambda: not of_instances(), 180)
     assert of_instances() == []
     assert "mlflow-database" in " ".join(left())
+
+
+# As their playbooks do, before what an example shows.
+SAMPLE = {"ansible.builtin.include_tasks": str(REPOSITORY / "playbooks" / "tasks" / "fleet_sample.yml")}
+SAMPLE_TO_BACK_UP = {**SAMPLE, "vars": {"mlflow_fleet_operation": "backup"}}
+DATABASES = {
+    "ansible.builtin.include_role": {"name": "mlops.mlflow.mlflow_fleet", "tasks_from": "databases"},
+    "vars": {"mlflow_fleet_databases_state": "present", "mlflow_fleet_objects": "{{ kubernetes_manifests_collected }}"},
+}
+STOP = {"mlops.mlflow.mlflow_workload": {"namespace": "t-fleet", "kind": "KnativeService", "state": "stopped"}}
+# What comes before each, and what it changes.
+EXAMPLES: dict[str, tuple[list[dict[str, Any]], bool]] = {
+    "Start a Service of Knative that was stopped": ([STOP], True),
+    "Deploy 200 instances, one of which never sleeps": ([SAMPLE, DATABASES], True),
+    "Fail unless each of 200 instances is healthy": ([], False),
+    "Back up each of 200 instances that has no snapshot of the last 12 hours": ([SAMPLE_TO_BACK_UP], True),
+    "Change them 20 at a time, and stop at the first that does not get ready": ([SAMPLE], True),
+    "Report what is there, do not fail": ([], False),
+    "Deploy three instances, and remove all others of the fleet without their data": ([], True),
+    "Migrate the schema of two, with the image of the sample": ([], False),
+}
+
+
+def test_the_examples_of_a_fleet_do_what_they_say(cluster: Kubectl, fleet: Fleet, tmp_path: Path) -> None:
+    places = {
+        "context: kind-mlflow": f"context: {cluster.context}",
+        "namespace: team-a": f"namespace: {fleet.namespace}",
+        "namespace: tenants": f"namespace: {fleet.namespace}",
+        "namespace: teams": f"namespace: {fleet.namespace}",
+        # All are one fleet here, whose size is the reader's own.
+        "name: teams": "name: tenants",
+        "count: 200": "count: 2",
+        "tenant-0042": "tenant-0002",
+        "wave: 20": "wave: 1",
+        "postgresql+psycopg://mlflow@db:5432": "postgresql+psycopg2://mlflow-fleet-sample-owner@mlflow-database:5432",
+    }
+    tasks = examples.at("knative", places)
+    assert set(tasks) == set(EXAMPLES)
+    instances = {
+        "mlflow_name": "mlflow-fleet-sample",
+        "mlflow_fleet_name": "tenants",
+        "mlflow_fleet_count": 2,
+        "mlflow_fleet_pattern": "tenant-####",
+        "mlflow_fleet_instances": [{"name": name} for name in ("vision", "speech", "search")],
+        # Servers of a wave must start, or Knative calls them ready whatever they are.
+        "mlflow_server_initial_replicas": 1,
+    }
+    for number in (1, 2):
+        fleet.kubectl.apply(volume_of_snapshots(f"tenant-000{number}"))
+    sample = fleet.with_variables(**fleet.of_instances, **instances)
+    played = examples.play(
+        sample,
+        [task for one, (before, _) in EXAMPLES.items() for task in [*before, tasks[one]]],
+        tmp_path,
+        connections=False,
+    )
+    found = examples.results(played, list(EXAMPLES))
+    assert {one: result["changed"] for one, result in found.items()} == {
+        one: changes for one, (_, changes) in EXAMPLES.items()
+    }
+    deployed, changed, teams = (found[one] for one in tasks if "mlops.mlflow.mlflow_fleet" in tasks[one])
+    assert deployed["created"] == ["tenant-0001", "tenant-0002"] and changed["updated"] == ["tenant-0002"]
+    assert sorted(teams["created"]) == ["search", "speech", "vision"]
+    assert {"PersistentVolumeClaim tenant-0001-artifacts", "Secret tenant-0001-database"} <= set(teams["kept"])
+    assert not [one for one in fleet.instances("tenants") if one.startswith("tenant-")]

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 import wheels
 import yaml
+from support import examples
 from support.compose.deployment import Deployment
 from support.compose.engine import everything
-from support.playbooks import REPOSITORY, PlayResult, run_playbook
+from support.playbooks import REPOSITORY, PlayResult, run_play, run_playbook
 
 pytestmark = pytest.mark.compose
 
@@ -113,6 +114,16 @@ def test_the_report_is_one_page_that_loads_nothing_and_names_every_target(benchm
     assert not re.search(r"\b(src|href)=|url\(|@import", page)
     assert all(f">{name}</th>" in page for name in benchmark.report)
     assert all(f"log_metric · {name}" in page for name in GOOD)
+
+
+def test_the_example_of_the_documentation_writes_the_report_anew(benchmark: Benchmark) -> None:
+    places = {"/srv/mlflow-benchmark": str(benchmark.folder), "compose_local": "compose_multi_az"}
+    [(name, task)] = examples.at("benchmark", places).items()
+    before = benchmark.report
+    for file in benchmark.folder.glob("benchmark.*"):
+        file.unlink()
+    assert run_play([task]).succeeded().of(name)["failed_targets"] == []
+    assert benchmark.report == {target: before[target] for target in ("local", "compose_multi_az")}
 
 
 def _inventory(target: str) -> str:

@@ -1,6 +1,6 @@
 """Every example of every module: options that the module has, and no word that nobody defines.
 
-Those that need no platform run as they are written in tests/integration/test_examples.py.
+support/examples.py says where each runs as it is written.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import jinja2
 import jinja2.meta
 import pytest
 from support import examples
+from support.playbooks import REPOSITORY
 
 COLLECTION = "mlops.mlflow."
 # What the roles set, and Ansible itself.
 DEFINED = {
-    "mlflow_server_connection", "mlflow_backup_connection", "kubernetes_manifests_collected", "lookup", "query",
+    "mlflow_server_connection", "mlflow_backup_connection", "mlflow_database_connection",
+    "kubernetes_manifests_collected", "lookup", "query",
 }  # fmt: skip
 CASES = [(module, example) for module in sorted(examples.modules()) for example in examples.of(module, {})]
 
@@ -61,6 +63,23 @@ def names_of(given: Any, known: dict[str, Any], where: str) -> None:
 def test_every_module_has_examples() -> None:
     assert {module for module, _example in CASES} == examples.modules()
     assert len(CASES) >= 80
+
+
+def test_every_module_has_one_place_where_its_examples_run_as_they_are_written() -> None:
+    listed = [module for modules in examples.PLACES.values() for module in modules]
+    assert sorted(listed) == sorted(examples.modules())
+
+
+def test_every_example_runs_at_one_place_and_the_test_of_each_place_is_there() -> None:
+    names = [example["name"] for _module, example in CASES]
+    assert len(set(names)) == len(names), "they are told apart by their names"
+    assert set(examples.ELSEWHERE) <= set(names)
+    assert sorted(name for place in examples.PLACES for name in examples.at(place, {})) == sorted(names)
+    assert set(examples.TESTS) == set(examples.PLACES)
+    for place, test in examples.TESTS.items():
+        text = (REPOSITORY / "tests" / test).read_text()
+        used = [f'of("{module}"' for module in examples.PLACES[place]] if place == "aws" else [f'at("{place}"']
+        assert [one for one in used if f"examples.{one}" not in text] == []
 
 
 @pytest.mark.parametrize(("module", "example"), CASES, ids=lambda case: case if isinstance(case, str) else case["name"])
