@@ -99,7 +99,7 @@ def test_examples_of_ownership(play: Play, client: Client) -> None:
     tasks = examples.of("aws_ownership", {})
     marked = [task for task in tasks if "Mark" in task["name"]]
     done = play([*tasks, *marked]).succeeded()
-    assert done.of(tasks[0]["name"])["foreign"] == {}
+    assert done.of(tasks[0]["name"])["foreign"] == []
     assert changed(done.results)[-2:] == [True, False]
     tags = ecr.list_tags_for_resource(resourceArn=made["repositoryArn"])["tags"]
     assert {"Key": "mlops.mlflow/deployment", "Value": "us-west-2/mlflow"} in tags
