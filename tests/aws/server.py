@@ -1,17 +1,19 @@
 """AWS as the tests see it: moto, and what it lacks. Prints its URL, and serves until its standard input ends.
 
-python -m aws.server [ADDRESS]
+python -m aws.server [ADDRESS [CERTIFICATE KEY]]
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from threading import Thread
 
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # read on import: the policies that AWS itself offers
 
 from aws import access, addons, efs, eks, iam, keys, nodes, rds, s3
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
 
 eks.install()
 access.install()
@@ -22,7 +24,15 @@ efs.install()
 iam.install()
 rds.install()
 s3.install()
-server = ThreadedMotoServer(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1", 0, verbose=False)
-server.start()
-print("http://{}:{}".format(*server.get_host_and_port()), flush=True)
+address, *pair = sys.argv[1:] or ["127.0.0.1"]
+server = make_server(
+    address,
+    0,
+    DomainDispatcherApplication(create_backend_app),
+    threaded=True,
+    request_handler=MotoRequestHandler,
+    ssl_context=(pair[0], pair[1]) if pair else None,
+)
+Thread(target=server.serve_forever, daemon=True).start()
+print(f"{'https' if pair else 'http'}://{address}:{server.port}", flush=True)
 sys.stdin.read()

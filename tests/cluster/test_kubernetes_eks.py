@@ -19,6 +19,7 @@ import pytest
 import yaml
 from support import irsa, moto
 from support.aws import ACCOUNT, SECRET
+from support.certificates import Authority
 from support.kubernetes.deployment import Deployment
 from support.kubernetes.kubectl import Kubectl
 from support.rendered.roles import rendered
@@ -32,14 +33,22 @@ STORAGE_CLASS = "t-eks-gp3"
 
 
 @pytest.fixture(scope="module")
-def emulator() -> Iterator[str]:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """By which the emulator serves TLS: for a role by a token, obstore asks nobody without."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def emulator(authority: Authority) -> Iterator[str]:
     """Where the emulator is, for pods and for this machine alike."""
     with socket.socket() as tried:
         try:
             tried.bind((ADDRESS, 0))
         except OSError:
             pytest.skip(f"{ADDRESS} is no address of this machine that pods reach: name one in TEST_HOST_ADDRESS")
-    with moto.serving(ADDRESS) as endpoint:
+    pair = authority.issue(ADDRESS, f"IP:{ADDRESS}")
+    with moto.serving(ADDRESS, *pair) as endpoint, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("AWS_CA_BUNDLE", str(authority.file))
         yield endpoint
 
 
@@ -53,6 +62,7 @@ def eks(
     cluster: Kubectl,
     make: Callable[..., Deployment],
     emulator: str,
+    authority: Authority,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("eks")
@@ -70,7 +80,7 @@ def eks(
         # Pods of AWS are told no URLs. Servers get of the pod's environment only what EKS puts there.
         mlflow_artifact_store_endpoint=emulator,
         mlflow_backup_endpoint=emulator,
-        mlflow_server_env={"AWS_ENDPOINT_URL_STS": emulator},
+        mlflow_server_env={"AWS_ENDPOINT_URL_STS": emulator, "AWS_CA_BUNDLE": irsa.AUTHORITY_FILE},
     )
     deployment.target = "eks"
     with pytest.MonkeyPatch.context() as patched:
@@ -78,7 +88,7 @@ def eks(
         for name, value in {**keys, "AWS_ENDPOINT_URL": emulator}.items():
             patched.setenv(name, value)
         try:
-            with irsa.webhook(cluster, NAMESPACE, ADDRESS, emulator, folder):
+            with irsa.webhook(cluster, NAMESPACE, ADDRESS, emulator, authority.file, folder):
                 deployment.deploy().succeeded()
                 yield deployment
         finally:

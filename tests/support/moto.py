@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -15,12 +16,15 @@ from .playbooks import REPOSITORY
 
 
 @contextmanager
-def serving(address: str = "127.0.0.1") -> Iterator[str]:
-    """Its URL. C(TEST_AWS_PYTHON) names its Python; otherwise its environment is made first."""
+def serving(address: str = "127.0.0.1", *pair: Path) -> Iterator[str]:
+    """Its URL. C(TEST_AWS_PYTHON) names its Python; otherwise its environment is made first.
+
+    :param pair: a certificate and its key; with them it serves TLS.
+    """
     python = os.environ.get("TEST_AWS_PYTHON") or _environment()
     # Its libraries are its own.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [python, "-m", "aws.server", address]
+    command = [python, "-m", "aws.server", address, *map(str, pair)]
     with subprocess.Popen(
         command, cwd=REPOSITORY / "tests", env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:
