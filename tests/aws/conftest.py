@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,13 @@ from support.playbooks import LOCAL_HOST, WITHOUT_FORKS, PlayResult, run_playboo
 def endpoint() -> Iterator[str]:
     with moto.serving() as url:
         yield url
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _an_empty_account(endpoint: str) -> None:
+    """For the tests of each file."""
+    with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")) as answer:
+        assert answer.status == 200
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ def build() -> None:
     )
     _build_seaweedfs()
     # What builds have left, 2 GB each time. Of the last day it is the cache.
-    images.docker("image", "prune", "--force", "--filter=until=24h", check=False)
+    images.docker("image", "prune", "--force", "--filter=until=4h", check=False)
 
 
 def _needed_by_model_image() -> str:
