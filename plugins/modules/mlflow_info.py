@@ -54,7 +54,9 @@ version:
   type: str
   sample: 3.17.2
 capabilities:
-  description: What the server's C(server-info) says, among it C(store_type). Empty for versions without it.
+  description:
+    - What the server's C(server-info) says, among it C(store_type).
+    - C(artifact_serving_enabled) is always there. Where the server does not say it, it is asked for artifacts.
   returned: success
   type: dict
   sample: {"store_type": "SqlStore", "artifact_serving_enabled": true}

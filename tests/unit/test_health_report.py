@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -27,7 +26,7 @@ def fake_mlflow(**overrides: Answer) -> Answer:
             return override(handler)
         bodies = {
             "version": b"3.17.2",
-            "server-info": json.dumps({"store_type": "SqlStore", "artifact_serving_enabled": True}).encode(),
+            "server-info": b'{"store_type": "SqlStore"}',
             "search": b'{"experiments": [{"experiment_id": "0"}]}',
         }
         if word == "server-info" and handler.headers["Host"] == "rebinding.invalid":
@@ -181,7 +180,7 @@ def test_a_server_without_an_artifact_proxy_is_not_blamed_for_it() -> None:
 )
 def test_nor_is_one_that_says_so_only_when_it_is_asked_for_an_artifact(said: bytes) -> None:
     """As MLflow 3.17.2, whose server-info does not tell it."""
-    healthy = fake_mlflow(server_info=status(200, b'{"store_type": "SqlStore"}'))
+    healthy = fake_mlflow()
 
     def respond(handler: Handler) -> None:
         return handler.answer(503, said) if "/mlflow-artifacts/" in handler.path else healthy(handler)

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from ..errors import BadInput, ServerError
 from ..http import Client, Server
+from ..server import info
 from .plan import NAME_PREFIX, Target
 
 _API = "/api/2.0/mlflow"
@@ -46,15 +47,14 @@ def inspect(target: Target) -> dict[str, Any]:
     """
     client = Client(target.server)
     try:
-        info = client.get("/api/3.0/mlflow/server-info", expect=(200, 404))
-        capabilities = info.json() if info.status == 200 else {}
+        capabilities = info.capabilities(client)
         client.post(f"{_API}/experiments/search", {"max_results": 1}, safe=True)
         version = client.get("/version").body.decode("utf-8", "replace").strip()
     except ServerError as error:
         raise ServerError(f"{target.name} cannot be loaded, and nothing was started: {error}", error.status) from error
     finally:
         client.close()
-    return {"version": version, "artifacts": bool(capabilities.get("artifact_serving_enabled", True))}
+    return {"version": version, "artifacts": bool(capabilities["artifact_serving_enabled"])}
 
 
 def clean_up(server: Server, run: str) -> Cleaned:

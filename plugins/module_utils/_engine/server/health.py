@@ -22,6 +22,7 @@ from .. import certificates
 from ..database import schema as database_schema
 from ..errors import BadInput, EngineError, ServerError
 from ..http import Client, Server
+from .info import refuses_artifacts
 
 LEVELS = ("live", "ready", "deep", "full")
 # Every check and the level that it belongs to, in the order in which they are tried.
@@ -351,7 +352,7 @@ class _Checks:
             self.client.request("PUT", path, body, {"Content-Type": "application/octet-stream"})
         except ServerError as error:
             # MLflow 3.17 says it nowhere else.
-            if error.status == 503 and "serve-artifacts`" in str(error):
+            if refuses_artifacts(error.status, str(error)):
                 raise CannotTry("the server does not serve artifacts") from error
             raise
         try:

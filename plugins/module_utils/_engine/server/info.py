@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,11 +33,10 @@ def read(server: Server, count_limit: int = 10000) -> dict[str, Any]:
     """
     client = Client(server)
     try:
-        capabilities = client.get("/api/3.0/mlflow/server-info", expect=(200, 404))
         info: dict[str, Any] = {
             "url": server.url,
             "version": client.get("/version").body.decode("utf-8", "replace").strip(),
-            "capabilities": dict(capabilities.json()) if capabilities.status == 200 else {},
+            "capabilities": capabilities(client),
             "auth": _auth(client),
         }
         if count_limit:
@@ -47,6 +47,23 @@ def read(server: Server, count_limit: int = 10000) -> dict[str, Any]:
         return info
     finally:
         client.close()
+
+
+def capabilities(client: Client) -> dict[str, Any]:
+    """What the server says of itself, and whether it serves artifacts also where it does not say that."""
+    said = client.get("/api/3.0/mlflow/server-info", expect=(200, 404))
+    found = dict(said.json()) if said.status == 200 else {}
+    if "artifact_serving_enabled" not in found:
+        # A folder that is not there: one that is could be long.
+        path = f"/api/2.0/mlflow-artifacts/artifacts?path=.mlops-mlflow-{uuid.uuid4().hex}"
+        asked = client.request("GET", path, safe=False, expect=None)  # once: the answer looks as if it passed
+        found["artifact_serving_enabled"] = not refuses_artifacts(asked.status, asked.body.decode("utf-8", "replace"))
+    return found
+
+
+def refuses_artifacts(status: int | None, said: str) -> bool:
+    """Whether an answer to a request for artifacts means that the server was told to serve none."""
+    return status == 503 and "serve-artifacts`" in said
 
 
 def _auth(client: Client) -> str:
