@@ -181,11 +181,6 @@ def tasks_of(value: Any) -> list[dict[str, Any]]:
     return found
 
 
-# What the inventory names may be there already, with a mode that its owner chose.
-NAMED_FOLDERS = {"{{ knative_render_dir }}", "{{ locust_dir }}", "{{ benchmark_client_dir }}",
-                 "{{ benchmark_dir }}/{{ __benchmark_target.name }}/logs"}  # fmt: skip
-
-
 def test_what_is_written_to_a_host_has_its_mode_stated_and_an_owner_is_given_to_files_only(role: Path) -> None:
     """The umask of the host decides nothing, and no folder below a user's is given away through a link."""
     others = ("compose", "kubernetes")
@@ -197,7 +192,7 @@ def test_what_is_written_to_a_host_has_its_mode_stated_and_an_owner_is_given_to_
                     assert written.get("mode", "preserve") != "preserve", where
             folder = task.get("ansible.builtin.file") or {}
             if folder.get("state") == "directory":
-                assert ("mode" in folder) != (folder["path"] in NAMED_FOLDERS), where
+                assert "mode" in folder, where
                 assert "owner" not in folder or (folder["owner"] == "root" and folder.get("follow") is False), where
 
 
