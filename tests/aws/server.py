@@ -5,9 +5,11 @@ python -m aws.server [ADDRESS [CERTIFICATE KEY]]
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from threading import Thread
+from typing import Any
 
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # read on import: the policies that AWS itself offers
 
@@ -24,11 +26,23 @@ efs.install()
 iam.install()
 rds.install()
 s3.install()
+application = DomainDispatcherApplication(create_backend_app)
+
+
+def dispatched(environ: dict[str, Any], start_response: Any) -> Any:
+    """obstore asks STS in the URL and unsigned, by which moto takes it for S3: it is told as boto tells it."""
+    query = environ["QUERY_STRING"].encode()
+    if environ["REQUEST_METHOD"] == "POST" and b"Action=AssumeRoleWithWebIdentity" in query:
+        form = {"CONTENT_TYPE": "application/x-www-form-urlencoded", "CONTENT_LENGTH": str(len(query))}
+        environ |= {**form, "QUERY_STRING": "", "wsgi.input": io.BytesIO(query)}
+    return application(environ, start_response)
+
+
 address, *pair = sys.argv[1:] or ["127.0.0.1"]
 server = make_server(
     address,
     0,
-    DomainDispatcherApplication(create_backend_app),
+    dispatched,
     threaded=True,
     request_handler=MotoRequestHandler,
     ssl_context=(pair[0], pair[1]) if pair else None,
