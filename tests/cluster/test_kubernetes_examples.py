@@ -136,4 +136,4 @@ def test_every_other_example_does_what_it_says(
     assert labels["app.kubernetes.io/component"] == "extra"
     assert kubectl.items("deployments") == []
     kept = {name(one) for one in kubectl.items("secrets")}
-    assert {"mlflow", "mlflow-database", "mlflow-server-tls"} <= kept
+    assert {"mlflow-auth", "mlflow-database", "mlflow-server-tls"} <= kept
