@@ -108,9 +108,7 @@ def test_every_example_of_a_cluster_is_run_here(tasks: dict[str, dict[str, Any]]
 def test_the_examples_of_a_namespace_make_one_that_a_deployment_can_be_made_in(
     deployment: Deployment, tasks: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
-    played = examples.play(deployment, [tasks[one] for one in FIRST], tmp_path, connections=False)
-    found = examples.results(played, list(FIRST))
-    assert {one: result["changed"] for one, result in found.items()} == FIRST
+    examples.run(deployment, tasks, FIRST, tmp_path, connections=False)
     deployment.deploy().succeeded()
 
 
@@ -119,13 +117,7 @@ def test_every_other_example_does_what_it_says(
 ) -> None:
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "train.py").write_text(TRAIN)
-    played = examples.play(
-        deployment,
-        [task for one, example in tasks.items() if one in CHANGES for task in [*BEFORE.get(one, []), example]],
-        tmp_path,
-    )
-    found = examples.results(played, [one for one in tasks if one in CHANGES])
-    assert {one: result["changed"] for one, result in found.items()} == CHANGES
+    found = examples.run(deployment, tasks, CHANGES, tmp_path, before=BEFORE)
     trained = found["Train with two depths at once, alongside the servers"]["experiments"]
     assert [(one["name"], one["result"][1]) for one in trained] == [("shallow", "2"), ("deep", "8")]
     assert trained[1]["result"][0] == OLD_VERSION

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support import examples
@@ -198,16 +197,22 @@ DATABASES = {
     "vars": {"mlflow_fleet_databases_state": "present", "mlflow_fleet_objects": "{{ kubernetes_manifests_collected }}"},
 }
 STOP = {"mlops.mlflow.mlflow_workload": {"namespace": "t-fleet", "kind": "KnativeService", "state": "stopped"}}
-# What comes before each, and what it changes.
-EXAMPLES: dict[str, tuple[list[dict[str, Any]], bool]] = {
-    "Start a Service of Knative that was stopped": ([STOP], True),
-    "Deploy 200 instances, one of which never sleeps": ([SAMPLE, DATABASES], True),
-    "Fail unless each of 200 instances is healthy": ([], False),
-    "Back up each of 200 instances that has no snapshot of the last 12 hours": ([SAMPLE_TO_BACK_UP], True),
-    "Change them 20 at a time, and stop at the first that does not get ready": ([SAMPLE], True),
-    "Report what is there, do not fail": ([], False),
-    "Deploy three instances, and remove all others of the fleet without their data": ([], True),
-    "Migrate the schema of two, with the image of the sample": ([], False),
+# What each changes.
+CHANGES = {
+    "Start a Service of Knative that was stopped": True,
+    "Deploy 200 instances, one of which never sleeps": True,
+    "Fail unless each of 200 instances is healthy": False,
+    "Back up each of 200 instances that has no snapshot of the last 12 hours": True,
+    "Change them 20 at a time, and stop at the first that does not get ready": True,
+    "Report what is there, do not fail": False,
+    "Deploy three instances, and remove all others of the fleet without their data": True,
+    "Migrate the schema of two, with the image of the sample": False,
+}
+BEFORE = {
+    "Start a Service of Knative that was stopped": [STOP],
+    "Deploy 200 instances, one of which never sleeps": [SAMPLE, DATABASES],
+    "Back up each of 200 instances that has no snapshot of the last 12 hours": [SAMPLE_TO_BACK_UP],
+    "Change them 20 at a time, and stop at the first that does not get ready": [SAMPLE],
 }
 
 
@@ -225,7 +230,7 @@ def test_the_examples_of_a_fleet_do_what_they_say(cluster: Kubectl, fleet: Fleet
         "postgresql+psycopg://mlflow@db:5432": "postgresql+psycopg2://mlflow-fleet-sample-owner@mlflow-database:5432",
     }
     tasks = examples.at("knative", places)
-    assert set(tasks) == set(EXAMPLES)
+    assert set(tasks) == set(CHANGES)
     instances = {
         "mlflow_name": "mlflow-fleet-sample",
         "mlflow_fleet_name": "tenants",
@@ -238,16 +243,7 @@ def test_the_examples_of_a_fleet_do_what_they_say(cluster: Kubectl, fleet: Fleet
     for number in (1, 2):
         fleet.kubectl.apply(volume_of_snapshots(f"tenant-000{number}"))
     sample = fleet.with_variables(**fleet.of_instances, **instances)
-    played = examples.play(
-        sample,
-        [task for one, (before, _) in EXAMPLES.items() for task in [*before, tasks[one]]],
-        tmp_path,
-        connections=False,
-    )
-    found = examples.results(played, list(EXAMPLES))
-    assert {one: result["changed"] for one, result in found.items()} == {
-        one: changes for one, (_, changes) in EXAMPLES.items()
-    }
+    found = examples.run(sample, tasks, CHANGES, tmp_path, before=BEFORE, connections=False)
     deployed, changed, teams = (found[one] for one in tasks if "mlops.mlflow.mlflow_fleet" in tasks[one])
     assert deployed["created"] == ["tenant-0001", "tenant-0002"] and changed["updated"] == ["tenant-0002"]
     assert sorted(teams["created"]) == ["search", "speech", "vision"]

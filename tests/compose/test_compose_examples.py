@@ -97,9 +97,7 @@ def test_the_examples_of_what_comes_first_make_what_a_deployment_is_made_in(
         docker("tag", "mlops-test.local/postgresql:test", IMAGE)
         docker("push", IMAGE)
         docker("rmi", IMAGE)
-        played = examples.play(deployment, [tasks[one] for one in FIRST], tmp_path, connections=False)
-    found = examples.results(played, list(FIRST))
-    assert {one: result["changed"] for one, result in found.items()} == FIRST
+        examples.run(deployment, tasks, FIRST, tmp_path, connections=False)
     assert docker("volume", "inspect", VOLUME, "--format={{.Name}}").strip() == VOLUME
     deployment.deploy().succeeded()
 
@@ -107,10 +105,7 @@ def test_the_examples_of_what_comes_first_make_what_a_deployment_is_made_in(
 def test_every_other_example_does_what_it_says(
     deployment: Deployment, tasks: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
-    names = [one for one in tasks if one in CHANGES]
-    played = examples.play(deployment, [task for one in names for task in [*BEFORE.get(one, []), tasks[one]]], tmp_path)
-    found = examples.results(played, names)
-    assert {one: result["changed"] for one, result in found.items()} == CHANGES
+    found = examples.run(deployment, tasks, CHANGES, tmp_path, before=BEFORE)
     assert found["Follow the containers that the role has started"]["total"]["requests"] > 0
     [started] = [
         one["container"]

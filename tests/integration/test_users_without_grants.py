@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sqlite3
 import subprocess
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -23,13 +23,14 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client, Response
 from support.databases import ADMIN, ADMIN_PASSWORD
 from support.environments import Environments
+from support.playbooks import REPOSITORY
 from support.servers import API, RunningServer
 
 pytestmark = pytest.mark.ci
 
 USER, PASSWORD = "dana", "a long password of hers"
 NAMES = ("their-model", "theirs", "their-prompt")
-SCRIPTS = Path(__file__).parents[1] / "support"
+SCRIPTS = REPOSITORY / "tests" / "support"
 # Routes by which MLflow itself lets anybody who is logged in have another's, each with the reason. None is known.
 ALLOWED: dict[tuple[str, str], str] = {}
 # Routes that say nothing of anybody's things, and may take longer than this test waits.
@@ -115,13 +116,12 @@ def shared(environments: Environments, tmp_path_factory: pytest.TempPathFactory)
         return done.stdout
 
     try:
-        engine = os.pathsep.join(str(Path(part)) for part in _engine_path())
         schema = "import sys; from ansible_collections.mlops.mlflow.plugins.module_utils._engine import cli"
         in_python(
             "-c",
             f"{schema}; sys.exit(cli.main(sys.argv[1:]))",
             *("schema", "--uri", database["uri"], "--auth-uri", auth["database"], "--admin-username", ADMIN),
-            PYTHONPATH=engine,
+            PYTHONPATH=str(REPOSITORY / ".dev"),
             MLFLOW_AUTH_ADMIN_PASSWORD_FILE=str(password),
         )
         launched = json.loads(server.launch_file.read_text())
@@ -137,13 +137,7 @@ def shared(environments: Environments, tmp_path_factory: pytest.TempPathFactory)
         server.remove()
 
 
-def _engine_path() -> list[str]:
-    import ansible_collections
-
-    return [str(Path(path).parent) for path in ansible_collections.__path__]
-
-
-def request_for(shared: Shared, rule: str, name: str, username: str) -> tuple[str, dict[str, Any]]:
+def request_for(shared: Shared, rule: str, name: str) -> tuple[str, dict[str, Any]]:
     """A path and all that any route may be told, about their things."""
     ids = shared.ids
     values: dict[str, Any] = {
@@ -165,7 +159,7 @@ def request_for(shared: Shared, rule: str, name: str, username: str) -> tuple[st
         "metric_key": f"m-{shared.mark[:4]}",
         "value": "changed",
         "description": "changed",
-        "username": username,
+        "username": USER,
         "password": PASSWORD,
         "permission": "MANAGE",
         "resource_type": "experiment",
@@ -201,7 +195,7 @@ class Sweep:
     """All routes, asked by one user: those whose answers held the mark, and how often which status was seen."""
 
     read: set[tuple[str, str]] = field(default_factory=set)
-    statuses: dict[int, int] = field(default_factory=dict)
+    statuses: Counter[int] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
 
 
@@ -211,13 +205,13 @@ def sweep(shared: Shared, username: str, password: str, methods: set[str]) -> Sw
         if method not in methods or rule in SLOW:
             continue
         for name in NAMES if "{name}" in rule or "model" in rule or "prompt" in rule else NAMES[:1]:
-            path, values = request_for(shared, rule, name, USER)
+            path, values = request_for(shared, rule, name)
             try:
                 answer = _ask(client, method, path, values)
             except ServerError as error:
                 found.lost.append(f"{method} {path}: {error}")
                 continue
-            found.statuses[answer.status] = found.statuses.get(answer.status, 0) + 1
+            found.statuses[answer.status] += 1
             if shared.mark.encode() in answer.body:
                 found.read.add((method, rule))
     return found
@@ -241,7 +235,7 @@ def test_nobody_reads_or_changes_through_any_route_what_he_was_not_granted(share
     before, files = shared.rows(), shared.files()
 
     theirs = sweep(shared, USER, PASSWORD, ALL)
-    print(f"\n{len(shared.routes)} routes, answers by status: {theirs.statuses}")
+    print(f"\n{len(shared.routes)} routes, answers by status: {dict(theirs.statuses)}")
     assert sorted(theirs.read - ALLOWED.keys()) == []
     gone = sorted(row for row in before - shared.rows() if shared.is_theirs(row))
     assert gone == [], "it was changed or removed"

@@ -148,3 +148,22 @@ def results(played: PlayResult, names: Sequence[str]) -> dict[str, dict[str, Any
     ran = [(name, result) for name, result in played.results if name in names and not result.get("skipped")]
     assert [name for name, _result in ran][-len(names) :] == list(names)
     return dict(ran[-len(names) :])
+
+
+def run(
+    deployment: Deployment,
+    tasks: Mapping[str, Mapping[str, Any]],
+    changes: Mapping[str, bool],
+    folder: Path,
+    *,
+    before: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    connections: bool = True,
+) -> dict[str, dict[str, Any]]:
+    """What those returned that C(changes) names, in its order: each changed something, or nothing, as it says there.
+
+    :param before: tasks that come before an example.
+    """
+    listed = [task for one in changes for task in [*(before or {}).get(one, []), tasks[one]]]
+    found = results(play(deployment, listed, folder, connections=connections), list(changes))
+    assert {one: result["changed"] for one, result in found.items()} == changes
+    return found

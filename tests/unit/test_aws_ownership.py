@@ -89,7 +89,7 @@ def test_all_that_a_role_creates_carries_the_mark(role: str) -> None:
         if removed or module in UNTAGGED or options.get("deletion_protection") is False:
             continue
         tags = str((options.get("create") or options).get("tags"))
-        words = ("_ownership.tags", "_found.tags", "_plan.tags", "item.tags")
+        words = ("_ownership.tags", "_plan.tags", "item.tags")
         assert any(word in tags for word in words), f"{task['name']}: {tags}"
 
 
