@@ -161,14 +161,13 @@ def test_health_names_a_role_that_does_not_trust_the_account(eks: Deployment, aw
         iam.update_assume_role_policy(RoleName="mlflow-server", PolicyDocument=text)
 
 
-def test_health_names_an_account_without_its_role(eks: Deployment) -> None:
-    eks.deploy(mlflow_server_service_account_annotations={}, mlflow_server_smoke_test=False)
-    eks.kubectl("annotate", "serviceaccount", "mlflow", f"{irsa.ANNOTATION}-")
-    for said in (eks.play("restart").message, eks.play("health", mlflow_health_level="deep").message):
-        assert f"lacks the annotation {irsa.ANNOTATION}" in said, said
+def test_an_account_without_its_role_is_named_and_its_pods_are_replaced_when_it_has_one_again(eks: Deployment) -> None:
+    refused = eks.deploy(mlflow_server_service_account_annotations={})
+    for result in (refused, eks.play("restart"), eks.play("health", mlflow_health_level="deep")):
+        assert f"lacks the annotation {irsa.ANNOTATION}" in result.message, result.message
     eks.deploy().succeeded()
-    eks.play("restart").succeeded()
     eks.play("health", mlflow_health_level="deep").succeeded()
+    assert eks.deploy().succeeded().stats["changed"] == 0
 
 
 def test_the_kubeconfig_of_the_cluster_names_no_key(eks: Deployment) -> None:

@@ -242,6 +242,30 @@ def test_a_job_in_a_file_has_a_name_that_changes_with_it() -> None:
     assert service["metadata"]["name"] == "a"
 
 
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "Job", "CronJob"])
+def test_pods_are_others_when_their_account_tells_a_cloud_something_else(kind: str) -> None:
+    """A pod keeps the identity that its account had when it began."""
+
+    def pod(annotations: Mapping[str, str], *accounts: str, **common: Any) -> dict[str, Any]:
+        there = [
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "annotations": dict(annotations)}}
+            for name in accounts
+        ]
+        return pod_of(
+            manifests.complete([workload(kind, serviceAccountName="mlflow"), *there], {**COMMON, **common})[0]
+        )
+
+    bare, first, second = (
+        pod(annotations, "mlflow") for annotations in ({}, {"cloud/role": "one"}, {"cloud/role": "two"})
+    )
+    assert bare != first != second != bare
+    assert bare == pod({}, "other") == pod({"cloud/role": "one"}, "other"), "the account of other pods is not theirs"
+    assert first == pod({"cloud/role": "one"}, "other", "mlflow"), "what did not change makes no new pods"
+    elsewhere = {"pod_spec": {"serviceAccountName": "other"}}
+    assert pod({"cloud/role": "one"}, "mlflow", **elsewhere) == pod({"cloud/role": "two"}, "mlflow", **elsewhere)
+    assert pod({"cloud/role": "one"}, "other", **elsewhere) != pod({"cloud/role": "two"}, "other", **elsewhere)
+
+
 def test_removal_goes_backwards_and_keeps_volumes_and_secrets() -> None:
     assert named(manifests.references(objects())) == ["StatefulSet/database", "Service/service"]
 

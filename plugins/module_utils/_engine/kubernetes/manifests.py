@@ -28,6 +28,9 @@ MANAGER = "mlops.mlflow"
 PART = "mlops.mlflow/part"
 # Annotation of a Job: of what its pods are made.
 CHECKSUM = "mlops.mlflow/checksum"
+# Annotation of pods: of what their ServiceAccount tells a cloud. A pod has the identity that its account had when it
+# began: with another, it is replaced, and a Job begun anew.
+IDENTITY = "mlops.mlflow/identity"
 # Volumes, generated secrets and the databases of an operator are the data of a deployment: with CloudNativePG's Cluster
 # its volumes go. They are removed only where that is asked for.
 DATA_KINDS = ("PersistentVolumeClaim", "Secret", "Cluster", "Database")
@@ -89,7 +92,13 @@ def complete(objects: Iterable[Mapping[str, Any] | None], common: Mapping[str, A
     """
     _check_marks("mlflow_labels", _texts(common.get("labels") or {}), _LABEL)
     _check_marks("mlflow_annotations", _texts(common.get("annotations") or {}), _ANYTHING)
-    return [_complete(_without_nulls(item), common) for item in objects if item]
+    given = [_without_nulls(item) for item in objects if item]
+    accounts = {
+        one["metadata"]["name"]: _sum(annotations)
+        for one in given
+        if one["kind"] == "ServiceAccount" and (annotations := _texts(one["metadata"].get("annotations") or {}))
+    }
+    return [_complete(item, common, accounts) for item in given]
 
 
 def selector(common: Mapping[str, Any], component: str | None = None) -> dict[str, str]:
@@ -174,7 +183,11 @@ def _check_marks(variable: str, given: Mapping[str, str], value: re.Pattern[str]
             )
 
 
-def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
+def _sum(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _complete(item: dict[str, Any], common: Mapping[str, Any], accounts: Mapping[str, str]) -> dict[str, Any]:
     metadata = item.setdefault("metadata", {})
     own = metadata.get("labels") or {}
     chosen = selector(common, own.get(COMPONENT)) | {key: str(own[key]) for key in (PART,) if key in own}
@@ -197,9 +210,12 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
     if template := _pod_template(item):
         meta = template.setdefault("metadata", {})
         meta["labels"] = _texts({**labels, **(meta.get("labels") or {}), **chosen})
-        if common.get("annotations") or meta.get("annotations"):
-            meta["annotations"] = _texts({**(common.get("annotations") or {}), **(meta.get("annotations") or {})})
         requested = common.get("pod_spec") or {}
+        account = accounts.get((template["spec"] | requested).get("serviceAccountName", ""))
+        of_account = {IDENTITY: account} if account else {}
+        marked = {**(common.get("annotations") or {}), **(meta.get("annotations") or {}), **of_account}
+        if marked:
+            meta["annotations"] = _texts(marked)
         runs_as = identity(common.get("run_as"))
         if kind == kinds.KNATIVE_SERVICE:
             runs_as.pop("fsGroupChangePolicy", None)  # which Knative refuses
@@ -215,9 +231,7 @@ def _complete(item: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
     item = _canonical(_without_empty(item))
     if item["kind"] == "Job":
         # A Job cannot be changed: other pods are another Job, and the checksum tells them apart.
-        text = json.dumps(item["spec"], sort_keys=True)
-        checksum = hashlib.sha256(text.encode()).hexdigest()[:16]
-        item["metadata"].setdefault("annotations", {})[CHECKSUM] = checksum
+        item["metadata"].setdefault("annotations", {})[CHECKSUM] = _sum(item["spec"])
     return item
 
 

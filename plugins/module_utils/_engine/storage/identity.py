@@ -53,7 +53,7 @@ def _missing(environ: Mapping[str, str]) -> str:
         f"The pod has no role of IAM: its ServiceAccount lacks the annotation {_ANNOTATION}, or got it after the pod "
         f"had started, or the cluster is none of EKS. The annotation is from "
         f"mlflow_server_service_account_annotations (of backups: mlflow_backup_service_account_annotations); deploy, "
-        f"then run playbooks/restart.yml."
+        f"and where the annotation was there already, run playbooks/restart.yml."
     )
 
 
