@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .client import Cluster
+if TYPE_CHECKING:  # filters need the names alone
+    from .client import Cluster
 
 KNATIVE_GROUP = "serving.knative.dev"
 KNATIVE = f"{KNATIVE_GROUP}/v1"
