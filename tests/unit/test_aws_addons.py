@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import patience
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.aws import addons, updates
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.aws.client import AwsError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
@@ -35,7 +36,7 @@ REQUESTED: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     naps: list[float] = []
-    monkeypatch.setattr(updates.time, "sleep", naps.append)
+    monkeypatch.setattr(patience.time, "sleep", naps.append)
     return naps
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.aws import cluster, updates
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import patience
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.aws import cluster
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.aws.client import AwsError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.aws.updates import Patience
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
@@ -69,8 +70,8 @@ def progress(status: str, *errors: dict[str, Any]) -> Call:
 def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long each wait was, on a clock that stands still otherwise."""
     slept: list[float] = []
-    monkeypatch.setattr(updates.time, "sleep", slept.append)
-    monkeypatch.setattr(updates.time, "monotonic", lambda: sum(slept))
+    monkeypatch.setattr(patience.time, "sleep", slept.append)
+    monkeypatch.setattr(patience.time, "monotonic", lambda: sum(slept))
     return slept
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import patience
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.aws import nodegroups, updates
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.aws.client import AwsError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
@@ -16,7 +17,7 @@ DONE = {"update": {"id": "u", "status": "Successful"}}
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(updates, "_EVERY", 0.0)
+    monkeypatch.setattr(patience.time, "sleep", lambda _seconds: None)
 
 
 def listed(*names: str) -> Call:

@@ -7,6 +7,8 @@ A message names the thing, the cause and the remedy, and never holds a secret: m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class EngineError(Exception):
     """Base of all errors that a user can act on."""
@@ -71,3 +73,13 @@ class NotAllowed(CannotRead):
 
 class LockHeld(EngineError):
     """Another operation changes the data of the deployment; nothing was changed by this one."""
+
+
+def with_remedy(text: str, code: str, remedies: Iterable[tuple[tuple[str, ...], str]]) -> str:
+    """What a service said as a sentence, and the first remedy of which a word is in the error's code."""
+    remedy = next((remedy for words, remedy in remedies if any(word in code for word in words)), "")
+    return f"{text.rstrip('. ')}. {remedy}".strip()
+
+
+def one_line(said: object) -> str:
+    return " ".join(str(said).split())

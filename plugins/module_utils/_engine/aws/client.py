@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import BadInput, EngineError, MissingLibrary
+from ..errors import BadInput, EngineError, MissingLibrary, one_line, with_remedy
 
 # What a user can do about it, by words of the error's code.
 _REMEDIES = (
@@ -87,7 +87,7 @@ def connect(service: str, login: Login) -> Service:
         )
     except (BotoCoreError, ValueError, TypeError) as error:
         raise BadInput(
-            _sentence(f"AWS cannot be asked ({service}): {_one_line(error)}", _login_remedy(error))
+            _sentence(f"AWS cannot be asked ({service}): {one_line(error)}", _login_remedy(error))
         ) from error
     return Service(client, service)
 
@@ -136,19 +136,15 @@ class Service:
             yield
         except ClientError as error:
             said = error.response.get("Error", {})
-            code, message = str(said.get("Code", "")), " ".join(str(said.get("Message", "")).split())
-            text = f"AWS refused {self._what(operation)}: {code}: {message}"
-            raise AwsError(_sentence(text, _remedy(code)), code) from error
+            code = str(said.get("Code", ""))
+            text = f"AWS refused {self._what(operation)}: {code}: {one_line(said.get('Message', ''))}"
+            raise AwsError(with_remedy(text, code, _REMEDIES), code) from error
         except BotoCoreError as error:
-            text = f"AWS could not be asked for {self._what(operation)}: {_one_line(error)}"
+            text = f"AWS could not be asked for {self._what(operation)}: {one_line(error)}"
             raise AwsError(_sentence(text, _login_remedy(error))) from error
 
     def _what(self, operation: str) -> str:
         return f"{self._name}:{''.join(word.title() for word in operation.split('_'))}"
-
-
-def _remedy(code: str) -> str:
-    return next((remedy for words, remedy in _REMEDIES if any(word in code for word in words)), "")
 
 
 def _login_remedy(error: Exception) -> str:
@@ -168,7 +164,3 @@ def _login_remedy(error: Exception) -> str:
 
 def _sentence(text: str, remedy: str) -> str:
     return f"{text.rstrip('. ')}. {remedy}".strip()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

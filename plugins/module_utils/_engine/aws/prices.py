@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-HOURS = 730
+from ..estimate import HOURS, Line, said
+
 # US dollars of us-west-2, on demand and without taxes: an hour, and for volumes a GiB and month. AWS changes them.
 LISTED = {
     "cluster": 0.10,
@@ -32,7 +33,7 @@ def estimate(settings: Mapping[str, Any], gateways: int, endpoints: int) -> list
     :param endpoints: interfaces, one a service and zone.
     """
     prices = {**LISTED, **{name: float(price) for name, price in settings["prices"].items()}}
-    lines: list[tuple[str, float, float]] = []
+    lines: list[Line] = []
     if not settings["existing"]:
         lines.append(("EKS control plane", prices["cluster"] * HOURS, 0.0))
         if gateways:
@@ -55,19 +56,5 @@ def estimate(settings: Mapping[str, Any], gateways: int, endpoints: int) -> list
         lines.append(
             (f"node group {group['name']}: {fewest} to {greatest} {kind}", node * fewest, node * (greatest - fewest))
         )
-    said = [f"{what}: {_range(price, price + more)}" for what, price, more in lines]
-    least = sum(line[1] for line in lines)
-    most = least + sum(line[2] for line in lines)
     where = "" if settings["prices"] else " by prices of us-west-2 to be checked at https://calculator.aws"
-    said.append(
-        f"together about {_range(least, most)} US dollars a month{where}, without traffic, logs and what is stored"
-    )
-    if unknown:
-        said.append(
-            f"not counted, because eks_cluster_prices does not say what they cost: {', '.join(sorted(set(unknown)))}"
-        )
-    return said
-
-
-def _range(least: float, most: float) -> str:
-    return f"{least:.0f}" if round(least) == round(most) else f"{least:.0f} to {most:.0f}"
+    return said(lines, where, unknown, "eks_cluster_prices")

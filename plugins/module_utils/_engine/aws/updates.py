@@ -4,37 +4,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 from ..errors import BadInput
+from ..patience import Patience as Waiting
 from .client import AwsError, Service
 
-_EVERY = 10.0
 _PASSING = ("CREATING", "UPDATING", "PENDING")
 
 
-class Patience:
-    """How long all the waiting of one call may take together, and whom to tell about it."""
+class Patience(Waiting):
+    """That of AWS."""
 
-    def __init__(self, seconds: float, say: Callable[[str], None] = lambda _text: None) -> None:
-        self.seconds = seconds
-        self.say = say
-        self._until = time.monotonic() + seconds
-
-    def wait(self, state: str, what: str) -> None:
-        """Wait a little.
-
-        :raises AwsError: there is no time left.
-        """
-        if time.monotonic() >= self._until:
-            raise AwsError(
-                f"{what} is still {state} after {self.seconds:.0f} s. AWS goes on with it: run this again, which waits "
-                f"for it first, or give a longer wait_timeout."
-            )
-        self.say(f"{what} is {state}")
-        time.sleep(_EVERY)
+    service, error = "AWS", AwsError
 
 
 def cluster(eks: Service, name: str) -> dict[str, Any] | None:
