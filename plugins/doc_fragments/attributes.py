@@ -93,3 +93,13 @@ attributes:
     membership:
       - mlops.mlflow.aws
 """
+
+    # Modules that take the options of the fragment azure.
+    ACTIONGROUP_AZURE = r"""
+attributes:
+  action_group:
+    description: Use C(group/mlops.mlflow.azure) in C(module_defaults) to say once where Azure is.
+    support: full
+    membership:
+      - mlops.mlflow.azure
+"""

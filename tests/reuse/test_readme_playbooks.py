@@ -113,6 +113,8 @@ WITH_A_SERVER = ("locust", "mlflow_experiments", "mlflow_server")
 WITH_A_CLUSTER = ("mlflow_fleet",)
 # Nor of these without an account of AWS; playbooks/eks_cluster.yml, which does the same, is run by tests/aws.
 WITH_AWS = ("efs_csi", "eks_cluster", "eks_storage", "rds_postgresql")
+# Nor of these without a subscription of Azure; playbooks/aks_cluster.yml, which does the same, is run by tests/azure.
+WITH_AZURE = ("aks_cluster", "aks_storage")
 CHECKS: dict[str, Callable[[Elsewhere], None]] = {
     "benchmark": benchmark,
     "cluster_prerequisites": prerequisites,
@@ -127,7 +129,7 @@ CHECKS: dict[str, Callable[[Elsewhere], None]] = {
 
 
 def test_every_role_is_here() -> None:
-    assert sorted([*CHECKS, *WITH_A_SERVER, *WITH_A_CLUSTER, *WITH_AWS]) == ROLES
+    assert sorted([*CHECKS, *WITH_A_SERVER, *WITH_A_CLUSTER, *WITH_AWS, *WITH_AZURE]) == ROLES
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)

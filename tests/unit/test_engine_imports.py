@@ -18,12 +18,12 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {"advice", "errors", "http", "secrets", "connection", "names", "image_names", "paths", "ports", "progress"}
         | {"programs", "protocol", "quantities", "renamed", "backup_settings", "fingerprint", "proofs", "schedule"}
-        | {"certificates", "trust"}
+        | {"certificates", "trust", "patience", "estimate", "tokens"}
     ),
     frozenset({"storage"}),
     # One may keep its own snapshots in an object store.
     frozenset({"database"}),
-    frozenset({"aws", "host", "compose", "kubernetes"}),
+    frozenset({"aws", "azure", "host", "compose", "kubernetes"}),
     frozenset({"server"}),
     frozenset({"snapshot", "load", "fleet"}),
     frozenset({"operations"}),

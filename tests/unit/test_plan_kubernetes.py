@@ -330,6 +330,7 @@ BAD: list[tuple[Dict, str]] = [
     ({"service_annotations": "x"}, "mlflow_server_service_annotations must be a dict."),
     ({"tls_inside": "perhaps"}, "mlflow_server_tls_inside must be true or false."),
     ({"tls_inside": True, "workload": "KnativeService"}, "Knative's own proxy speaks plain HTTP to servers"),
+    ({"expose": "loadbalancer", "auth": "basic"}, "that is plain HTTP: passwords (mlflow_server_auth) could be read"),
     ({"tls_inside": True, "profile": "full"}, "jobs of MLflow ask the gateway of their own server"),
     ({"tls_inside": True, "expose": "route", "hostname": "a.example.com"}, "publish them by ingress, httproute or"),
     ({"tls_inside": True, "expose": "ingress", "hostname": "a.example.com"}, "set mlflow_server_ingress_controller to"),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.filter.backup_settings import backup_settings
+from ansible_collections.mlops.mlflow.plugins.filter.blob_connection import connection as blob_connection
 from ansible_collections.mlops.mlflow.plugins.filter.load_plan import load_plan
 from ansible_collections.mlops.mlflow.plugins.filter.postgresql_connection import connection
 from ansible_collections.mlops.mlflow.plugins.filter.s3_connection import connection as s3_connection
@@ -33,6 +34,9 @@ REFUSALS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "address of an endpoint": (s3_connection, ("s3://b1x", "r", "http://[::1"), "must look like"),
     "no bucket": (s3_connection, ("s3:///prefix", "r"), "it must be s3://bucket/prefix"),
     "a query": (s3_connection, ("s3://b1x/p?versionId=3", "r"), "it must be s3://bucket/prefix"),
+    "no container": (blob_connection, ("az://models",), "it must be wasbs://CONTAINER@ACCOUNT"),
+    "another host": (blob_connection, ("wasbs://c1x@a1x.blob.example.com",), "it must be wasbs://CONTAINER@ACCOUNT"),
+    "a key of an account": (blob_connection, ("wasbs://c1x:k@a1x.blob.core.windows.net",), "holds a password"),
     "connections": (partial(connection, max_connections="many"), ("postgresql+psycopg://u@h/d",), "whole number"),
     "database": (connection, ("mysql://u@h/d",), "mlflow_database_uri"),
     "backup": (backup_settings, (OPTIONS, {}, {}, {}, "host"), "mlflow_backup_keep_days must be a number"),
@@ -50,6 +54,7 @@ def test_a_filter_gives_a_refusal_as_data(name: str) -> None:
 def test_each_refusal_of_a_filter_is_asserted_where_it_is_used() -> None:
     for role, variable in (
         ("mlflow_artifact_store/tasks/external_s3/connection.yml", "_connection.errors"),
+        ("mlflow_artifact_store/tasks/azure_blob/connection.yml", "_connection.errors"),
         ("mlflow_database/tasks/external_postgresql/connection.yml", "_connection.errors"),
         ("mlflow_backup/tasks/connection.yml", "_mlflow_backup_told.errors"),
         ("locust/tasks/plan.yml", "_locust_plan.errors"),

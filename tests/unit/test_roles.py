@@ -143,7 +143,8 @@ MORE = {"mlflow": ["operations"], "operations": ["snapshot", "runner"]}
 
 
 @pytest.mark.parametrize(
-    ("name", "fragment"), [("mlflow", "server"), ("operations", "runner"), ("snapshot", "snapshot"), ("aws", "aws")]
+    ("name", "fragment"),
+    [("mlflow", "server"), ("operations", "runner"), ("snapshot", "snapshot"), ("aws", "aws"), ("azure", "azure")],
 )
 def test_action_group_holds_exactly_the_modules_with_its_options(name: str, fragment: str) -> None:
     listed = load(ROOT / "meta/runtime.yml")["action_groups"][name]

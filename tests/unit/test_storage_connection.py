@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection import Connection
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.connection import bucket
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.connection import bucket, container
 
 
 def test_a_bucket_of_aws_has_no_endpoint_and_an_identity_needs_no_keys() -> None:
@@ -26,3 +26,13 @@ def test_keys_are_in_a_secret_or_in_files_and_an_endpoint_says_its_port() -> Non
     files = bucket("s3://models", "r", "http://gateway", access_key_file="/a", secret_key_file="/s")
     assert files["port"] == 80
     assert files["secrets"] == {"AWS_ACCESS_KEY_ID": {"file": "/a"}, "AWS_SECRET_ACCESS_KEY": {"file": "/s"}}
+
+
+def test_a_container_of_azure_is_reached_by_an_identity_or_with_the_key_of_its_account() -> None:
+    uri = "wasbs://artifactroot@mlflow0aa3981a.blob.core.windows.net/prefix"
+    found = container(uri)
+    assert (found["type"], found["uri"], found["secrets"]) == ("azure_blob", uri, {})
+    assert (found["host"], found["port"]) == ("mlflow0aa3981a.blob.core.windows.net", 443)
+    Connection.parse(found, "mlflow_server_artifact_store")
+    keys = container(uri, "keys")["secrets"]
+    assert keys == {"AZURE_STORAGE_ACCESS_KEY": {"secret": "keys", "key": "account-key"}}

@@ -194,7 +194,7 @@ def _places(options: Mapping[str, Any], *connections: Mapping[str, Any]) -> dict
     """Environment from Secrets, under the names that mlflow-ops reads."""
     secret = options["secret"]
     keys = {"ACCESS_KEY": "access-key", "SECRET_KEY": "secret-key"}
-    if str(options["destination"]).startswith("az:"):
+    if str(options["destination"]).startswith(("az:", "wasbs:")):
         keys = {"ACCOUNT_KEY": "account-key"}
     own = {f"MLFLOW_BACKUP_{name}": {"secret": secret, "key": key} for name, key in keys.items()} if secret else {}
     places = [*(one.get("secrets") or {} for one in connections), own]

@@ -111,6 +111,7 @@ def health(call: Call) -> dict[str, Any]:
 
 def _why_refused(call: Call) -> str:
     """Why a pod's servers cannot reach their bucket, where they reach it with a role; empty elsewhere."""
+    from .azure import identity as of_azure
     from .server import trial as attempt
     from .storage import identity
 
@@ -118,7 +119,8 @@ def _why_refused(call: Call) -> str:
         launch = attempt.read_launch(str(attempt.LAUNCH))
     except EngineError:
         return ""  # no pod's: what there is to say, the check has said
-    return identity.explain(launch["env"].get("_MLFLOW_SERVER_ARTIFACT_DESTINATION", ""), call.env)
+    where = launch["env"].get("_MLFLOW_SERVER_ARTIFACT_DESTINATION", "")
+    return identity.explain(where, call.env) or of_azure.explain(where, call.env)
 
 
 def info(call: Call) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The connection of a bucket, from what a role says of it."""
+"""The connection of a bucket or a container, from what a role says of it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ from ..names import host_of_url
 _AWS = "https://s3.amazonaws.com"
 # A bucket, and a prefix that no reader takes for something else.
 _URI = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9](/[^?#\x00-\x1f]*)?")
+# A container of Azure Blob, as MLflow wants it: it believes no other host names.
+_BLOB = re.compile(
+    r"wasbs://([a-z0-9][a-z0-9-]{1,61}[a-z0-9])@([a-z0-9]{3,24})\.blob\.core\.windows\.net(/[^?#\x00-\x1f]*)?"
+)
 _PORTS = {"http": 80, "https": 443}
 # By the environment that holds it, the key in a Secret.
 _KEYS = {"AWS_ACCESS_KEY_ID": "access-key", "AWS_SECRET_ACCESS_KEY": "secret-key"}
@@ -67,4 +71,26 @@ def bucket(
         "secrets": keys,
         **({"ca": trust.authority_of(authority)} if authority else {}),
         **(more or {}),
+    }
+
+
+def container(uri: str, secret: str = "") -> dict[str, Any]:
+    """How a container of Azure Blob is reached: by the pod's identity, or with the key of its account.
+
+    :param secret: Kubernetes Secret with C(account-key); empty where the pod has an identity.
+    :raises BadInput: it is no container, or the URI holds a key.
+    """
+    found = _BLOB.fullmatch(without_secret(uri, "mlflow_artifact_store_uri"))
+    if not found:
+        raise BadInput(
+            f"mlflow_artifact_store_uri is '{uri}'; it must be wasbs://CONTAINER@ACCOUNT.blob.core.windows.net/prefix."
+        )
+    keys = {"AZURE_STORAGE_ACCESS_KEY": {"secret": secret, "key": "account-key"}} if secret else {}
+    return {
+        "type": "azure_blob",
+        "uri": uri,
+        "host": f"{found.group(2)}.blob.core.windows.net",
+        "port": 443,
+        "env": {"AZURE_STORAGE_ACCOUNT": found.group(2)},
+        "secrets": keys,
     }

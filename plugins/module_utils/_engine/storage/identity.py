@@ -7,13 +7,11 @@ Asked when a bucket was refused: the server itself only says that something went
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..errors import EngineError
+from ..tokens import whose
 from . import bucket
 
 ROLE, TOKEN = "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"
@@ -79,28 +77,14 @@ def _untrusted(environ: Mapping[str, str]) -> str:
         sts.assume_role_with_web_identity(RoleArn=role, RoleSessionName="mlflow-ops-health", WebIdentityToken=token)
     except botocore.exceptions.ClientError as error:
         said = error.response.get("Error", {})
-        claims = _claims(token)
+        claims = whose(token)
         return (
             f"AWS does not give the pod the role {role} ({said.get('Code')}: {bucket.one_line(said.get('Message'))}). "
-            f"Its token is of {claims.get('sub', 'nobody')} for {claims.get('aud', 'nobody')}, by "
-            f"{claims.get('iss', 'nobody')}: the trust policy of the role must name exactly this subject and audience, "
+            f"Its token is of {claims['sub']} for {claims['aud']}, by "
+            f"{claims['iss']}: the trust policy of the role must name exactly this subject and audience, "
             f"and the account this issuer (eks_storage_namespace, eks_storage_server_account, "
             f"eks_storage_backup_account; eks_oidc_provider)."
         )
     except botocore.exceptions.BotoCoreError as error:
         return f"The pod has the role {role}, and STS cannot be asked for it: {bucket.one_line(error)}."
     return ""
-
-
-def _claims(token: str) -> dict[str, str]:
-    """Of whom a token says that it is. Not verified: it is the pod's own, and only shown."""
-    try:
-        body = token.split(".")[1]
-        claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-        return {
-            name: bucket.one_line(", ".join(map(str, value)) if isinstance(value, list) else value)
-            for name, value in claims.items()
-            if name in ("sub", "aud", "iss")
-        }
-    except (IndexError, ValueError, AttributeError, RecursionError):
-        return {}

@@ -39,6 +39,14 @@ def check(request: common.Request, knative: bool) -> None:
         wanted(request) and settings.text("expose") == "route",
     )
     errors.add(
+        "A load balancer passes on what servers talk, and that is plain HTTP: passwords (mlflow_server_auth) could be"
+        " read on the way. Set mlflow_tls_inside to true, or mlflow_server_plain_http where nobody else is on the way.",
+        request.auth
+        and settings.text("expose") == "loadbalancer"
+        and not wanted(request)
+        and not settings.flag("plain_http"),
+    )
+    errors.add(
         f"mlflow_server_ingress_controller is '{controller}'; offered are {' and '.join(offered)}.",
         bool(controller) and controller not in offered,
     )
