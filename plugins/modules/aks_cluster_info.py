@@ -47,7 +47,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Inspect a cluster
+- name: Inspect a cluster of AKS
   mlops.mlflow.aks_cluster_info:
     subscription: 00000000-0000-0000-0000-000000000000
     resource_group: mlflow

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from support import arm
-from support.playbooks import REPOSITORY, WITHOUT_FORKS, PlayResult, run_playbook
+from support import arm, examples
+from support.playbooks import REPOSITORY, WITHOUT_FORKS, PlayResult, run_play, run_playbook
 
 PLAYBOOK, INVENTORY = REPOSITORY / "playbooks/aks_cluster.yml", REPOSITORY / "inventories/aks/hosts.yml"
 REMOVE = {"aks_cluster_remove": True}
@@ -100,6 +100,18 @@ def test_it_comes_from_nothing_and_goes_with_nothing_but_data_left(target: Targe
 
     target.run(**REMOVE, aks_storage_remove_data=True, aks_cluster_remove_images=True).succeeded()
     assert azure.resources == {}
+
+
+def test_every_example_of_its_modules_runs_as_it_is_written(target: Target) -> None:
+    found = examples.at("azure", {"00000000-0000-0000-0000-000000000000": arm.SUBSCRIPTION})
+    assert len(found) >= 3
+    done = run_play(list(found.values()), program=WITHOUT_FORKS).succeeded()
+    assert [(name, result["changed"]) for name, result in done.results] == [
+        ("Inspect a cluster of AKS", False),
+        ("Create a resource group with an identity in it", True),
+        ("Remove the resource group with all that is in it", True),
+    ]
+    assert target.azure.resources == {} and len(target.azure.changes) == 3
 
 
 def check_cluster(target: Target) -> None:

@@ -22,6 +22,7 @@ TESTS = {
     "kubernetes": "cluster/test_kubernetes_examples.py",
     "knative": "cluster/test_kubernetes_fleet.py",
     "aws": "aws/test_eks.py",
+    "azure": "azure/test_target.py",
 }
 # Where the examples of each module run, in this order, because later ones work on what the former left.
 PLACES = {
@@ -77,6 +78,7 @@ PLACES = {
         "eks_nodegroup_version",
         "eks_oidc_provider",
     ],
+    "azure": ["aks_cluster_info", "azure_resources"],
 }
 # Examples that need another place than the others of their module.
 ELSEWHERE = {
