@@ -77,7 +77,7 @@ _MISSING = (
     "The pod has no identity of Azure: it lacks the label azure.workload.identity/use (mlflow_server_labels; of "
     "backups mlflow_backup_labels), or its ServiceAccount the annotation azure.workload.identity/client-id "
     "(mlflow_server_service_account_annotations, mlflow_backup_service_account_annotations), or it is older than "
-    "these: deploy, then run playbooks/restart.yml."
+    "these: deploy, and where they were there already, run playbooks/restart.yml."
 )
 
 
