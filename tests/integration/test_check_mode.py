@@ -63,6 +63,7 @@ def test_so_it_is_where_mlflow_is_yet_to_be_installed(environments: Environments
     deployment = Deployment(environments, "light")
     try:
         (deployment.home / "tools").unlink()
+        deployment.install_itself()
         index = environments.variables("slim")["mlflow_server_install_environment"]
         announces_what_it_does(
             deployment,

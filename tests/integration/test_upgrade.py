@@ -117,7 +117,7 @@ def deployed(
         **databases.variables(tracking, tracking),
     )
     deployment.variables["mlflow_database_uri"] = postgresql.uri(tracking, SERVER, "psycopg2")
-    del deployment.variables["_mlflow_server_environment"]  # two versions, each with the role's own
+    deployment.install_itself()
     old = Old(deployment, version, tracking, folder / "wrote.json")
     try:
         deployment.deploy(mlflow_version=version).succeeded()
@@ -190,7 +190,7 @@ def test_an_upgrade_says_what_it_will_do_goes_back_when_it_fails_and_then_succee
 
 def test_a_version_with_the_same_schema_is_only_put_in_the_place_of_the_other(environments: Environments) -> None:
     deployment, new = Deployment(environments, "light"), pinned_version()
-    del deployment.variables["_mlflow_server_environment"]  # two versions, each with the role's own
+    deployment.install_itself()
     old = Old(deployment, SAME_SCHEMA, "", Path())
     try:
         deployment.deploy(mlflow_version=SAME_SCHEMA).succeeded()

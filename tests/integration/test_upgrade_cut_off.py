@@ -280,7 +280,7 @@ class Upgraded:
 @pytest.fixture
 def host(environments: Environments, tmp_path: Path) -> Iterator[Upgraded]:
     deployment = Deployment(environments, "light")
-    del deployment.variables["_mlflow_server_environment"]  # two versions, each with the role's own
+    deployment.install_itself()
     try:
         deployment.deploy(mlflow_version="3.12.0").succeeded()
         client = deployment.client()

@@ -20,6 +20,9 @@ from support.environments import Environments
 from support.ports import free_port
 from support.servers import PATIENCE
 
+# What a test says of the environment that all of them use: none marks it as another's, beside one that looks at it.
+_SHARED = ("_mlflow_server_environment", "_mlflow_server_requirements")
+
 
 class Deployment(deployment.Deployment):
     """Only the installation is not the role's own: its folder comes from the cache."""
@@ -43,9 +46,14 @@ class Deployment(deployment.Deployment):
             "mlflow_server_port": str(self.port),
             "mlflow_server_profile": profile,
             "mlflow_server_supervision": "supervisor",
-            "_mlflow_server_environment": wanted["_mlflow_server_environment"],
+            **{name: wanted[name] for name in _SHARED},
         }
         super().__init__("local", own | variables)
+
+    def install_itself(self) -> None:
+        """The role's own environment of each version, instead of the one that tests share."""
+        for name in _SHARED:
+            del self.variables[name]
 
     def password(self) -> str:
         """The administrator's password, where the role generated it."""
