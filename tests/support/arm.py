@@ -46,6 +46,8 @@ class Azure:
         self.actions = ["*"]
         self.sizes = {"Standard_D4s_v5": [], "Standard_D8s_v5": [{"type": "Location"}]}
         self.taken = {"taken"}
+        # Of clusters' tokens, where a test has a cluster that signs them.
+        self.issuer = ""
         self._waits: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -54,6 +56,11 @@ class Azure:
         return sorted(
             one["id"].rpartition("/providers/")[2].removeprefix(f"{ROOT}/") for one in self.resources.values()
         )
+
+    def of(self, kind: str, inside: str = "") -> dict[str, dict[str, Any]]:
+        """All of a kind (in lower case), by their ids."""
+        found = list(self.resources.items())
+        return {id: one for id, one in found if id.split("/")[-2] == kind and id.startswith(inside)}
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
         with self._lock:
@@ -131,7 +138,7 @@ class Azure:
         """What Azure says of a resource besides, and keeps."""
         properties, name = made["properties"], made["name"]
         if kind == "managedclusters":
-            issuer = f"https://centralindia.oic.prod-aks.azure.com/{TENANT}/{name}/"
+            issuer = self.issuer or f"https://centralindia.oic.prod-aks.azure.com/{TENANT}/{name}/"
             properties["oidcIssuerProfile"] = {**properties["oidcIssuerProfile"], "issuerURL": issuer}
             properties["currentKubernetesVersion"] = f"{properties['kubernetesVersion']}.2"
             properties |= {"provisioningState": "Creating", "nodeResourceGroup": f"MC_{name}"}

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import os
 import shutil
+import ssl
 import subprocess
 import tempfile
 import time
@@ -40,19 +41,22 @@ def program() -> Path:
 
 
 class Azurite:
-    def __init__(self) -> None:
+    """:param pair: a certificate and its key. With them it serves TLS, and believes tokens of Entra ID, too."""
+
+    def __init__(self, *pair: Path, account: str = ACCOUNT) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="mlops-azure-"))
-        self._port = free_port()
-        self.endpoint = f"http://127.0.0.1:{self._port}/{ACCOUNT}"
+        self.port = free_port()
+        self.endpoint = f"{'https' if pair else 'http'}://127.0.0.1:{self.port}/{account}"
+        self._account = account
+        self._tls = [f"--cert={pair[0]}", f"--key={pair[1]}", "--oauth=basic"] if pair else []
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [str(program()), "--blobHost=127.0.0.1", f"--blobPort={self._port}", f"--location={self.home}"]
-        environment = {**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"}
+        command = [str(program()), "--blobHost=127.0.0.1", f"--blobPort={self.port}", f"--location={self.home}"]
+        command += ["--skipApiVersionCheck", "--disableTelemetry", *self._tls]
+        environment = {**os.environ, "AZURITE_ACCOUNTS": f"{self._account}:{KEY}"}
         with (self.home / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [*command, "--skipApiVersionCheck", "--disableTelemetry"], env=environment, stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         end = time.monotonic() + 60
         while b"successfully listens" not in (self.home / "log").read_bytes():
             assert self._process.poll() is None and time.monotonic() < end, (self.home / "log").read_text()
@@ -61,13 +65,19 @@ class Azurite:
     def create(self, container: str) -> None:
         now = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
         signed = (
-            "PUT" + "\n" * 12 + f"x-ms-date:{now}\nx-ms-version:{_API}\n/{ACCOUNT}/{ACCOUNT}/{container}\n"
+            "PUT" + "\n" * 12 + f"x-ms-date:{now}\nx-ms-version:{_API}\n/{self._account}/{self._account}/{container}\n"
             "restype:container"
         )
         signature = base64.b64encode(hmac.new(base64.b64decode(KEY), signed.encode(), hashlib.sha256).digest()).decode()
         request = urllib.request.Request(f"{self.endpoint}/{container}?restype=container", method="PUT")
-        request.headers = {"X-ms-date": now, "X-ms-version": _API, "Authorization": f"SharedKey {ACCOUNT}:{signature}"}
-        urllib.request.urlopen(request, timeout=10).close()
+        request.headers = {
+            "X-ms-date": now,
+            "X-ms-version": _API,
+            "Authorization": f"SharedKey {self._account}:{signature}",
+        }
+        # Its own on loopback, whose certificate has other names.
+        context = ssl._create_unverified_context() if self._tls else None  # noqa: S323
+        urllib.request.urlopen(request, timeout=10, context=context).close()
 
     def remove(self) -> None:
         if self._process:
@@ -77,8 +87,8 @@ class Azurite:
 
 
 @contextmanager
-def running(*containers: str) -> Iterator[Azurite]:
-    server = Azurite()
+def running(*containers: str, pair: tuple[Path, ...] = (), account: str = ACCOUNT) -> Iterator[Azurite]:
+    server = Azurite(*pair, account=account)
     try:
         server.start()
         for container in containers:

@@ -22,6 +22,8 @@ from .folder import Folder
 
 _PART = 8 << 20
 _PARTS = 9000  # S3 allows 10,000
+# The variable that names a file with whom to trust.
+_TRUSTED = {"S3Store": "AWS_CA_BUNDLE", "AzureStore": "REQUESTS_CA_BUNDLE"}
 
 
 @dataclass(frozen=True)
@@ -254,9 +256,9 @@ def _open(kind: str, container: str, path: str, options: dict[str, Any], endpoin
         "allow_http": bool(endpoint and endpoint.startswith("http:")),
         "connect_timeout": "10s",
     }
-    if trusted := os.environ.get("AWS_CA_BUNDLE") if kind == "S3Store" else None:
-        # As boto reads it, but beside those whom everybody trusts: another bucket may be elsewhere.
-        client["root_certificate"] = _certificates(trusted)
+    if trusted := os.environ.get(_TRUSTED[kind]):
+        # As its cloud's own library reads it, but beside those whom everybody trusts: another store may be elsewhere.
+        client["root_certificate"] = _certificates(_TRUSTED[kind], trusted)
     retries = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
     given = {name: value for name, value in options.items() if value}
     try:
@@ -267,11 +269,11 @@ def _open(kind: str, container: str, path: str, options: dict[str, Any], endpoin
         raise SnapshotError(f"{container} cannot be opened: {' '.join(str(error).split())[:300]}") from error
 
 
-def _certificates(file: str) -> str:
+def _certificates(variable: str, file: str) -> str:
     try:
         return Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"AWS_CA_BUNDLE is {file}, which cannot be read: {error}.") from error
+        raise BadInput(f"{variable} is {file}, which cannot be read: {error}.") from error
 
 
 def _obstore() -> Any:
