@@ -13,7 +13,7 @@ class Authority:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._openssl("req", "-x509", *_NEW_KEY, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2",
-                      "-subj", "/CN=Test authority")  # fmt: skip
+                      "-subj", "/CN=Test authority", "-addext", "keyUsage=critical,keyCertSign,cRLSign")  # fmt: skip
 
     @property
     def file(self) -> Path:

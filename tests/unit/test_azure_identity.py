@@ -87,3 +87,9 @@ def test_where_all_works_or_the_login_is_another_nothing_is_said(
     assert explained(monkeypatch, environ) == "" == explained(monkeypatch, {**POD, **KEY})
     assert explained(monkeypatch, {}) == "" == explained(monkeypatch, {"AZURE_STORAGE_CONNECTION_STRING": "x"})
     assert identity.explain("s3://artifacts", POD) == ""
+
+
+def test_a_login_that_nobody_answers_is_no_disbelief(environ: dict[str, str]) -> None:
+    said = identity.explain(URI, {**environ, "AZURE_AUTHORITY_HOST": "http://127.0.0.1:1"})
+    assert said.startswith("The pod has the identity client, and: Azure could not be asked at 127.0.0.1: "), said
+    assert "does not believe" not in said

@@ -57,6 +57,8 @@ def explain(uri: str, environ: Mapping[str, str]) -> str:
         who = f"the identity {environ[_CLIENT]}"
         try:
             headers["Authorization"] = f"Bearer {log_in(_STORAGE, environ).text}"
+        except web.Unreachable as error:
+            return f"The pod has {who}, and: {error}"
         except EngineError as error:
             return _not_believed(str(error).partition(" Check AZURE_")[0], environ)
     else:

@@ -31,6 +31,10 @@ class AzureError(EngineError):
         self.code, self.status = code, status
 
 
+class Unreachable(AzureError):
+    """Nobody answered, or nobody whom to trust."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """C(headers) by their names in lower case; C(body) is {} where there is none."""
@@ -58,7 +62,8 @@ def checked(url: str, name: str) -> str:
 
 def send(method: str, url: str, data: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
     """
-    :raises AzureError: nobody answered, or not with JSON.
+    :raises Unreachable: nobody answered.
+    :raises AzureError: the answer is no JSON.
     """
     request = urllib.request.Request(url, data, dict(headers or {}), method=method)  # noqa: S310
     parts = urlsplit(url)
@@ -73,7 +78,7 @@ def send(method: str, url: str, data: bytes | None = None, headers: Mapping[str,
             return _answer(error, parts.hostname)
     except OSError as error:
         reason = getattr(error, "reason", error)
-        raise AzureError(
+        raise Unreachable(
             f"Azure could not be asked at {parts.hostname}: {one_line(reason)}. Check whether the host where the "
             f"module runs reaches it (HTTPS_PROXY), and believes its certificate (SSL_CERT_FILE)."
         ) from error
