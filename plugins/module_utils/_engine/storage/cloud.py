@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from .folder import Folder
 
 _PART = 8 << 20
 _PARTS = 9000  # S3 allows 10,000
+# What a store says of an error, in the XML that it answers with after the URL that was asked.
+_SAID = re.compile(r"<Code>(\w{1,100})</Code>(?: ?<Message>([^<]{1,200}))?")
 # The variable that names a file with whom to trust.
 _TRUSTED = {"S3Store": "AWS_CA_BUNDLE", "AzureStore": "REQUESTS_CA_BUNDLE"}
 
@@ -167,6 +170,8 @@ class Cloud(Store):
             kind, reason = SnapshotError, "the bucket does not exist"
         elif "error sending request" in text or "tcp connect" in text or "timed out" in text:
             kind, reason = CannotRead, "it cannot be reached"
+        elif said := _SAID.search(text):
+            kind, reason = CannotRead, ": ".join(filter(None, said.groups()))[:300]
         else:
             kind, reason = CannotRead, text[:300]
         return kind(f"Cannot {verb} {key} in {self.where}: {reason}.")
