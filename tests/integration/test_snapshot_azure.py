@@ -5,12 +5,19 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import SnapshotError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import backup, prune, restore, verify
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import (
+    backup,
+    layout,
+    prune,
+    restore,
+    verify,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.base import Store
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.cloud import Place, connect
 from support.azurite import ACCOUNT, KEY, Azurite, running
@@ -71,6 +78,19 @@ def test_what_was_lost_after_a_snapshot_is_there_again_after_the_restore(
     assert content(artifacts) == CONTENT | {"0/new": b"written after the snapshot"}
     with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
         assert connection.execute("SELECT count(*) FROM runs").fetchone() == (500,)
+
+
+def test_lists_of_the_same_content_are_written_side_by_side(destination: Place, tmp_path: Path) -> None:
+    """As those of empty tables are; parts of one are forgotten when another one is finished."""
+
+    def store(_number: int) -> str:
+        written = layout.ListWriter(tmp_path)
+        written.add({"id": 1})
+        return written.store(connect(destination), frozenset())[0]
+
+    with ThreadPoolExecutor(8) as several:
+        assert len(set(several.map(store, range(64)))) == 1
+    assert len(list(connect(destination).list(""))) == 1
 
 
 def test_the_last_snapshot_outlives_every_pruning(source: backup.Source, destination: Place) -> None:

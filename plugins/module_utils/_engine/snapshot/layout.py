@@ -30,6 +30,9 @@ MANIFESTS, ARTIFACTS, LISTS, PACKS, INDEXES, MARKS = (
 SMALL = 64 << 20
 LARGE = 256 << 20
 _ROW = 1 << 20
+# Lists up to here are written in one request: those of empty tables are the same, several write them side by side, and
+# Azure forgets the parts of an object that another one has finished meanwhile.
+_AT_ONCE = 4 << 20
 # What a frame of zstd may ask for: the levels in use take 4 MiB at most.
 _WINDOW = 32 << 20
 _NAME = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{30}|\1[0-9a-f]{62})(\.[1-9][0-9]{0,8})?")
@@ -116,8 +119,11 @@ class ListWriter:
         added = 0
         if sizes(target) is None:
             self._file.seek(0)
-            store.put_stream(target, iter(lambda: self._file.read(BLOCK), b""), size)
-            added = size
+            if size <= _AT_ONCE:
+                added = size * store.put(target, self._file.read())
+            else:
+                store.put_stream(target, iter(lambda: self._file.read(BLOCK), b""), size)
+                added = size
         self._file.close()
         self._path.unlink()
         return target, added
