@@ -76,8 +76,8 @@ options:
         type: dict
   read:
     description:
-      - Values of resources that are to be told, by names of your own. Each as C({from: ID, version: VERSION, at:
-        properties.clientId}).
+      - Values of resources that are to be told, by names of your own.
+      - "Each as C({from: ID, version: VERSION, at: properties.clientId})."
     type: dict
     default: {}
   state:
