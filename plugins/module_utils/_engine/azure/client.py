@@ -53,10 +53,10 @@ class Arm:
     """
 
     def __init__(
-        self, endpoint: str = "", environ: Mapping[str, str] = os.environ, patience: Patience | None = None
+        self, endpoint: str = "", environ: Mapping[str, str] | None = None, patience: Patience | None = None
     ) -> None:
         self._endpoint = web.checked(endpoint or ENDPOINT, "endpoint_url")
-        self._environ = environ
+        self._environ = os.environ if environ is None else environ
         self._patience = patience or Patience(600)
         self._token: Token | None = None
 
@@ -165,7 +165,7 @@ def state_of(resource: Mapping[str, Any]) -> str:
 
 def asking(endpoint: str, seconds: float, say: Callable[[str], None]) -> Arm:
     """Azure as the environment says who asks."""
-    return Arm(endpoint, os.environ, Patience(seconds, say))
+    return Arm(endpoint, patience=Patience(seconds, say))
 
 
 def _said(answer: Answer) -> tuple[str, str]:

@@ -95,7 +95,7 @@ def _of_azure_cli(resource: str, environ: Mapping[str, str]) -> Token:
 
 
 def _reason(error: Exception) -> str:
-    return "there is no program az" if isinstance(error, FileNotFoundError) else one_line(error).split("\n")[0][:200]
+    return "there is no program az" if isinstance(error, FileNotFoundError) else one_line(error)[:200]
 
 
 def _token(text: str, until: float) -> Token:
