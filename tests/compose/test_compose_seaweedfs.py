@@ -142,6 +142,7 @@ def _of_dockers_resolver() -> set[str]:
 
 def test_no_acknowledged_artifact_is_lost_when_it_is_killed_under_load(weed: Deployment) -> None:
     sent: dict[str, bytes] = {}
+    tried: list[str] = []
     stop = threading.Event()
 
     def write(thread: int) -> None:
@@ -149,6 +150,7 @@ def test_no_acknowledged_artifact_is_lost_when_it_is_killed_under_load(weed: Dep
             if stop.is_set():
                 return
             name, data = f"{thread}-{number}", os.urandom(20_000 + number)
+            tried.append(name)
             with contextlib.suppress(OSError):
                 if ask(weed, "PUT", f"{WORK}/{name}", data)[0] == 200:
                     sent[name] = data
@@ -173,8 +175,9 @@ def test_no_acknowledged_artifact_is_lost_when_it_is_killed_under_load(weed: Dep
     lost = [name for name, data in sent.items() if ask(weed, "GET", f"{WORK}/{name}") != (200, data)]
     print(f"\n{len(sent)} artifacts were acknowledged, {len(lost)} lost in 2 kills")
     assert lost == []
-    for name in sent:
-        assert ask(weed, "DELETE", f"{WORK}/{name}")[0] == 200
+    for name in tried:
+        # What nobody acknowledged may be there all the same.
+        assert ask(weed, "DELETE", f"{WORK}/{name}")[0] == 200 or name not in sent
 
 
 def test_what_was_deleted_after_a_backup_is_there_again_after_the_restore(weed: Deployment) -> None:
