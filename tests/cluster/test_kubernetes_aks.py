@@ -8,8 +8,6 @@ emulated cluster leads nowhere, so mlflow_cluster names the test cluster. Its vo
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -19,13 +17,12 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.tokens import
 from support import arm, azure_front, azurite, workload_identity
 from support.certificates import Authority
 from support.kubernetes.deployment import Deployment
+from support.kubernetes.host import ADDRESS, need
 from support.kubernetes.kubectl import Kubectl
-from support.testbed import settings
 
 pytestmark = pytest.mark.cluster
 
 NAMESPACE, ACCOUNT = "t-aks", "mlflow0aa3981a"
-ADDRESS = os.environ.get("TEST_HOST_ADDRESS", settings.NODE_IP)
 BLOB = f"{ACCOUNT}.blob.core.windows.net"
 HOSTS = (azure_front.LOGIN, BLOB)
 
@@ -33,11 +30,7 @@ HOSTS = (azure_front.LOGIN, BLOB)
 @pytest.fixture(scope="module")
 def azure(cluster: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[arm.Azure]:
     """Azure, at the names that it has; and the webhook that tells pods where these are."""
-    with socket.socket() as tried:
-        try:
-            tried.bind((ADDRESS, 443))
-        except OSError:
-            pytest.skip(f"port 443 of {ADDRESS}, which pods reach, cannot be had: name an address in TEST_HOST_ADDRESS")
+    need(azure_front.PORT)
     folder = tmp_path_factory.mktemp("azure")
     authority = Authority(folder)
     pair = authority.issue("azure", ",".join(f"DNS:{host}" for host in HOSTS))

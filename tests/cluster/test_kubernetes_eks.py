@@ -7,28 +7,25 @@ nodes are not autoscaled: the autoscaler's objects are only shown to the API ser
 
 from __future__ import annotations
 
-import base64
 import json
-import os
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.tokens import claims
 from support import irsa, moto
 from support.aws import ACCOUNT, SECRET
 from support.certificates import Authority
 from support.kubernetes.deployment import Deployment
+from support.kubernetes.host import ADDRESS, need
 from support.kubernetes.kubectl import Kubectl
 from support.rendered.roles import rendered
-from support.testbed import settings
 
 pytestmark = pytest.mark.cluster
 
 NAMESPACE = "t-eks"
-ADDRESS = os.environ.get("TEST_HOST_ADDRESS", settings.NODE_IP)
 STORAGE_CLASS = "t-eks-gp3"
 
 
@@ -41,11 +38,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture(scope="module")
 def emulator(authority: Authority) -> Iterator[str]:
     """Where the emulator is, for pods and for this machine alike."""
-    with socket.socket() as tried:
-        try:
-            tried.bind((ADDRESS, 0))
-        except OSError:
-            pytest.skip(f"{ADDRESS} is no address of this machine that pods reach: name one in TEST_HOST_ADDRESS")
+    need()
     pair = authority.issue(ADDRESS, f"IP:{ADDRESS}")
     with moto.serving(ADDRESS, *pair) as endpoint, pytest.MonkeyPatch.context() as patched:
         patched.setenv("AWS_CA_BUNDLE", str(authority.file))
@@ -114,9 +107,8 @@ def test_it_is_healthy_with_its_artifacts_in_a_bucket_and_no_key_anywhere(
 
 def test_the_token_of_a_server_is_of_the_account_that_its_role_trusts(eks: Deployment) -> None:
     file = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
-    body = eks.kubectl.execute(eks.server(), "cat", file).split(".")[1]
-    claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    assert (claims["sub"], claims["aud"]) == (f"system:serviceaccount:{NAMESPACE}:mlflow", ["sts.amazonaws.com"])
+    said = claims(eks.kubectl.execute(eks.server(), "cat", file).strip())
+    assert (said["sub"], said["aud"]) == (f"system:serviceaccount:{NAMESPACE}:mlflow", ["sts.amazonaws.com"])
 
 
 def test_a_second_run_changes_nothing(eks: Deployment) -> None:

@@ -25,19 +25,20 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.tokens import
 from . import arm
 
 LOGIN = "login.microsoftonline.com"
+# What URLs without one mean.
+PORT = 443
 _HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"}
 
 
 @contextmanager
 def serving(address: str, azure: arm.Azure, blob_port: int, certificate: Path, key: Path) -> Iterator[None]:
-    """At the port that URLs without one mean.
-
+    """
     :param blob_port: of Azurite on loopback.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     handler = type("Handler", (_Handler,), {"azure": azure, "blob_port": blob_port})
-    server = ThreadingHTTPServer((address, 443), handler)
+    server = ThreadingHTTPServer((address, PORT), handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
