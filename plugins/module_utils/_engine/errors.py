@@ -77,9 +77,14 @@ class LockHeld(EngineError):
 
 def with_remedy(text: str, code: str, remedies: Iterable[tuple[tuple[str, ...], str]]) -> str:
     """What a service said as a sentence, and the first remedy of which a word is in the error's code."""
-    remedy = next((remedy for words, remedy in remedies if any(word in code for word in words)), "")
+    return sentence(text, next((remedy for words, remedy in remedies if any(word in code for word in words)), ""))
+
+
+def sentence(text: str, remedy: str) -> str:
+    """What a service said, and what helps against it; the remedy may be empty."""
     return f"{text.rstrip('. ')}. {remedy}".strip()
 
 
-def one_line(said: object) -> str:
-    return " ".join(str(said).split())
+def one_line(said: object, longest: int | None = None) -> str:
+    """What somebody else said, in a message: in one line of so many characters at most."""
+    return " ".join(str(said).split())[:longest]

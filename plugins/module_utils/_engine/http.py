@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from .errors import BadInput, ServerError
+from .errors import BadInput, ServerError, one_line
 from .names import Host, Origin
 
 # No answer of MLflow's API is longer, nor one of those files that are read back here.
@@ -150,7 +150,7 @@ class Response:
             text = str(parsed.get("message") or parsed.get("error_code") or text)
         except (ValueError, AttributeError, RecursionError):
             pass
-        text = " ".join(text.split())
+        text = one_line(text)
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -110,7 +110,7 @@ def health(call: Call) -> dict[str, Any]:
 
 
 def _why_refused(call: Call) -> str:
-    """Why a pod's servers cannot reach their bucket, where they reach it with a role; empty elsewhere."""
+    """Why a pod's servers cannot reach their artifacts, where they do by an identity of a cloud; empty elsewhere."""
     from .azure import identity as of_azure
     from .server import trial as attempt
     from .storage import identity

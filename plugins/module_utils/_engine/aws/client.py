@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import BadInput, EngineError, MissingLibrary, one_line, with_remedy
+from ..errors import BadInput, EngineError, MissingLibrary, one_line, sentence, with_remedy
 
 # What a user can do about it, by words of the error's code.
 _REMEDIES = (
@@ -86,9 +86,7 @@ def connect(service: str, login: Login) -> Service:
             config=Config(**settings),
         )
     except (BotoCoreError, ValueError, TypeError) as error:
-        raise BadInput(
-            _sentence(f"AWS cannot be asked ({service}): {one_line(error)}", _login_remedy(error))
-        ) from error
+        raise BadInput(sentence(f"AWS cannot be asked ({service}): {one_line(error)}", _login_remedy(error))) from error
     return Service(client, service)
 
 
@@ -141,7 +139,7 @@ class Service:
             raise AwsError(with_remedy(text, code, _REMEDIES), code) from error
         except BotoCoreError as error:
             text = f"AWS could not be asked for {self._what(operation)}: {one_line(error)}"
-            raise AwsError(_sentence(text, _login_remedy(error))) from error
+            raise AwsError(sentence(text, _login_remedy(error))) from error
 
     def _what(self, operation: str) -> str:
         return f"{self._name}:{''.join(word.title() for word in operation.split('_'))}"
@@ -160,7 +158,3 @@ def _login_remedy(error: Exception) -> str:
     if "Connect" in kind or "SSL" in kind or "Timeout" in kind or "Endpoint" in kind:
         return "Check region and endpoint_url, and whether the host where the module runs reaches it."
     return ""
-
-
-def _sentence(text: str, remedy: str) -> str:
-    return f"{text.rstrip('. ')}. {remedy}".strip()

@@ -173,7 +173,7 @@ def _said(answer: Answer) -> tuple[str, str]:
     error = answer.body.get("error")
     if not isinstance(error, Mapping):
         error = answer.body
-    return one_line(error.get("code") or ""), one_line(error.get("message") or "")[:1000]
+    return one_line(error.get("code") or ""), one_line(error.get("message") or "", 1000)
 
 
 def _pause(answer: Answer, otherwise: float = patience.EVERY) -> float:

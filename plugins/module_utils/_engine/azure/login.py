@@ -91,11 +91,11 @@ def _of_azure_cli(resource: str, environ: Mapping[str, str]) -> Token:
         found = json.loads(done.stdout)
         return _token(found["accessToken"], float(found.get("expires_on", time.time() + 300)))
     except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"Azure CLI gives no token: {one_line(done.stderr)[:300]}. {advice}") from error
+        raise BadInput(f"Azure CLI gives no token: {one_line(done.stderr, 300)}. {advice}") from error
 
 
 def _reason(error: Exception) -> str:
-    return "there is no program az" if isinstance(error, FileNotFoundError) else one_line(error)[:200]
+    return "there is no program az" if isinstance(error, FileNotFoundError) else one_line(error, 200)
 
 
 def _token(text: str, until: float) -> Token:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import ports
-from ..errors import BadInput
+from ..errors import BadInput, one_line
 from .client import DockerError, call, engine_host, inspect_objects, last_line, parsed
 from .template import COMPONENT, DEPLOYMENT, SCRATCH, VERSION, ZONE
 
@@ -228,7 +228,7 @@ def container(one: Mapping[str, Any]) -> dict[str, Any]:
     state, config = one["State"], one["Config"]
     known = config.get("Labels") or {}
     health = (state.get("Health") or {}).get("Status", "")
-    said = " ".join(((state.get("Health") or {}).get("Log") or [{}])[-1].get("Output", "").split())
+    said = one_line(((state.get("Health") or {}).get("Log") or [{}])[-1].get("Output", ""))
     problem = ""
     if state["Status"] in ("restarting", "dead") or (state["Status"] == "exited" and state["ExitCode"]):
         killed = ", out of memory" if state.get("OOMKilled") else ""

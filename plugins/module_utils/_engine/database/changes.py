@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import BadInput, EngineError, MissingLibrary, SchemaError
+from ..errors import BadInput, EngineError, MissingLibrary, SchemaError, one_line
 from . import kinds, schema
 from .revisions import AUTH, TRACKING
 
@@ -156,7 +156,7 @@ def _mlflow_quiet(act: str = "Creating") -> Iterator[None]:
     except ImportError as error:
         raise MissingLibrary(error.name or "mlflow", "create the database schema") from error
     except Exception as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         if "permission denied" in text or "must be owner" in text:
             raise BadInput(
                 f"The database role may not create tables: {text[:300]}. Give the owner's role and password as "

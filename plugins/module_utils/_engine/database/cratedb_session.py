@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import DatabaseMissing, DatabaseUnavailable, SchemaError, ServerError
+from ..errors import DatabaseMissing, DatabaseUnavailable, SchemaError, ServerError, one_line
 from ..http import Client, Response, Server
 from .cratedb_uri import CrateDBUri
 from .new_pod import patiently
@@ -76,7 +76,7 @@ class Session:
         except ServerError:
             error = None
         code, text = (error["code"], str(error["message"])) if isinstance(error, dict) else (0, answer.excerpt())
-        text = " ".join(text.split())[:500]
+        text = one_line(text, 500)
         if answer.status in _REFUSED or code in (4010, 4011):
             return DatabaseMissing(f"{self._where} refuses the user {self._uri.user}: {text}.")
         if answer.status == 503 or any(word in text for word in _UNAVAILABLE):

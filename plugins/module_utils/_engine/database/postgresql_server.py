@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ..errors import BadInput, SnapshotError
+from ..errors import BadInput, SnapshotError, one_line
 from .postgresql_session import identifiers, session
 from .postgresql_uri import PostgreSQLUri
 
@@ -63,7 +63,7 @@ class Server:
             try:
                 connection.cursor().execute(statement.format(names.Identifier(name), names.Literal(text)))
             except Exception as error:
-                said = " ".join(str(error).split())
+                said = one_line(error)
                 raise SnapshotError(f"The database {name} cannot be commented: {said[:300]}") from error
 
     def owned(self, name: str | None) -> bool:
@@ -120,7 +120,7 @@ class Server:
                     cursor.execute(statement.format(names.Identifier(old), names.Identifier(new)))
                 connection.commit()
             except Exception as error:
-                text = " ".join(str(error).split())
+                text = one_line(error)
                 raise SnapshotError(f"The databases could not be exchanged, and are as before: {text[:300]}") from error
 
 

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import DatabaseMissing, DatabaseUnavailable, MissingLibrary, SchemaError
+from ..errors import DatabaseMissing, DatabaseUnavailable, MissingLibrary, SchemaError, one_line
 from .new_pod import patiently
 from .postgresql_uri import PostgreSQLUri
 
@@ -71,7 +71,7 @@ def session(database: PostgreSQLUri, password: str | None) -> Iterator[Any]:
             lambda: driver.connect(database.libpq, password=password or None, application_name=APPLICATION)
         )
     except driver.OperationalError as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         hint = (
             f' Create it: CREATE DATABASE "{database.database}" OWNER "{database.user}";'
             if "does not exist" in text and "database" in text
@@ -87,7 +87,7 @@ def session(database: PostgreSQLUri, password: str | None) -> Iterator[Any]:
     except driver.Error as error:
         raise SchemaError(
             f"PostgreSQL at {database.host}:{database.port}, database {database.database}, refused user "
-            f"{database.user}: {' '.join(str(error).split())}."
+            f"{database.user}: {one_line(error)}."
         ) from error
     finally:
         connection.close()

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-from ..errors import SnapshotError
+from ..errors import SnapshotError, one_line
 
 
 @dataclass(frozen=True)
@@ -84,5 +84,5 @@ def ended(program: str, process: subprocess.Popen[bytes], said: bytes) -> None:
     :raises SnapshotError: the program failed; its own words are in the message.
     """
     if process.returncode:
-        text = " ".join(said.decode(errors="replace").split())
+        text = one_line(said.decode(errors="replace"))
         raise SnapshotError(f"{program} failed ({process.returncode}): {text[:600] or 'it said nothing'}")

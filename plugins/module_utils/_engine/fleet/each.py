@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import protocol, secrets
-from ..errors import BadInput, EngineError
+from ..errors import BadInput, EngineError, one_line
 from ..progress import Say
 
 # Operations that are offered for many at once.
@@ -121,7 +121,7 @@ def _said(result: Mapping[str, Any]) -> str:
     listed = [*result.get("made", []), *result.get("removed", [])]
     snapshot = (result.get("snapshot") or {}).get("id")
     text = result.get("msg") or result.get("verdict") or snapshot or ", ".join(listed) or result.get("state") or ""
-    return " ".join(str(text).split())[:_LONGEST]
+    return one_line(text, _LONGEST)
 
 
 def _end(child: int) -> None:

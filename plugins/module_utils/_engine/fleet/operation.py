@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from .. import protocol
-from ..errors import BadInput, EngineError
+from ..errors import BadInput, EngineError, one_line
 from ..kubernetes import kinds, manifests, operation_job
 from ..kubernetes.client import METADATA_ONLY, Cluster
 from ..progress import Now, Say, listed, silent
@@ -70,7 +70,7 @@ class _Parts:
             self.found[name] = {
                 "changed": part.get("changed") is True,
                 "failed": part.get("failed") is True,
-                "msg": " ".join(str(part.get("msg") or "").split())[:500],
+                "msg": one_line(part.get("msg") or "", 500),
             }
             self._now(self._progress)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..errors import EngineError
+from ..errors import EngineError, one_line
 from ..progress import Say
 
 # Of what a command logs, its end tells why it failed.
@@ -373,7 +373,7 @@ def _message_of(body: str) -> str:
     try:
         return str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
-        return " ".join(str(body).split())[:300]
+        return one_line(body, 300)
 
 
 def _shut(answer: Any) -> None:

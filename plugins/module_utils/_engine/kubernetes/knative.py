@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import BadInput
+from ..errors import BadInput, one_line
 from . import kinds, manifests
 
 Object = dict[str, Any]
@@ -138,7 +138,7 @@ def _parsed(file: Mapping[str, Any], text: str) -> list[Object]:
     try:
         documents = list(yaml.load_all(text, Loader=loader))
     except yaml.YAMLError as error:
-        raise BadInput(f"{file['source']} is no YAML: {' '.join(str(error).split())}") from error
+        raise BadInput(f"{file['source']} is no YAML: {one_line(error)}") from error
     if wrong := [one for one in documents if one is not None and not (isinstance(one, dict) and "kind" in one)]:
         raise BadInput(f"{file['source']} holds something else than objects of Kubernetes: {str(wrong[0])[:60]}.")
     return [one for one in documents if one]

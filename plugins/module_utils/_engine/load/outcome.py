@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import EngineError
+from ..errors import EngineError, one_line
 from .operations import MIB, OPERATIONS
 
 # Between the target's name and the operation's in Locust's counters, where there are several targets.
@@ -125,8 +125,7 @@ def read(raw: Mapping[str, Any], targets: Iterable[str] = ()) -> dict[str, Any]:
             for (operation, error), count in failures.most_common()
         ],
         "exceptions": [
-            {"count": int(one["count"]), "message": " ".join(str(one["message"]).split())[:300]}
-            for one in raw["exceptions"]
+            {"count": int(one["count"]), "message": one_line(one["message"], 300)} for one in raw["exceptions"]
         ],
         # Workers of a distributed test report every 3 s.
         "series": _series(raw["series"], 3 if int(raw["processes"]) > 1 else 1),
@@ -142,7 +141,7 @@ def split(name: str) -> tuple[str, str]:
 
 
 def _error(text: str, target: str) -> str:
-    found = " ".join(str(text).split())
+    found = one_line(text)
     for wrapping in ("CatchResponseError('", 'CatchResponseError("'):
         if found.startswith(wrapping):
             found = found.removeprefix(wrapping)[:-2]

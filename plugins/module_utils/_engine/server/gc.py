@@ -22,7 +22,7 @@ from typing import Any
 
 from .. import progress
 from ..database import kinds, schema
-from ..errors import BadInput, SchemaError, ServerError
+from ..errors import BadInput, SchemaError, ServerError, one_line
 from ..http import Client, Server
 from . import smoke
 
@@ -59,7 +59,7 @@ for kind in remove:
         except Exception as error:
             held.add(experiment)
             # The reason stands at the end of long ones.
-            text = " ".join(str(error).split())
+            text = one_line(error)
             text = text if len(text) < 320 else f"{text[:150]} … {text[-150:]}"
             refused.append([kind, one, uri, f"{type(error).__name__}: {text}"])
 print(json.dumps(refused))
@@ -334,7 +334,7 @@ def cause(errors: str) -> str:
     ending = lines[starts[-1] + 1 :] if starts else lines[-3:]
     while starts and ending and ending[0].startswith(" "):
         ending = ending[1:]
-    return " ".join(" ".join(ending).split())[:600].rstrip(".") or "it said nothing"
+    return one_line(" ".join(ending), 600).rstrip(".") or "it said nothing"
 
 
 def _require_same_database(server: Server, database_uri: str, password: str | None, experiment_id: str) -> None:
@@ -375,7 +375,7 @@ def _check_files(server: Server, gone: list[Thing], report: Report, say: progres
             try:
                 there = bool(get_artifact_repository(thing.uri, tracking_uri=server.url).list_artifacts(folder))
             except Exception as error:  # of whatever library the store uses
-                unknown.append(f"{thing.uri}: {' '.join(str(error).split())[:200]}")
+                unknown.append(f"{thing.uri}: {one_line(error, 200)}")
                 continue
             if there:
                 expected = thing.own and not folder

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..database import kinds
-from ..errors import EngineError, MissingLibrary, ServerError
+from ..errors import EngineError, MissingLibrary, ServerError, one_line
 from ..http import Server, directly
 
 
@@ -83,9 +83,7 @@ class _Smoke:
         except EngineError:
             raise
         except Exception as error:
-            raise ServerError(
-                f"Smoke run, step {name}: {type(error).__name__}: {' '.join(str(error).split())}"
-            ) from error
+            raise ServerError(f"Smoke run, step {name}: {type(error).__name__}: {one_line(error)}") from error
         return Step(name, round(time.monotonic() - start, 4), message)
 
     def experiment(self) -> str:
@@ -172,9 +170,7 @@ class _Smoke:
                 store._hard_delete_run(self.run_id)
             store._hard_delete_experiment(self.experiment_id)
         except Exception as error:  # the server is proven all the same
-            return (
-                f"removed; its rows go with the next gc ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
-            )
+            return f"removed; its rows go with the next gc ({type(error).__name__}: {one_line(error, 200)})"
         return "removed, its rows too"
 
     def _remove_files_of_trace(self) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import BadInput, EngineError, MissingLibrary
+from ..errors import BadInput, EngineError, MissingLibrary, one_line
 from ..http import ask_directly
 
 _PROBE = ".mlops-mlflow-probe-"
@@ -125,11 +125,6 @@ def _prove(client: Any, bucket: str, key: str) -> None:
         client.delete_object(Bucket=bucket, Key=key)
 
 
-def one_line(said: object) -> str:
-    """What a store says, in a message."""
-    return " ".join(str(said).split())[:400]
-
-
 def _status(error: Any) -> int:
     return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
 
@@ -140,7 +135,7 @@ def _reason(error: Any) -> str:
         "NoSuchBucket": "it does not exist. Create it, or set mlflow_artifact_store_create_bucket to true.",
         "InvalidAccessKeyId": "the access key is unknown there.",
         "SignatureDoesNotMatch": "the secret key is wrong.",
-    }.get(code, one_line(error.response["Error"].get("Message") or code))
+    }.get(code, one_line(error.response["Error"].get("Message") or code, 400))
     if code == "AccessDenied":
         # AWS says which right of whom is missing, for a bucket or for the key that encrypts it.
         remedy = f"the keys may not do this ({remedy})."

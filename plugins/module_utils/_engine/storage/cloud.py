@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..connection import without_secret
-from ..errors import BadInput, CannotRead, MissingLibrary, NotAllowed, SnapshotError
+from ..errors import BadInput, CannotRead, MissingLibrary, NotAllowed, SnapshotError, one_line
 from ..http import ask_directly
 from .base import Found, Gone, Store
 from .folder import Folder
@@ -158,7 +158,7 @@ class Cloud(Store):
         if isinstance(error, SnapshotError):
             return error
         names = self._library.exceptions
-        text = " ".join(str(error).split("\n\nDebug source", maxsplit=1)[0].split())
+        text = one_line(str(error).split("\n\nDebug source", maxsplit=1)[0])
         kind: type[SnapshotError] = NotAllowed
         if isinstance(error, names.UnauthenticatedError):
             reason = "the keys are wrong"
@@ -271,7 +271,7 @@ def _open(kind: str, container: str, path: str, options: dict[str, Any], endpoin
             container, prefix=path.strip("/") or None, client_options=client, retry_config=retries, **given
         )
     except library.exceptions.BaseError as error:
-        raise SnapshotError(f"{container} cannot be opened: {' '.join(str(error).split())[:300]}") from error
+        raise SnapshotError(f"{container} cannot be opened: {one_line(error, 300)}") from error
 
 
 def _certificates(variable: str, file: str) -> str:

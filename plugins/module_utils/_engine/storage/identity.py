@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import EngineError
+from ..errors import EngineError, one_line
 from ..tokens import whose
 from . import bucket
 
@@ -79,12 +79,12 @@ def _untrusted(environ: Mapping[str, str]) -> str:
         said = error.response.get("Error", {})
         claims = whose(token)
         return (
-            f"AWS does not give the pod the role {role} ({said.get('Code')}: {bucket.one_line(said.get('Message'))}). "
+            f"AWS does not give the pod the role {role} ({said.get('Code')}: {one_line(said.get('Message'), 400)}). "
             f"Its token is of {claims['sub']} for {claims['aud']}, by "
             f"{claims['iss']}: the trust policy of the role must name exactly this subject and audience, "
             f"and the account this issuer (eks_storage_namespace, eks_storage_server_account, "
             f"eks_storage_backup_account; eks_oidc_provider)."
         )
     except botocore.exceptions.BotoCoreError as error:
-        return f"The pod has the role {role}, and STS cannot be asked for it: {bucket.one_line(error)}."
+        return f"The pod has the role {role}, and STS cannot be asked for it: {one_line(error, 400)}."
     return ""
