@@ -56,6 +56,12 @@ def start(building: bool) -> None:
     )  # fmt: skip
 
 
+def stop() -> None:
+    """An engine that is killed while it waits for its containerd leaves it, and the next one takes it for its own."""
+    processes.stop(NAME, seconds=30)
+    kill_the_rest()
+
+
 def up(_arguments: argparse.Namespace) -> int:
     """Images first, then the engine of the tests; what an earlier session left is taken away before."""
     preflight.check_machine()
@@ -72,9 +78,10 @@ def up(_arguments: argparse.Namespace) -> int:
         gateway = programs.versitygw()
         start(building=True)
         try:
+            remove_containers()  # of an engine that was killed: they start again with it
             build_images(gateway)
         finally:
-            processes.stop(NAME)
+            stop()
         run(["ip", "netns", "add", NETNS])
         run(["ip", "-n", NETNS, "link", "set", "lo", "up"])
         start(building=False)
@@ -126,12 +133,8 @@ def down(arguments: argparse.Namespace) -> int:
 def undo() -> None:
     """From whatever state an earlier `up` was left in. Bridges, rules and ports go with their network namespace."""
     if processes.pid(NAME) is not None and images.engine_ready():
-        if found := images.docker("ps", "--all", "--quiet", check=False).stdout.split():
-            images.docker("rm", "--force", "--volumes", *found, check=False)
-        images.docker("volume", "prune", "--force", check=False)
-        images.docker("network", "prune", "--force", check=False)
-    processes.stop(NAME)
-    kill_the_rest()
+        remove_containers()
+    stop()
     leftovers.unmount()
     if Path("/run/netns", NETNS).exists():
         run(["ip", "netns", "delete", NETNS])
@@ -140,6 +143,13 @@ def undo() -> None:
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
     shutil.rmtree(settings.STATE, ignore_errors=True)
+
+
+def remove_containers() -> None:
+    if found := images.docker("ps", "--all", "--quiet", check=False).stdout.split():
+        images.docker("rm", "--force", "--volumes", *found, check=False)
+    images.docker("volume", "prune", "--force", check=False)
+    images.docker("network", "prune", "--force", check=False)
 
 
 def kill_the_rest() -> None:

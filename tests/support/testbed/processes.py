@@ -71,21 +71,21 @@ def check_alive(names: Iterable[str]) -> None:
             raise Failure(f"{name} has ended:", log(name))
 
 
-def stop(name: str) -> None:
+def stop(name: str, seconds: float = SECONDS_TO_END) -> None:
     if (process := pid(name)) is not None:
-        end(process, name)
+        end(process, name, seconds)
     record(name).unlink(missing_ok=True)
 
 
-def end(process: int, name: str) -> None:
-    """Ask a process to end; kill it when it does not."""
+def end(process: int, name: str, seconds: float = SECONDS_TO_END) -> None:
+    """Ask a process to end; kill it when it does not within these seconds."""
     start_time = started(process)
-    for number, seconds in ((signal.SIGTERM, SECONDS_TO_END), (signal.SIGKILL, 5)):
+    for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, 5)):
         try:
             os.kill(process, number)
         except ProcessLookupError:
             return
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             if started(process) != start_time:
                 return
