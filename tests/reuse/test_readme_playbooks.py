@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from .test_reuse import Elsewhere, installed
+from support.elsewhere import Elsewhere, installed
 
 ROLES = sorted(path.name for path in (Path(__file__).parents[2] / "roles").iterdir() if path.is_dir())
 MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: mine}\ndata: {a: b}\n"
@@ -107,7 +106,7 @@ def benchmark(place: Elsewhere) -> None:
     assert "local, team: each is deployed" in shown and not folder.exists()
 
 
-# Those are run in test_reuse.py.
+# Those are run on a server, below.
 WITH_A_SERVER = ("locust", "mlflow_experiments", "mlflow_server")
 # There is nothing of it without a cluster; playbooks/fleet.yml, which does the same, is run by tests/cluster.
 WITH_A_CLUSTER = ("mlflow_fleet",)
@@ -135,3 +134,24 @@ def test_every_role_is_here() -> None:
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
 def test_the_playbook_of_the_readme_does_what_it_is_there_for(place: Elsewhere, check: Callable[..., None]) -> None:
     check(place)
+
+
+def test_the_playbook_of_the_servers_readme_finds_its_work_done(deployed: Elsewhere) -> None:
+    """Every task of the three roles runs, also those that check health; installing once is enough for the tests."""
+    words = deployed.words
+    shown = deployed.run(
+        "ansible-playbook", "-i", deployed.inventory(), deployed.readme_playbook("mlflow_server"), *words
+    )
+    assert "changed=0 " in shown and "mlflow_server : Check" in shown
+
+
+def test_the_playbook_of_locusts_readme_says_what_it_would_do_to_that_server(deployed: Elsewhere) -> None:
+    words = [*deployed.words, "--check", "-e", "locust_users=1"]
+    shown = deployed.run("ansible-playbook", "-i", deployed.inventory(), deployed.readme_playbook("locust"), *words)
+    assert "would" in shown and "failed=0" in shown
+
+
+def test_the_playbook_of_the_experiments_readme_runs_them_on_that_server(deployed: Elsewhere) -> None:
+    words = deployed.words
+    playbook = deployed.readme_playbook("mlflow_experiments")
+    assert "failed=0" in deployed.run("ansible-playbook", "-i", deployed.inventory(), playbook, *words)
