@@ -1,11 +1,15 @@
-"""The playbooks health and status, and a change, on a deployment that runs."""
+"""The playbooks health and status, a change and a kill, on a deployment that runs."""
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from support.host.deployment import Deployment
+from support.host.kill import kill_and_recover
 from support.ports import listeners
 
 
@@ -69,3 +73,20 @@ def test_restart_of_what_was_never_started_says_so(laptop: Deployment) -> None:
     result = laptop.play("restart", mlflow_server_dir=str(laptop.data / "elsewhere"))
     assert result.code != 0
     assert "deploy it, which also starts it" in result.message
+
+
+@pytest.mark.heart
+def test_no_row_of_the_deployments_smoke_run_stays(laptop: Deployment) -> None:
+    with contextlib.closing(sqlite3.connect(laptop.data / "database" / "mlflow.db")) as database:
+        for table in ("experiments", "registered_models"):
+            assert database.execute(f"SELECT name FROM {table} WHERE name LIKE 'mlops-smoke-%'").fetchall() == []
+        of_none = "SELECT count(*) FROM metrics WHERE run_uuid NOT IN (SELECT run_uuid FROM runs WHERE name <> 'smoke')"
+        assert database.execute(of_none).fetchone() == (0,)
+
+
+@pytest.mark.heart
+def test_light_survives_the_kill_of_its_process(laptop: Deployment, record_property: Any) -> None:
+    assert listeners(laptop.port) == {laptop.group}, "light is one process"
+    before = laptop.group
+    kill_and_recover(laptop, before, record_property, "light_server", {})
+    assert laptop.group != before

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client
 from support.databases import Databases
-from support.host.deployment import Deployment
 from support.playbooks import PlayResult, run_module, run_play
 from support.ports import free_port
 from support.postgresql import PostgreSQL
@@ -163,14 +160,6 @@ def test_the_smoke_test_proves_the_server_and_cleans_up(
     ]  # fmt: skip
     assert result["changed"] is False
     assert kept() == before
-
-
-def test_in_a_deployment_no_row_of_a_smoke_run_stays(laptop: Deployment) -> None:
-    with contextlib.closing(sqlite3.connect(laptop.data / "database" / "mlflow.db")) as database:
-        for table in ("experiments", "registered_models"):
-            assert database.execute(f"SELECT name FROM {table} WHERE name LIKE 'mlops-smoke-%'").fetchall() == []
-        of_none = "SELECT count(*) FROM metrics WHERE run_uuid NOT IN (SELECT run_uuid FROM runs WHERE name <> 'smoke')"
-        assert database.execute(of_none).fetchone() == (0,)
 
 
 def test_the_smoke_test_says_which_interpreter_it_needs(light_server: RunningServer) -> None:
