@@ -31,7 +31,7 @@ health: $(VENV)/run ## check the server in depth
 status: $(VENV)/run ## what runs, where, and what it holds
 	@$(RUN) ansible-playbook -i $(INVENTORY) playbooks/status.yml $(EXTRA)
 
-check: $(VENV)/dev ## while you work (2 min; 3 after a change of roles or plugins): ruff, mypy, lint of the YAML that changed, unit tests
+check: $(VENV)/dev ## while you work (2 min; 3 after a change of what is rendered): ruff, mypy, lint of the YAML that changed, unit tests
 	@$(RUN) tests/run lint_changed unit
 
 test: $(VENV)/dev ## checks that need neither root nor Docker nor Kubernetes, of what takes long the heart (11 min)
