@@ -104,10 +104,9 @@ def test_the_images_that_a_cluster_without_a_registry_needs_are_in_the_guide() -
 
 
 def test_an_image_that_is_pinned_is_so_by_its_whole_digest() -> None:
-    server = (ROOT / "roles/mlflow_server/defaults/main.yml").read_text().splitlines()
-    balancer = [line for line in server if line.startswith("mlflow_server_load_balancer_image:")]
-    pinned = [line for path in IMAGES for line in path.read_text().splitlines() if "docker.io/" in line]
-    pinned += balancer
-    assert len(pinned) == 5
+    others = [ROOT / "roles/mlflow_server/defaults/main.yml", ROOT / "playbooks/images.yml"]
+    lines = [line for path in (*IMAGES, *others) for line in path.read_text().splitlines()]
+    pinned = [line for line in lines if ": docker.io/" in line]
+    assert len(pinned) == 6
     for line in pinned:
         assert "@sha256:" in image_names.checked(line.partition(": ")[2], line)
