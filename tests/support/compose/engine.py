@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -30,6 +32,31 @@ def is_healthy(name: str) -> bool:
 def kill_all(name: str) -> None:
     """SIGKILL for process 1 of a container, and with it for all of them: as when memory ran out."""
     os.kill(inspect(name)["State"]["Pid"], signal.SIGKILL)
+
+
+@contextmanager
+def forgotten_connections(container: str, port: int) -> Iterator[int]:
+    """What a container's present connections bring is dropped without a word, as by a firewall that has forgotten them.
+
+    :returns: how many they are.
+    """
+    inside = ["nsenter", f"--net=/proc/{inspect(container)['State']['Pid']}/ns/net"]
+    ask = [*inside, "ss", "-Htn", "state", "established", f"sport = :{port}"]
+    listed = subprocess.run(ask, text=True, capture_output=True, check=True).stdout
+    peers = [line.split()[-1].rpartition(":") for line in listed.splitlines()]
+    rules = [
+        ["INPUT", "--protocol=tcp", f"--source={host.strip('[]').removeprefix('::ffff:')}", f"--sport={number}"]
+        for host, _, number in peers
+    ]
+    made: list[list[str]] = []
+    try:
+        for rule in rules:
+            subprocess.run([*inside, "iptables", "--append", *rule, "--jump=DROP"], check=True)
+            made.append(rule)
+        yield len(rules)
+    finally:
+        for rule in made:
+            subprocess.run([*inside, "iptables", "--delete", *rule, "--jump=DROP"], check=False)
 
 
 def everything(name: str) -> dict[str, set[str]]:
