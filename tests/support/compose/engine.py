@@ -45,18 +45,18 @@ def forgotten_connections(container: str, port: int) -> Iterator[int]:
     listed = subprocess.run(ask, text=True, capture_output=True, check=True).stdout
     peers = [line.split()[-1].rpartition(":") for line in listed.splitlines()]
     rules = [
-        ["INPUT", "--protocol=tcp", f"--source={host.strip('[]').removeprefix('::ffff:')}", f"--sport={number}"]
+        ["INPUT", "-p", "tcp", "-s", host.strip("[]").removeprefix("::ffff:"), "--sport", number, "-j", "DROP"]
         for host, _, number in peers
     ]
     made: list[list[str]] = []
     try:
         for rule in rules:
-            subprocess.run([*inside, "iptables", "--append", *rule, "--jump=DROP"], check=True)
+            subprocess.run([*inside, "iptables", "--append", *rule], check=True)
             made.append(rule)
         yield len(rules)
     finally:
         for rule in made:
-            subprocess.run([*inside, "iptables", "--delete", *rule, "--jump=DROP"], check=False)
+            subprocess.run([*inside, "iptables", "--delete", *rule], check=False)
 
 
 def everything(name: str) -> dict[str, set[str]]:
