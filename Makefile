@@ -38,7 +38,7 @@ test: $(VENV)/dev ## checks that need neither root nor Docker nor Kubernetes, of
 	@$(RUN) tests/run
 
 test-all: $(VENV)/dev ## the same, all lint and all integration tests; ended and started again, it goes on (half an hour)
-	@$(RUN) GALAXY_IMPORTER_RUN_ANSIBLE_LINT=true tests/run unit docs sanity build reuse longer molecule upgrade integration aws azure
+	@$(RUN) GALAXY_IMPORTER_RUN_ANSIBLE_LINT=true tests/run unit docs sanity build longer molecule upgrade integration aws azure
 
 test-host: $(VENV)/dev ## a host of its own over SSH, killed and rebooted (Linux, root, systemd-nspawn)
 	@$(RUN) tests/run host_scenario
