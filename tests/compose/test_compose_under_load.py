@@ -6,7 +6,7 @@ import time
 
 import pytest
 from support.compose.deployment import Deployment
-from support.compose.engine import docker, forgotten_connections, inspect, is_healthy, kill_all
+from support.compose.engine import docker, inspect, is_healthy, kill_all
 from support.kubernetes.amounts import amounts
 from support.kubernetes.client import RealClient
 from support.kubernetes.kubectl import eventually
@@ -160,20 +160,6 @@ def test_a_zone_that_is_cut_off_is_noticed_and_the_other_goes_on_serving(
     assert len(seen.failures) <= THREADS
     assert multi_az.deploy().succeeded().stats["changed"] == 0
     multi_az.play("health").succeeded()
-
-
-def test_connections_to_the_database_that_a_firewall_has_forgotten_hold_requests_up_for_seconds(
-    multi_az: Deployment,
-) -> None:
-    """A request whose connection is never answered would wait for a quarter of an hour."""
-    with under_load(multi_az, THREADS, pause=0) as seen:
-        _more(seen)
-    with forgotten_connections(multi_az.database(), 5432) as forgotten, under_load(multi_az, THREADS, pause=0) as seen:
-        _more(seen)
-    nothing_lost(seen, multi_az)
-    print(f"{forgotten} connections were forgotten")
-    assert forgotten >= len(multi_az.servers())
-    assert not seen.failures
 
 
 def test_a_front_that_stays_dead_is_named_and_started_before_servers_are_taken_away(multi_az: Deployment) -> None:

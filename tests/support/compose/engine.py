@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 
@@ -32,31 +30,6 @@ def is_healthy(name: str) -> bool:
 def kill_all(name: str) -> None:
     """SIGKILL for process 1 of a container, and with it for all of them: as when memory ran out."""
     os.kill(inspect(name)["State"]["Pid"], signal.SIGKILL)
-
-
-@contextmanager
-def forgotten_connections(container: str, port: int) -> Iterator[int]:
-    """What a container's present connections bring is dropped without a word, as by a firewall that has forgotten them.
-
-    :returns: how many they are.
-    """
-    inside = ["nsenter", f"--net=/proc/{inspect(container)['State']['Pid']}/ns/net"]
-    ask = [*inside, "ss", "-Htn", "state", "established", f"sport = :{port}"]
-    listed = subprocess.run(ask, text=True, capture_output=True, check=True).stdout
-    peers = [line.split()[-1].rpartition(":") for line in listed.splitlines()]
-    rules = [
-        ["INPUT", "-p", "tcp", "-s", host.strip("[]").removeprefix("::ffff:"), "--sport", number, "-j", "DROP"]
-        for host, _, number in peers
-    ]
-    made: list[list[str]] = []
-    try:
-        for rule in rules:
-            subprocess.run([*inside, "iptables", "--append", *rule], check=True)
-            made.append(rule)
-        yield len(rules)
-    finally:
-        for rule in made:
-            subprocess.run([*inside, "iptables", "--delete", *rule], check=False)
 
 
 def everything(name: str) -> dict[str, set[str]]:
