@@ -34,7 +34,7 @@ status: $(VENV)/run ## what runs, where, and what it holds
 check: $(VENV)/dev ## while you work (2 min; 3 after a change of what is rendered): ruff, mypy, lint of the YAML that changed, unit tests
 	@$(RUN) tests/run lint_changed unit
 
-test: $(VENV)/dev ## checks that need neither root nor Docker nor Kubernetes, of what takes long the heart (11 min)
+test: $(VENV)/dev ## checks that need neither root nor Docker nor Kubernetes, of what takes long the heart (10 min)
 	@$(RUN) tests/run
 
 test-all: $(VENV)/dev ## the same, all lint and all integration tests; ended and started again, it goes on (half an hour)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from ._engine.errors import one_line
 from ._engine.kubernetes.client import CONNECTIONS, Cluster, ClusterError
 
 # Of the variables that kubernetes.core reads, those by which another cluster or account would be asked.
@@ -65,7 +66,7 @@ def cluster_of(module: AnsibleModule, login: Mapping[str, Any] | None = None) ->
     except Exception as error:
         where = given["context"] or given["host"] or "the current context"
         raise ClusterError(
-            f"The cluster ({where}) cannot be used: {' '.join(str(error).split())[:300]}. Is it running, and do "
+            f"The cluster ({where}) cannot be used: {one_line(error, 300)}. Is it running, and do "
             f"kubeconfig and context name the right one?"
         ) from error
     # By default it is five for each core, and a thread without one opens another for each request.
