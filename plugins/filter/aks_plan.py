@@ -30,7 +30,9 @@ EXAMPLES = r"""
     settings:
       name: mlflow
       subscription: 00000000-0000-0000-0000-000000000000
+      existing: false
       resource_group: mlflow
+      resource_group_existing: false
       location: centralindia
       version: "1.34"
       tier: Standard

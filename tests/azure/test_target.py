@@ -188,6 +188,29 @@ def test_what_somebody_else_has_made_is_refused_before_anything_is_changed_and_s
     assert target.azure.resources == {GROUP: theirs} and target.azure.changes == []
 
 
+def test_a_cluster_of_somebody_else_gets_account_and_identities_and_stays_as_it_is(target: Target) -> None:
+    target.run(aks_storage_account="theirs0aa3981a").succeeded()
+    azure = target.azure
+    for one in (GROUP, CLUSTER):
+        del azure.resources[one]["tags"]["mlflow-deployment"]
+    before, puts = json.dumps([azure.resources[one] for one in (GROUP, CLUSTER)]), len(azure.changes)
+    theirs = {
+        "aks_cluster_existing": True,
+        "aks_cluster_authorized_ranges": [],
+        "aks_cluster_registry": "",
+        "aks_storage_name": "second",
+        "aks_storage_identities_file": str(target.home / "ids.json"),
+    }
+    target.run(**theirs).succeeded()
+    assert json.dumps([azure.resources[one] for one in (GROUP, CLUSTER)]) == before
+    assert ACCOUNT in azure.resources and f"{IDENTITIES}/second-server" in azure.resources
+    assert not [one for one in azure.changes[puts:] if "second" not in one and "mlflow0aa3981a" not in one]
+    removed = target.run(**theirs, **REMOVE).succeeded()
+    assert json.dumps([azure.resources[one] for one in (GROUP, CLUSTER)]) == before
+    said = str([result["msg"] for task, result in removed.results if task.endswith("Report what stays")])
+    assert "cluster mlflow, which somebody else has created" in said
+
+
 def test_what_others_changed_is_as_requested_again_and_what_they_added_stays(target: Target) -> None:
     target.run().succeeded()
     target.properties(ACCOUNT)["allowSharedKeyAccess"] = True

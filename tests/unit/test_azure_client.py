@@ -133,6 +133,19 @@ def test_a_token_is_asked_for_anew_before_it_ends(azure: tuple[stand_in.Azure, A
     assert arm.principal is not first and stand_in.TOKEN not in repr(arm.principal)
 
 
+def test_who_has_rights_in_a_group_alone_lacks_nothing_where_that_and_the_cluster_are_there(
+    azure: tuple[stand_in.Azure, Arm],
+) -> None:
+    subscription, arm = azure
+    subscription.actions = ["Microsoft.Storage/*", "Microsoft.ManagedIdentity/*", "Microsoft.Authorization/*"]
+    where = (stand_in.SUBSCRIPTION, "g", "n", "centralindia")
+    assert len(inspect(arm, *where)["denied"]) == 2
+    group = f"{stand_in.ROOT}/resourceGroups/g"
+    subscription.resources[group.lower()] = {"id": group, "name": "g", "properties": {}}
+    found = inspect(arm, *where, ("resource_group", "cluster"))
+    assert (found["denied"], found["group"], found["cluster"]) == ([], True, {})
+
+
 def test_a_subscription_that_is_not_seen_is_told(azure: tuple[stand_in.Azure, Arm]) -> None:
     _subscription, arm = azure
     with pytest.raises(BadInput, match="is not seen by who is logged in"):

@@ -14,7 +14,9 @@ POOL = {"name": "nodes", "size": "Standard_D4s_v5", "min": 1, "max": 1, "disk_si
 SETTINGS: dict[str, Any] = {
     "name": "mlflow",
     "subscription": SUBSCRIPTION,
+    "existing": False,
     "resource_group": "mlflow",
+    "resource_group_existing": False,
     "location": "Central India",
     "version": "1.34",
     "tier": "Standard",
@@ -33,6 +35,7 @@ OBSERVED: dict[str, Any] = {
     "locations": ["centralindia"],
     "sizes": ["Standard_D4s_v5"],
     "versions": ["1.33", "1.34"],
+    "group": False,
     "cluster": {},
     "left": {"disks": []},
 }
@@ -147,6 +150,51 @@ def test_bad_settings_are_told_and_nothing_is_planned(settings: dict[str, Any], 
 def test_what_the_subscription_does_not_offer_is_told(observed: dict[str, Any], words: str) -> None:
     assert planned()["misfits"] == []
     assert words in " ".join(planned(observed)["misfits"])
+
+
+THEIRS: dict[str, Any] = {
+    "existing": True,
+    "resource_group_existing": True,
+    "authorized_ranges": [],
+    "node_pools": [],
+    "registry": "mlflow0aa3981a",
+}
+READY = {"location": "eastus", "version": "1.33.5", "issuer": "https://issuer/", "workload_identity": True}
+
+
+def test_a_cluster_of_somebody_else_is_neither_changed_nor_priced_and_its_nodes_read_our_registry() -> None:
+    found = planned({"group": True, "cluster": READY, "sizes": [], "versions": []}, **THEIRS)
+    assert found["errors"] == found["misfits"] == found["resources"] == found["costs"] == []
+    assert [one["what"] for one in found["images"] + found["rights"]] == [
+        "registry mlflow0aa3981a",
+        "role reader of mlflow0aa3981a for nodes",
+    ]
+
+
+def test_a_cluster_in_a_group_of_somebody_else_is_created_without_the_group() -> None:
+    found = planned({"group": True}, resource_group_existing=True)
+    assert [one["what"] for one in found["resources"]] == ["AKS cluster mlflow"] and found["misfits"] == []
+
+
+@pytest.mark.parametrize(
+    ("observed", "settings", "words"),
+    [
+        ({"group": True}, THEIRS, "There is no cluster mlflow in the resource group mlflow"),
+        ({"group": True, "cluster": {**READY, "issuer": ""}}, THEIRS, "--name mlflow --enable-oidc-issuer"),
+        ({"group": True, "cluster": {**READY, "workload_identity": False}}, THEIRS, "gives pods no identity"),
+        ({}, {"resource_group_existing": True}, "There is no resource group mlflow"),
+        ({"group": True, "denied": ["x/write"]}, {"resource_group_existing": True}, "in the resource group mlflow"),
+    ],
+)
+def test_what_is_said_to_exist_and_lacks_something_is_told(
+    observed: dict[str, Any], settings: dict[str, Any], words: str
+) -> None:
+    assert words in " ".join(planned(observed, **settings)["misfits"])
+
+
+def test_a_cluster_cannot_be_there_without_its_group() -> None:
+    found = planned({}, **{**THEIRS, "resource_group_existing": False})
+    assert "Set both" in " ".join(found["errors"])
 
 
 def rights(**settings: Any) -> list[str]:
