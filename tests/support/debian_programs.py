@@ -35,6 +35,16 @@ def program(name: str) -> Path:
     return folder / "usr" / "bin" / name
 
 
+def command(name: str) -> list[str]:
+    """How it is started. Alertmanager reads templates below /usr/share: for it alone, its own are laid over that."""
+    path = program(name)
+    share = path.parents[1] / "share"
+    if name != "prometheus-alertmanager" or share == Path("/usr/share"):
+        return [str(path)]
+    alone = ["unshare", "--map-root-user", "--mount", "sh", "-c", 'mount --bind "$0" /usr/share && exec "$@"']
+    return [*alone, str(share), str(path)]
+
+
 def _run(folder: Path, *command: str) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr or done.stdout}"
