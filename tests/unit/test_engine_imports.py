@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"database"}),
     frozenset({"aws", "azure", "host", "compose", "kubernetes"}),
     frozenset({"server"}),
-    frozenset({"snapshot", "load", "fleet"}),
+    frozenset({"snapshot", "load", "fleet", "alerts"}),
     frozenset({"operations"}),
     frozenset({"cli"}),
 )
