@@ -65,6 +65,13 @@ auth:
   returned: success
   type: str
   sample: none
+fast_store:
+  description:
+    - Whether the fast store serves (see C(docs/fast_store.md)). V(on), V(off), or V(stepped aside) and the reason, such as
+      a version of MLflow that it is not proven with.
+  returned: success
+  type: str
+  sample: "off"
 experiments:
   description: Number of active experiments. Its C(exact) is false when counting stopped at the limit.
   returned: when O(count_limit) is not 0

@@ -80,9 +80,23 @@ def test_a_standalone_program_imports_the_standard_library_only(file: Path) -> N
             assert not node.level
             modules.add(str(node.module).partition(".")[0])
     # The artifact proxy is a plugin of MLflow, and what judges keys or serves it runs in MLflow's environment.
+    # One more plugin is a package: see the next test.
     others = {"stored_keys.py": {"cryptography", "psycopg", "psycopg2"}, "cratedb_application.py": {"mlflow_cratedb"}}
     libraries = others.get(file.name, {"mlflow"})
     assert modules - set(sys.stdlib_module_names) <= libraries
+
+
+def test_the_fast_store_imports_itself_what_mlflow_brings_and_the_standard_library() -> None:
+    files = sorted((ENGINE / "standalone" / "fast_store").glob("*.py"))
+    assert len(files) > 5
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                assert node.level <= 1
+                named = [] if node.level else [str(node.module)]
+            allowed = sys.stdlib_module_names | {"mlflow", "sqlalchemy", "flask"}
+            assert {name.partition(".")[0] for name in named} <= allowed, file.name
 
 
 def test_who_uses_one_filter_does_not_load_all_that_others_need() -> None:

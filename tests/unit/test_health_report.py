@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import certificates
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health, info
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.health import Check, NotTried, Report, Wanted
 from support.loopback import Answer, Handler, serve, status
 
@@ -32,6 +32,18 @@ def fake_mlflow(**overrides: Answer) -> Answer:
         if word == "server-info" and handler.headers["Host"] == "rebinding.invalid":
             return handler.answer(403, b"Invalid Host header")
         return handler.answer(200, stored.get(word, bodies.get(word, b"{}")))
+
+    return respond
+
+
+def told(text: str) -> Answer:
+    def respond(handler: Handler) -> None:
+        body = b'{"experiments": []}'
+        handler.send_response(200)
+        handler.send_header("MLOps-Fast-Store", text)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
 
     return respond
 
@@ -268,3 +280,22 @@ def test_a_gateway_that_knows_no_such_host_refuses_it_as_well() -> None:
 
     checks = {one.name: one for one in climb("full", fake_mlflow(server_info=gateway)).checks}
     assert checks["foreign_host"].ok and "nobody answers" in checks["foreign_host"].message
+
+
+@pytest.mark.parametrize("text", ["on", "stepped aside: MLflow is 3.18.0, and it is proven with 3.17.2"])
+def test_health_and_info_say_whether_the_fast_store_serves(text: str) -> None:
+    checks = {one.name: one for one in climb("ready", fake_mlflow(search=told(text))).checks}
+    assert checks["database_read"].ok
+    assert f"the fast store {'is on' if text == 'on' else text}" in checks["database_read"].message
+    with serve(fake_mlflow(search=told(text))) as loopback:
+        assert info.read(Server(loopback.url), count_limit=0)["fast_store"] == text
+
+
+def test_a_server_that_says_nothing_of_it_has_no_fast_store() -> None:
+    with serve(fake_mlflow()) as loopback:
+        assert info.read(Server(loopback.url), count_limit=0)["fast_store"] == "off"
+
+
+def test_what_a_server_says_of_its_store_is_one_short_line() -> None:
+    with serve(fake_mlflow(search=told("x" * 5000))) as loopback:
+        assert len(info.read(Server(loopback.url), count_limit=0)["fast_store"]) <= 200

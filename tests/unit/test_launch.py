@@ -256,3 +256,19 @@ def test_jobs_put_artifacts_where_the_server_says_that_they_are(direct: bool) ->
     started = computed(profile="full", database=POSTGRESQL, artifact_store=BUCKET, direct_artifacts=direct)
     assert started.jobs is not None
     assert started.jobs.env["MLFLOW_DEFAULT_ARTIFACT_ROOT"] == started.env["_MLFLOW_SERVER_ARTIFACT_ROOT"]
+
+
+@pytest.mark.parametrize("asked", ["auto", "on", True, "True"])
+def test_the_fast_store_is_a_folder_that_the_server_finds_besides_other_plugins(asked: bool | str) -> None:
+    place = {"plugins_dir": "/srv/plugins", "fast_store_dir": "/srv/fast"}
+    started = computed(database=POSTGRESQL, fast_store=asked, **place)
+    assert started.env["PYTHONPATH"] == "/srv/plugins:/srv/fast"
+
+
+@pytest.mark.parametrize(
+    ("asked", "database"),
+    [("off", POSTGRESQL), (False, POSTGRESQL), ("", POSTGRESQL), (None, POSTGRESQL), ("auto", SQLITE)],
+)
+def test_no_other_server_gets_it(asked: bool | str | None, database: dict[str, Any]) -> None:
+    started = computed(database=database, fast_store=asked, plugins_dir="/srv/plugins", fast_store_dir="/srv/fast")
+    assert started.env["PYTHONPATH"] == "/srv/plugins"

@@ -82,3 +82,11 @@ def test_a_pool_given_by_hand_is_kept_whatever_the_share_is() -> None:
     assert pool(
         computed(profile="throughput", database=POSTGRESQL, pool_size=3, max_overflow=4, max_connections=10, servers=9)
     ) == (3, 4)
+
+
+def test_the_fast_store_keeps_connections_of_its_own_which_are_counted() -> None:
+    allowed = launch.connections_needed(2, 40, 1, 3)
+    fast = {"profile": "full", "database": POSTGRESQL, "fast_store": "on", "fast_store_dir": "/srv/fast"}
+    computed(**fast, max_connections=allowed)
+    with pytest.raises(BadInput):
+        computed(**fast, max_connections=allowed - 1)

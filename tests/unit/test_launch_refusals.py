@@ -10,6 +10,9 @@ from support.intents import AUTH, CRATEDB, POSTGRESQL, computed
 
 CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"profile": "fast"}, ["mlflow_server_profile", "'fast'", "light, throughput, full"]),
+    ({"fast_store": "on"}, ["mlflow_server_fast_store", "PostgreSQL"]),
+    ({"fast_store": True, "database": CRATEDB}, ["mlflow_server_fast_store", "PostgreSQL"]),
+    ({"fast_store": "always"}, ["mlflow_server_fast_store", "'always'", "auto, on, off"]),
     ({"profile": "throughput", "otlp": True}, ["mlflow_server_otlp", "/v1/traces", "light, full"]),
     ({"profile": "light", "workers": 2}, ["mlflow_server_workers", "2", "throughput or full"]),
     ({"profile": "full", "workers": -1}, ["mlflow_server_workers", "-1"]),

@@ -126,11 +126,12 @@ class Server:
 
 @dataclass(frozen=True)
 class Response:
-    """An answer: status code, body and the seconds it took."""
+    """An answer: status code, body, the seconds it took, and its headers."""
 
     status: int
     body: bytes
     seconds: float
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
         """The JSON object that every call of MLflow's API answers with."""
@@ -262,7 +263,7 @@ class Client:
                         f"{_LONGEST_ANSWER >> 20} MiB: that is no MLflow.",
                         answer.status,
                     )
-                return Response(answer.status, payload, time.monotonic() - start)
+                return Response(answer.status, payload, time.monotonic() - start, answer.headers)
             except TimeoutError as error:
                 self.close()
                 raise ServerError(

@@ -162,6 +162,7 @@ class Database(ABC):
         never changes.
     :cvar schemes: that its URI may begin with, for who gave another one.
     :cvar limits_connections: whether it offers only so many connections to all who use it.
+    :cvar fast_store: whether C(standalone/fast_store) can serve it.
     :cvar adapter: where MLflow needs one.
     :cvar endings: of the names of all that belongs to one database; the first is empty.
     """
@@ -169,6 +170,7 @@ class Database(ABC):
     kind: ClassVar[str]
     schemes: ClassVar[tuple[str, ...]]
     limits_connections: ClassVar[bool]
+    fast_store: ClassVar[bool] = False
     adapter: ClassVar[Adapter | None] = None
     endings: ClassVar[tuple[str, ...]] = ("",)
 

@@ -43,6 +43,7 @@ class PostgreSQL(ServedDatabase):
     kind: ClassVar[str] = "postgresql"
     schemes: ClassVar[tuple[str, ...]] = tuple(f"postgresql+{driver}" for driver in DRIVERS)
     limits_connections: ClassVar[bool] = True
+    fast_store: ClassVar[bool] = True
     uri: PostgreSQLUri
 
     @classmethod

@@ -22,7 +22,7 @@ from .. import certificates
 from ..database import schema as database_schema
 from ..errors import BadInput, EngineError, ServerError
 from ..http import Client, Server
-from .info import refuses_artifacts
+from .info import fast_store, refuses_artifacts
 
 LEVELS = ("live", "ready", "deep", "full")
 # Every check and the level that it belongs to, in the order in which they are tried.
@@ -324,10 +324,14 @@ class _Checks:
         return {name: value for name, value in found.items() if value}
 
     def database_read(self) -> str:
-        found = self.client.post(f"{_API}/experiments/search", {"max_results": 1}, safe=True).json()
-        if experiments := found.get("experiments"):
+        answer = self.client.post(f"{_API}/experiments/search", {"max_results": 1}, safe=True)
+        if experiments := answer.json().get("experiments"):
             self.experiment = experiments[0]
-        return "one experiment read" if self.experiment else "read, no experiment yet"
+        told = "one experiment read" if self.experiment else "read, no experiment yet"
+        if not (fast := fast_store(answer)):
+            return told
+        self.report.capabilities["fast_store"] = fast
+        return f"{told}; the fast store is on" if fast == "on" else f"{told}; the fast store {fast}"
 
     def database_write(self) -> str:
         """Set a tag and take it away again: two real transactions, no row left."""

@@ -8,10 +8,13 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from ..http import Client, Server
+from ..errors import one_line
+from ..http import Client, Response, Server
 
 _API = "/api/2.0/mlflow"
 _PAGE = 1000
+# Of standalone/fast_store, and how much of it is told.
+_FAST_STORE, _LONGEST = "MLOps-Fast-Store", 200
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Count:
 
 
 def read(server: Server, count_limit: int = 10000) -> dict[str, Any]:
-    """Version, capabilities, authentication and the number of experiments, runs and registered models.
+    """Version, capabilities, authentication, store and the number of experiments, runs and registered models.
 
     :param count_limit: stop counting each kind there; 0 counts nothing.
     :raises ServerError: unreachable, or the credentials may not read.
@@ -38,6 +41,7 @@ def read(server: Server, count_limit: int = 10000) -> dict[str, Any]:
             "version": client.get("/version").body.decode("utf-8", "replace").strip(),
             "capabilities": capabilities(client),
             "auth": _auth(client),
+            "fast_store": fast_store(client.post(f"{_API}/experiments/search", {"max_results": 1}, safe=True)) or "off",
         }
         if count_limit:
             experiments, experiment_ids = _experiments(client, count_limit)
@@ -59,6 +63,11 @@ def capabilities(client: Client) -> dict[str, Any]:
         asked = client.request("GET", path, safe=False, expect=None)  # once: the answer looks as if it passed
         found["artifact_serving_enabled"] = not refuses_artifacts(asked.status, asked.body.decode("utf-8", "replace"))
     return found
+
+
+def fast_store(answer: Response) -> str:
+    """C(on), or C(stepped aside) and why, where an answer of the API says so (C(standalone/fast_store)); else empty."""
+    return one_line(answer.headers.get(_FAST_STORE, ""))[:_LONGEST]
 
 
 def refuses_artifacts(status: int | None, said: str) -> bool:

@@ -43,6 +43,8 @@ STORED_KEYS = {
 _KEYS_MODULE = "mlops_mlflow_keys"
 _ALLOWED_HOSTS, _ALLOWED_ORIGINS = "MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"
 _UNKNOWN = (9999, 0)
+# What a survey, or YAML without quotes, makes of on and off.
+_FAST_STORE = {"auto": True, "on": True, "true": True, "off": False, "false": False}
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Older ones compare numbers with text, which this driver does not do: 2.22 and 3.12 were seen to fail.
 _PSYCOPG_SINCE = (3, 17)
@@ -114,7 +116,8 @@ def compute(intent: Mapping[str, Any]) -> Launch:
 
     :param intent: C(profile), C(database) and C(artifact_store) (connections), and optionally C(version) of MLflow,
         C(host), C(port), C(python), C(workers), C(threads), C(direct_artifacts),
-        C(signed_artifacts), C(plugins_dir), C(allowed_hosts), C(hostname), C(url) (that others are told),
+        C(signed_artifacts), C(plugins_dir), C(fast_store) (auto, on, off), C(fast_store_dir) (the folder in
+        which it is), C(allowed_hosts), C(hostname), C(url) (that others are told),
         C(cors_origins), C(static_prefix),
         C(transfers) (name of the module C(standalone/transfers.py) where the server runs; empty where it is not there),
         C(otlp), C(auth) (C(config) file, C(secret_key), and C(database) of those who log in),
@@ -139,6 +142,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     if kind.adapter:
         _refuse_with_adapter(settings, profile, bool(auth), version, kind.adapter)
     _refuse_contradictions(settings, profile, bool(auth), version, uri)
+    fast = _fast_store(settings, kind.fast_store)
 
     env = {
         # What `mlflow server` hands to its workers.
@@ -152,7 +156,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": _flag(profile.jobs),
         _ALLOWED_HOSTS: ",".join(allowed_hosts(listen, hosts)),
         "MLFLOW_DISABLE_TELEMETRY": _flag(not settings.flag("telemetry", False)),
-        **_pool(settings, workers, threads, engines=3 if auth else 2, limited=kind.limits_connections),
+        **_pool(settings, workers, threads, engines=(3 if auth else 2) + bool(fast), limited=kind.limits_connections),
         **database.env,
         **store.env,
     }
@@ -165,8 +169,8 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     if not direct and not settings.flag("signed_artifacts", False):
         # Read by proxied.py: without it, the server sends clients to the bucket with signed URLs.
         env["MLOPS_MLFLOW_PROXIED"] = "true"
-    if plugins := settings.text("plugins_dir"):
-        env["PYTHONPATH"] = plugins
+    if folders := [folder for folder in (settings.text("plugins_dir"), fast) if folder]:
+        env["PYTHONPATH"] = ":".join(folders)
     if origins := allowed_origins(listen, hosts, settings.items("cors_origins")):
         env[_ALLOWED_ORIGINS] = ",".join(origins)
     if prefix:
@@ -439,6 +443,16 @@ def _argv(
     if adapter:
         return [*argv, f"{adapter.application}:app"]
     return [*argv, *(["--factory", "mlflow.server.auth:create_app"] if auth else ["mlflow.server.fastapi_app:app"])]
+
+
+def _fast_store(settings: Settings, served: bool) -> str:
+    """The folder that brings the plugin C(standalone/fast_store); empty where MLflow's own store serves alone."""
+    asked = settings.text("fast_store", "off").lower()
+    if asked not in _FAST_STORE:
+        raise BadInput(f"mlflow_server_fast_store is '{asked}'; offered are auto, on, off.")
+    if asked in ("on", "true") and not served:
+        raise BadInput("mlflow_server_fast_store is on, which is for PostgreSQL alone: set it to auto or off.")
+    return settings.text("fast_store_dir") if _FAST_STORE[asked] and served else ""
 
 
 def _jobs(settings: Settings, own_url: str, database: DatabaseUri, artifact_root: str) -> Jobs:

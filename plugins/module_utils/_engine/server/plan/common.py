@@ -32,6 +32,8 @@ SCHEMA_SECONDS = 180
 _BUCKET_SECONDS = 120
 # The application of the profile throughput, as the role and the image install it.
 _TRANSFERS = "mlops_mlflow_transfers"
+# The folder with standalone/fast_store, as the image has it.
+_FAST_STORE_DIR = "/opt/mlflow/fast_store"
 _PASSWORD_LENGTH = 12
 _POSTGRESQL_KEEPS = 3
 _POSTGRESQL_OFFERS = 100
@@ -43,6 +45,7 @@ _LEAST = {"cpu": quantity("1m"), "memory": quantity("6Mi")}
 _OF_LAUNCH = (
     "version", "profile", "direct_artifacts", "signed_artifacts", "workers", "threads", "otlp", "cors_origins",
     "hostname", "url", "static_prefix", "pool_size", "max_overflow", "metrics_dir", "access_log", "telemetry", "env",
+    "fast_store",
 )  # fmt: skip
 PERMISSIONS = ("READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS")
 _CHOICES = {
@@ -324,7 +327,8 @@ def compute_launch(request: Request, place: Mapping[str, Any]) -> dict[str, Any]
     :param place: where things are on the platform: C(python), C(host), C(port), C(scratch_dir), C(auth), …
     """
     intent = {name: request.settings.get(name) for name in _OF_LAUNCH}
-    intent |= {"database": request.database, "artifact_store": request.store, "transfers": _TRANSFERS, **place}
+    intent |= {"database": request.database, "artifact_store": request.store, "transfers": _TRANSFERS}
+    intent |= {"fast_store_dir": _FAST_STORE_DIR, **place}
     intent |= {name: request.settings.mapping(name) for name in ("env", "secret_env")}
     try:
         return launch.compute(intent).as_dict()

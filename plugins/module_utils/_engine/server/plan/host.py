@@ -17,6 +17,9 @@ from ..settings import Errors
 from . import common
 
 _STANDALONE = Path(__file__).parents[2] / "standalone"
+# Plugins of MLflow: where each has its source, below which folder of the plugins it is found, and under which name.
+_PROXIED = ("artifact_proxy.py", "", "mlops_mlflow_proxied")
+_FAST_STORE = ("fast_store", "fast_store/", "mlops_mlflow_fast")
 # Of every server, beside MLflow.
 _ALWAYS = ("uvloop", "httptools", "obstore", "pyfastcdc", "zstandard")
 # Older versions of MLflow do not say that they cannot use a newer SQLAlchemy.
@@ -33,7 +36,9 @@ def plan(request: common.Request) -> dict[str, Any]:
     """C(plan.plan) for a host. C(plan["host"]) holds
 
     C(flavor) (slim or full), C(requirements) (what pip installs), C(constrained) (whether the pinned versions hold),
-    C(environment), C(interpreter), C(starter), C(plugins), C(run_dir), C(launch_file) (paths), C(program_dirs),
+    C(environment), C(interpreter), C(starter), C(plugins), C(run_dir), C(launch_file) (paths), C(expects) (files that
+    are there once all is installed), C(plugin_folders), C(plugin_files) (each C(dest) below C(plugins), with C(src) in
+    the engine's folder C(standalone) or C(content)), C(program_dirs),
     C(server_dirs) (folders that only the server itself writes), C(data_dirs) (those, and those of the data),
     C(inspection) (options of mlflow_host_info that say which server), C(file_owner) (root where a user of
     its own runs the server), C(endpoints) (HOST:PORT that it needs), C(systemd) (bool), C(supervision_file), and the
@@ -68,10 +73,18 @@ def plan(request: common.Request) -> dict[str, Any]:
             "max_connections": request.max_connections or "",
             "scratch_dir": run_dir,
             "plugins_dir": f"{folder}/plugins",
+            "fast_store_dir": f"{folder}/plugins/{_FAST_STORE[1]}".rstrip("/"),
             "auth": common.auth_place(request, f"{folder}/auth.ini", stored.get(common.FLASK_KEY, {})),
             "keys": common.key_places(stored),
         },
     )
+    fast = f"{folder}/plugins/{_FAST_STORE[1]}".rstrip("/")
+    plugins = [
+        *([_PROXIED] if request.store.get("type") != "local" else []),
+        *([_FAST_STORE] if fast in launch.get("env", {}).get("PYTHONPATH", "").split(":") else []),
+    ]
+    plugin_files = [file for plugin in plugins for file in _plugin(*plugin)]
+    starter = f"{folder}/starter-{_starter_digest()}.py"
     tls = bool(settings.text("tls_certificate"))
     named = common.named(request)
     public = settings.text("url") or (common.url(named, port, prefix, tls) if named else local_url)
@@ -81,8 +94,15 @@ def plan(request: common.Request) -> dict[str, Any]:
         "constrained": settings.text("version") == settings.text("pinned_version"),
         "environment": environment,
         "interpreter": interpreter,
-        "starter": f"{folder}/starter-{_starter_digest()}.py",
+        "starter": starter,
         "plugins": f"{folder}/plugins",
+        "expects": [
+            f"{environment}/.complete",
+            starter,
+            *(f"{folder}/plugins/{file['dest']}" for file in plugin_files if "content" in file),
+        ],
+        "plugin_folders": sorted({str(Path(file["dest"]).parent) for file in plugin_files} - {"."}),
+        "plugin_files": plugin_files,
         "run_dir": run_dir,
         "launch_file": launch_file,
         "program_dirs": program_dirs,
@@ -246,8 +266,27 @@ def _environment(request: common.Request, requirements: list[str], flavor: str) 
 @cache
 def _starter_digest() -> str:
     """Of all programs that are copied, so that none of an older collection stays."""
-    programs = "".join(path.read_text() for path in sorted(_STANDALONE.glob("*.py")))
+    programs = "".join(path.read_text() for path in sorted(_STANDALONE.rglob("*.py")))
     return hashlib.sha256(programs.encode()).hexdigest()[:10]
+
+
+@cache
+def _plugin(source: str, below: str, name: str) -> list[dict[str, str]]:
+    """The files of a plugin, as a package that MLflow finds by its entry points."""
+    path = _STANDALONE / source
+    files = {path: f"{below}{name}.py"} if path.suffix else {
+        file: f"{below}{name}/{file.name}" for file in sorted(path.glob("*.py"))
+    }  # fmt: skip
+    text = (path if path.suffix else path / "__init__.py").read_text()
+    metadata = f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 1\n"
+    return [
+        *({"src": str(file.relative_to(_STANDALONE)), "dest": dest} for file, dest in files.items()),
+        {"content": metadata, "dest": f"{below}{name}-1.dist-info/METADATA"},
+        {
+            "content": text.split('ENTRY_POINTS = """')[1].split('"""')[0],
+            "dest": f"{below}{name}-1.dist-info/entry_points.txt",
+        },
+    ]
 
 
 def _data_dirs(request: common.Request) -> list[str]:
