@@ -44,10 +44,12 @@ def prometheus(
     targets: Sequence[Mapping[str, Any]] = (),
     alertmanager: str = "",
     interval: str = "1s",
+    lookback: str = "5m",
 ) -> Iterator[str]:
     """Its URL.
 
     :param folder: its data are in C(data), where there may be some already.
+    :param lookback: how old a sample may be to be one of now.
     :param targets: each with C(targets) and C(labels), as in a file that discovers them.
     """
     (folder / "rules.yml").write_text(json.dumps(rules))
@@ -63,6 +65,7 @@ def prometheus(
     (folder / "prometheus.yml").write_text(json.dumps(settings))
     url = f"http://127.0.0.1:{free_port()}"
     options = ["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--storage.tsdb.retention.time=90d"]
+    options.append(f"--query.lookback-delta={lookback}")
     with _running(folder, "prometheus", [*options, f"--web.listen-address={url.removeprefix('http://')}"], url):
         yield url
 

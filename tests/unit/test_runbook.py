@@ -10,6 +10,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.alerts.render
 from support.playbooks import REPOSITORY
 from support.runbook import PAGE, commands, sections
 
+ALERTS = REPOSITORY / "docs" / "alerts.md"
 NAMES = sorted(
     {
         rule["alert"]
@@ -62,3 +63,14 @@ def test_what_would_change_data_is_typed_only_with_its_own_word() -> None:
     """No command of a section restores, removes or upgrades as it stands: the person decides."""
     for text in sections().values():
         assert not [line for line in commands(text) if re.search(r"=true|destroy|restore", line)]
+
+
+def test_the_page_of_the_alerts_lists_each_of_them_with_its_severity() -> None:
+    rows = re.findall(r"^\| \[(\w+)\]\(runbook\.md#(\w+)\) \| .+ \| (\w+) \|$", ALERTS.read_text(), re.MULTILINE)
+    severities: dict[str, set[str]] = {}
+    for group in rules_file({}, {"deployment": "a", "namespace": "b"})["groups"]:
+        for rule in group["rules"]:
+            if "alert" in rule:
+                severities.setdefault(rule["alert"], set()).add(rule["labels"]["severity"])
+    said = {name: {"critical", "warning"} if severity == "both" else {severity} for name, _link, severity in rows}
+    assert said == severities and all(link == name.lower() for name, link, _severity in rows)
