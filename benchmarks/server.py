@@ -23,7 +23,7 @@ from pathlib import Path
 
 from lib import environment, measure, table
 from lib.postgres import Postgres
-from lib.servers import PLAIN_DEFAULTS, PLAIN_ONE, Databases
+from lib.servers import FAST, PLAIN_DEFAULTS, PLAIN_ONE, Databases
 from lib.table import Bar
 
 _LIGHT, _THROUGHPUT, _FULL = "`light`", "`throughput`", "`full`"
@@ -45,6 +45,22 @@ _BARS = {
             for operation in ("log-metric", "create-run", "get-run")
         ),
     ],
+    "fast_store": [
+        *(
+            Bar(f"{operation}: server CPU ms/request", FAST.name, _ONE, floor, goal, less=True)
+            for operation, floor, goal in (
+                ("log-metric", 0.2, 0.13),
+                ("create-run", 0.2, 0.13),
+                ("get-run", 0.2, 0.13),
+                ("log-batch", 0.35, 0.2),
+                ("search-runs", 0.35, 0.2),
+            )
+        ),
+        *(
+            Bar(f"{operation}: requests/s", FAST.name, _ONE, 5, 8)
+            for operation in ("log-metric", "create-run", "get-run")
+        ),
+    ],
     "writers": [Bar("requests/s", profile, _ONE, 6, 10) for profile in (_LIGHT, _THROUGHPUT, _FULL)],
 }
 
@@ -63,7 +79,7 @@ def main() -> int:
     }  # fmt: skip
     postgres = None
     try:
-        if {"rates", "writers"} & set(wish.only):
+        if set(wish.only) - {"cold_start"}:
             postgres = Postgres()
         results = _measure(wish, postgres, folder)
     finally:
@@ -87,11 +103,16 @@ def report(about: dict[str, object], results: dict[str, measure.Results]) -> str
     if cold := results.get("cold_start"):
         measures = ["CPU s", "wall s", "PSS MiB", "settled CPU s", "settled PSS MiB", "processes"]
         parts += ["### Cold start\n", table.bars(cold, _BARS["cold_start"]), table.values(cold, measures)]
-    if rates := results.get("rates"):
+    for section, title, operations in (
+        ("rates", "Rates", measure.FAST_OPERATIONS[:3]),
+        ("fast_store", "The fast store", measure.FAST_OPERATIONS),
+    ):
+        if not (rates := results.get(section)):
+            continue
         measures = ["requests/s", "p50 ms", "p95 ms", "p99 ms", "server CPU ms/request", "database CPU ms/request",
                     "client CPU share", "errors"]  # fmt: skip
-        parts += ["### Rates\n", table.bars(rates, _BARS["rates"])]
-        for operation in ("log-metric", "create-run", "get-run"):
+        parts += [f"### {title}\n", table.bars(rates, _BARS[section])]
+        for operation in operations:
             parts += [f"#### {operation}\n", table.values(rates, measures, f"{operation}: ")]
     if writers := results.get("writers"):
         measures = ["requests/s", "errors", "longest stall s", "p50 ms", "p99 ms", "server CPU ms/request", "PSS MiB",
@@ -109,6 +130,7 @@ def _measure(wish: argparse.Namespace, postgres: Postgres | None, folder: Path) 
     }
     if postgres:
         sections["rates"] = lambda: measure.rates(wish.rounds, seconds, databases, postgres, folder)
+        sections["fast_store"] = lambda: measure.fast_store(wish.rounds, seconds, databases, postgres, folder)
     results = {}
     for name in wish.only:
         print(f"{name} ...", file=sys.stderr, flush=True)
@@ -117,7 +139,7 @@ def _measure(wish: argparse.Namespace, postgres: Postgres | None, folder: Path) 
 
 
 def _arguments() -> argparse.Namespace:
-    names = ("cold_start", "rates", "writers")
+    names = ("cold_start", "rates", "writers", "fast_store")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, help="interleaved rounds (default 5; with --quick 1)")
     parser.add_argument("--seconds", type=float, default=3, help="of each rate; writers take three times as long")

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The three measurements. Each yields per set-up and measure one number per round; rounds are interleaved."""
+"""The measurements. Each yields per set-up and measure one number per round; rounds are interleaved."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from typing import TypeVar
 from . import load
 from .postgres import Postgres
 from .process import Tree
-from .servers import PLAIN_DEFAULTS, PLAIN_ONE, Databases, Server, ours
+from .servers import FAST, PLAIN_DEFAULTS, PLAIN_ONE, Databases, Server, Setup, ours
 from .work import Work
 
 _T = TypeVar("_T")
 # {set-up: {measure: [one number per round]}}
 Results = dict[str, dict[str, list[float]]]
 
+FAST_OPERATIONS = ("log-metric", "create-run", "get-run", "log-batch", "search-runs")
 _RATE_CLIENTS = 16
 _WRITERS = 48
 _SETTLE_SECONDS = 90
@@ -49,21 +50,35 @@ def rates(rounds: int, seconds: float, databases: Databases, postgres: Postgres,
         PLAIN_ONE, ours("throughput", workers=1), ours("throughput", auth=True, workers=1),
         ours("light"), ours("light", auth=True),
     ]  # fmt: skip
+    return _rates(setups, ("log-metric", "create-run", "get-run"), rounds, seconds, databases, postgres, folder)
+
+
+def fast_store(rounds: int, seconds: float, databases: Databases, postgres: Postgres, folder: Path) -> Results:
+    """The same of plain MLflow, ours, and ours with the fast store; also batches and searches."""
+    setups = [PLAIN_ONE, ours("throughput", workers=1), FAST]
+    return _rates(setups, FAST_OPERATIONS, rounds, seconds, databases, postgres, folder)
+
+
+def _rates(
+    setups: list[Setup], operations: Sequence[str], rounds: int, seconds: float, databases: Databases,
+    postgres: Postgres, folder: Path,
+) -> Results:  # fmt: skip
     results = _results()
     with contextlib.ExitStack() as stack:
         works = []
         for index, setup in enumerate(setups):
-            server = stack.enter_context(Server(setup, databases.postgresql(f"rates_{index}", setup.auth), folder))
+            name = f"rates_{len(operations)}_{index}"
+            server = stack.enter_context(Server(setup, databases.postgresql(name, setup.auth), folder))
             server.wait()
             _settle(server.tree)
             works.append((setup.name, server, Work(server, _RATE_CLIENTS)))
             if setup.auth:
                 works.append((f"{setup.name}, no admin", server, Work(server, _RATE_CLIENTS, server.add_user())))
         for _name, server, work in works:
-            for make in work.operations.values():  # fill pools and caches
-                load.run(server.port, _RATE_CLIENTS, 1, make())
+            for operation in operations:  # fill pools and caches
+                load.run(server.port, _RATE_CLIENTS, 1, work.operations[operation]())
         for number in range(rounds):
-            for operation in works[0][2].operations:
+            for operation in operations:
                 for name, server, work in _turned(works, number):
                     requests = work.operations[operation]()
                     cpu, database_cpu = server.tree.cpu(), postgres.cpu()

@@ -25,6 +25,7 @@ from .process import Tree, free_port
 
 sys.path.insert(0, str(environment.ROOT / ".dev"))
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import launch
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.plan import host
 
 _ENGINE = environment.ROOT / "plugins" / "module_utils" / "_engine"
 _START_SECONDS = 180
@@ -55,6 +56,13 @@ PLAIN_ONE = Setup(
 
 def ours(profile: str, auth: bool = False, **intent: Any) -> Setup:
     return Setup(f"`{profile}`{' with basic auth' if auth else ''}", profile, auth=auth, intent=intent)
+
+
+_FAST_STORE = environment.CACHE / "fast_store"
+FAST = Setup(
+    "`throughput` with the fast store", "throughput",
+    intent={"workers": 1, "fast_store": "on", "fast_store_dir": str(_FAST_STORE)},
+)  # fmt: skip
 
 
 class Databases:
@@ -178,6 +186,8 @@ class Server:
         }  # fmt: skip
         if self.setup.auth:
             intent["auth"] = self._auth()
+        if self.setup is FAST:
+            _install_fast_store()
         file = self._folder / "launch.json"
         file.write_text(json.dumps(launch.compute(intent).as_dict()))
         return [sys.executable, str(_ENGINE / "standalone" / "starter.py"), str(file)], _clean_env()
@@ -195,6 +205,14 @@ class Server:
         key = self._folder / "flask-secret-key"
         key.write_text(secrets.token_hex(24))
         return {"config": str(self._folder / "auth.ini"), "secret_key": {"file": str(key)}}
+
+
+def _install_fast_store() -> None:
+    """As the role does."""
+    for file in host.plugin(*host.FAST_STORE):
+        target = _FAST_STORE.parent / file["dest"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(file.get("content") or (_ENGINE / "standalone" / file["src"]).read_text())
 
 
 def _basic(user: str, password: str) -> dict[str, str]:

@@ -31,7 +31,10 @@ class Work:
 
     @property
     def operations(self) -> dict[str, Callable[[], Requests]]:
-        return {"log-metric": self.log_metric, "create-run": self.create_run, "get-run": self.get_run}
+        return {
+            "log-metric": self.log_metric, "create-run": self.create_run, "get-run": self.get_run,
+            "log-batch": self.log_batch, "search-runs": self.search_runs,
+        }  # fmt: skip
 
     def log_metric(self) -> Requests:
         offset = self._next_offset()
@@ -61,6 +64,13 @@ class Work:
             return request("POST", f"{_API}/runs/log-batch", body, self._headers)
 
         return make
+
+    def search_runs(self) -> Requests:
+        """The first 100 of the experiment, as the web page orders them."""
+        order = ["attributes.start_time DESC"]
+        body = {"experiment_ids": [self._experiment], "max_results": 100, "order_by": order}
+        message = request("POST", f"{_API}/runs/search", body, self._headers)
+        return lambda client, sent: message
 
     def _post(self, path: str, body: dict[str, Any]) -> Answer:
         return self._server.call("POST", f"{_API}/{path}", body, self._headers)

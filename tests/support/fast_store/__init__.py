@@ -17,11 +17,11 @@ PROGRAMS = Path(__file__).parent / "programs"
 
 def install(folder: Path) -> Path:
     """The plugin as the role installs it below C(folder); returns what goes into PYTHONPATH."""
-    for file in host._plugin(*host._FAST_STORE):
+    for file in host.plugin(*host.FAST_STORE):
         target = folder / file["dest"]
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(file.get("content") or (host._STANDALONE / file["src"]).read_text())
-    return folder / host._FAST_STORE[1]
+        target.write_text(file.get("content") or (host.STANDALONE / file["src"]).read_text())
+    return folder / host.FAST_STORE[1]
 
 
 def run(interpreter: Path, plugin: Path, program: str, *arguments: str) -> dict[str, Any]:

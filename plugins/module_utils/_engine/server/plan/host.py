@@ -16,10 +16,10 @@ from ..launch import release
 from ..settings import Errors
 from . import common
 
-_STANDALONE = Path(__file__).parents[2] / "standalone"
+STANDALONE = Path(__file__).parents[2] / "standalone"
 # Plugins of MLflow: where each has its source, below which folder of the plugins it is found, and under which name.
 _PROXIED = ("artifact_proxy.py", "", "mlops_mlflow_proxied")
-_FAST_STORE = ("fast_store", "fast_store/", "mlops_mlflow_fast")
+FAST_STORE = ("fast_store", "fast_store/", "mlops_mlflow_fast")
 # Of every server, beside MLflow.
 _ALWAYS = ("uvloop", "httptools", "obstore", "pyfastcdc", "zstandard")
 # Older versions of MLflow do not say that they cannot use a newer SQLAlchemy.
@@ -73,17 +73,17 @@ def plan(request: common.Request) -> dict[str, Any]:
             "max_connections": request.max_connections or "",
             "scratch_dir": run_dir,
             "plugins_dir": f"{folder}/plugins",
-            "fast_store_dir": f"{folder}/plugins/{_FAST_STORE[1]}".rstrip("/"),
+            "fast_store_dir": f"{folder}/plugins/{FAST_STORE[1]}".rstrip("/"),
             "auth": common.auth_place(request, f"{folder}/auth.ini", stored.get(common.FLASK_KEY, {})),
             "keys": common.key_places(stored),
         },
     )
-    fast = f"{folder}/plugins/{_FAST_STORE[1]}".rstrip("/")
+    fast = f"{folder}/plugins/{FAST_STORE[1]}".rstrip("/")
     plugins = [
         *([_PROXIED] if request.store.get("type") != "local" else []),
-        *([_FAST_STORE] if fast in launch.get("env", {}).get("PYTHONPATH", "").split(":") else []),
+        *([FAST_STORE] if fast in launch.get("env", {}).get("PYTHONPATH", "").split(":") else []),
     ]
-    plugin_files = [file for plugin in plugins for file in _plugin(*plugin)]
+    plugin_files = [file for one in plugins for file in plugin(*one)]
     starter = f"{folder}/starter-{_starter_digest()}.py"
     tls = bool(settings.text("tls_certificate"))
     named = common.named(request)
@@ -266,21 +266,21 @@ def _environment(request: common.Request, requirements: list[str], flavor: str) 
 @cache
 def _starter_digest() -> str:
     """Of all programs that are copied, so that none of an older collection stays."""
-    programs = "".join(path.read_text() for path in sorted(_STANDALONE.rglob("*.py")))
+    programs = "".join(path.read_text() for path in sorted(STANDALONE.rglob("*.py")))
     return hashlib.sha256(programs.encode()).hexdigest()[:10]
 
 
 @cache
-def _plugin(source: str, below: str, name: str) -> list[dict[str, str]]:
+def plugin(source: str, below: str, name: str) -> list[dict[str, str]]:
     """The files of a plugin, as a package that MLflow finds by its entry points."""
-    path = _STANDALONE / source
+    path = STANDALONE / source
     files = {path: f"{below}{name}.py"} if path.suffix else {
         file: f"{below}{name}/{file.name}" for file in sorted(path.glob("*.py"))
     }  # fmt: skip
     text = (path if path.suffix else path / "__init__.py").read_text()
     metadata = f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 1\n"
     return [
-        *({"src": str(file.relative_to(_STANDALONE)), "dest": dest} for file, dest in files.items()),
+        *({"src": str(file.relative_to(STANDALONE)), "dest": dest} for file, dest in files.items()),
         {"content": metadata, "dest": f"{below}{name}-1.dist-info/METADATA"},
         {
             "content": text.split('ENTRY_POINTS = """')[1].split('"""')[0],

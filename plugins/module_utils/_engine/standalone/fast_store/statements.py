@@ -84,8 +84,9 @@ t AS (INSERT INTO tags (key, value, run_uuid) SELECT 'mlflow.runName', %(name)s:
   WHERE %(name)s::text IS NOT NULL ON CONFLICT (key, run_uuid) DO UPDATE SET value = EXCLUDED.value)
 SELECT {_INFO} FROM u"""
 
+# A value as text, because -0 is a whole number in JSON, which has no sign in Python.
 _RUN = f"""{", ".join("r." + name for name in _INFO.split(", "))},
-  (SELECT json_agg(json_build_array(key, value, timestamp, step, is_nan)) FROM latest_metrics x
+  (SELECT json_agg(json_build_array(key, value::text, timestamp, step, is_nan)) FROM latest_metrics x
    WHERE x.run_uuid = r.run_uuid)::text,
   (SELECT json_agg(json_build_array(key, value)) FROM params x WHERE x.run_uuid = r.run_uuid)::text,
   (SELECT json_agg(json_build_array(key, value)) FROM tags x WHERE x.run_uuid = r.run_uuid)::text,
