@@ -111,6 +111,7 @@ cluster:
     version: {description: Its version of Kubernetes., returned: if there is one, type: str}
     issuer: {description: Issuer of the tokens of service accounts., returned: if there is one, type: str}
     workload_identity: {description: Whether pods may have an identity., returned: if there is one, type: bool}
+    network: {description: Id of the network of its nodes. Empty where that is AKS's., returned: if there is one, type: str}
     node_group: {description: Resource group of its nodes., returned: if there is one, type: str}
     endpoint: {description: URL of its API server. Empty while it is created., returned: if there is one, type: str}
     certificate_authority: {description: Whose certificate that has; PEM in base64., returned: if there is one, type: str}

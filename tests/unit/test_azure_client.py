@@ -94,6 +94,22 @@ def test_why_a_long_operation_failed_is_asked_of_azure_alone(
             arm.put("/x", "1", {}, "the cluster")
 
 
+def test_a_change_that_only_its_operation_tells_of_is_waited_for_and_its_failure_told(
+    monkeypatch: pytest.MonkeyPatch, azure: tuple[stand_in.Azure, Arm]
+) -> None:
+    _subscription, arm = azure
+    assert arm.principal
+    begun = Answer(202, {"azure-asyncoperation": f"{arm._endpoint}/operations/1"}, {})
+    there, going = Answer(200, {}, {"properties": {"state": "Ready"}}), Answer(200, {}, {"status": "InProgress"})
+    full = Answer(200, {}, {"status": "Failed", "error": {"code": "QuotaExceeded", "message": "no cores"}})
+    answers = [begun, there, going, there, Answer(200, {}, {"status": "Succeeded"})]
+    monkeypatch.setattr(web, "send", lambda *_a: answers.pop(0))
+    assert arm.put("/x", "1", {}, "the database") == there.body and answers == []
+    answers[:] = [begun, there, full, full]
+    with pytest.raises(AzureError, match="the database is Failed: QuotaExceeded: no cores"):
+        arm.put("/x", "1", {}, "the database")
+
+
 @pytest.mark.parametrize("url", ["http://management.azure.com", "management.azure.com", "https://", "ftp://127.0.0.1"])
 def test_logins_go_nowhere_in_the_clear(url: str) -> None:
     with pytest.raises(BadInput, match="begins with https://"):

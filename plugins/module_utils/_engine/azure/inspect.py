@@ -81,10 +81,17 @@ def _cluster(arm: Arm, id: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "workload_identity": bool(
             ((properties.get("securityProfile") or {}).get("workloadIdentity") or {}).get("enabled")
         ),
+        "network": _network(properties),
         "node_group": str(properties.get("nodeResourceGroup") or ""),
         "endpoint": server,
         "certificate_authority": authority,
     }
+
+
+def _network(properties: Mapping[str, Any]) -> str:
+    """Id of the network of its nodes, where that is not AKS's."""
+    pools = properties.get("agentPoolProfiles") or [{}]
+    return str(pools[0].get("vnetSubnetID") or "").partition("/subnets/")[0]
 
 
 def _reached(arm: Arm, id: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..estimate import HOURS, Line, said
-from . import kinds
+from . import kinds, network
 from .kinds import resource
 
 UPGRADES = ("none", "patch", "stable", "rapid", "node-image")
@@ -40,7 +40,7 @@ def plan(settings: Mapping[str, Any], observed: Mapping[str, Any]) -> dict[str, 
     """
     :param settings: C(name), C(subscription), C(resource_group), C(location), C(version), C(tier), C(node_pools),
         C(authorized_ranges), C(upgrade_channel), C(node_upgrade_channel), C(admins), C(registry), C(tags), C(prices),
-        C(existing), C(resource_group_existing); as in the role aks_cluster.
+        C(existing), C(resource_group_existing), C(network); as in the role aks_cluster.
     :param observed: what the module aks_cluster_info returned; {} before.
     :returns: C(errors) of the settings, C(misfits) of the subscription, each a sentence; C(location) as Azure writes
         it; C(resources), C(images) (the registry) and C(rights) as C(resources.py) takes them; C(id) of the cluster;
@@ -49,12 +49,13 @@ def plan(settings: Mapping[str, Any], observed: Mapping[str, Any]) -> dict[str, 
     settings = {**settings, "location": kinds.region(settings["location"])}
     errors = [*_account_errors(settings), *_name_errors(settings)]
     if not settings["existing"]:
-        errors += [*_cluster_errors(settings), *_pool_errors(settings["node_pools"])]
+        errors += [*_cluster_errors(settings), *network.errors(settings), *_pool_errors(settings["node_pools"])]
     return {
         "errors": errors,
         "misfits": _misfits(settings, observed) if observed and not errors else [],
         "location": settings["location"],
         "id": kinds.cluster_id(settings),
+        "database_subnet": network.of_database(settings),
         "resources": [] if errors else _resources(settings, observed),
         "images": [] if errors else _registry(settings),
         "rights": [] if errors else [*_admins(settings, observed.get("principal", "")), *_pulls(settings)],
@@ -65,7 +66,9 @@ def plan(settings: Mapping[str, Any], observed: Mapping[str, Any]) -> dict[str, 
 def _resources(settings: Mapping[str, Any], observed: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What somebody else has created is not among them: it is neither changed nor removed."""
     group = [] if settings["resource_group_existing"] else [_group(settings)]
-    return group + ([] if settings["existing"] else [_cluster(settings, observed.get("cluster") or {})])
+    if settings["existing"]:
+        return group
+    return [*group, *network.resources(settings), _cluster(settings, observed.get("cluster") or {})]
 
 
 def _group(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def _cluster(settings: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str,
     """Entra ID says who may use it and there is no other login; policies of networks are enforced, by Cilium."""
     version = settings["version"]
     properties = {
-        "agentPoolProfiles": [_pool(one) for one in settings["node_pools"]],
+        "agentPoolProfiles": [{**_pool(one), **network.of_nodes(settings)} for one in settings["node_pools"]],
         "oidcIssuerProfile": {"enabled": True},
         "securityProfile": {"workloadIdentity": {"enabled": True}},
         "apiServerAccessProfile": {"authorizedIPRanges": _ranges(settings["authorized_ranges"])},
@@ -93,7 +96,7 @@ def _cluster(settings: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str,
         **({"kubernetesVersion": version} if _number(found.get("version")) < _number(version) else {}),
     }
     first = {
-        "identity": {"type": "SystemAssigned"},
+        "identity": network.identity_of_cluster(settings),
         "properties": {
             "dnsPrefix": settings["name"],
             "enableRBAC": True,
@@ -227,11 +230,6 @@ def _name_errors(settings: Mapping[str, Any]) -> list[str]:
             f"aks_cluster_registry is '{settings['registry']}': 5 to 50 letters and digits, which nobody else in Azure "
             f"has."
         )
-    if settings["existing"] and not settings["resource_group_existing"]:
-        errors.append(
-            "aks_cluster_existing is true, and aks_cluster_resource_group_existing is not: a cluster that is there is "
-            "in a resource group that is there. Set both."
-        )
     return errors
 
 
@@ -295,6 +293,12 @@ def _misfits(settings: Mapping[str, Any], observed: Mapping[str, Any]) -> list[s
         errors.append(
             f"The cluster {settings['name']} is in {cluster['location']}, and aks_cluster_location is {location}: a "
             f"cluster does not move. Set aks_cluster_location to that, or choose another aks_cluster_name."
+        )
+    if cluster and bool(settings["network"]) != bool(cluster["network"]):
+        errors.append(
+            f"The cluster {settings['name']} is in {cluster['network'] or 'a network that AKS made for it'}, and "
+            f"aks_cluster_network_cidr is '{settings['network']}': a cluster does not move to another network. Set it "
+            f"to what it was, or choose another aks_cluster_name."
         )
     if not cluster:
         errors += _offer_misfits(settings, observed)
