@@ -26,6 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"aws", "azure", "host", "compose", "kubernetes"}),
     frozenset({"server"}),
     frozenset({"snapshot", "load", "fleet", "alerts"}),
+    frozenset({"monitoring"}),
     frozenset({"operations"}),
     frozenset({"cli"}),
 )
