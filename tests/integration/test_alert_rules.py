@@ -54,7 +54,7 @@ def durations(within_1: str, within_5: str) -> Series:
     return {f'{name}{{{_OF},le="{bound}"}}': values for bound, values in bounds.items()}
 
 
-def _age(what: str, when: int, expected: str = "93600x3000") -> Series:
+def _age(what: str, when: int, expected: str = "86400x3000") -> Series:
     return ops(f"{what}_timestamp_seconds", f"{when}x3000") | ops(f"{what}_expected_seconds", expected)
 
 
@@ -153,7 +153,7 @@ CASES = [
         "MlflowBackupMissing",
         _age("snapshot", 0),
         # A deployment whose first night is yet to come.
-        ops("snapshot_timestamp_seconds", "_x1500 0x1500") | ops("snapshot_expected_seconds", "_x1500 93600x1500"),
+        ops("snapshot_timestamp_seconds", "_x1500 0x1500") | ops("snapshot_expected_seconds", "_x1500 86400x1500"),
         "one has no snapshot, 26 hours after backups were scheduled",
         at="2d",
     ),

@@ -17,7 +17,7 @@ def page(end: int, seed: int = 19) -> str:
     times = [*range(-_WEEK, -_DENSE, _HOUR), *range(-_DENSE, 1, _MINUTE)]
     lines = []
     for name, value in _series(end, random.Random(seed)):
-        lines += [f"{name} {value(at):.6g} {end + at}" for at in times]
+        lines += [f"{name} {value(at):.12g} {end + at}" for at in times]
     return "\n".join([*lines, "# EOF\n"])
 
 

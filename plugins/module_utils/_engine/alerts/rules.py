@@ -24,8 +24,9 @@ _ASKED = f"sum {_BY} (increase(mlflow_http_request_total{{$scope}}[5m])) >= $req
 
 
 def _overdue(what: str) -> str:
-    """Older than was promised. The time is 0 where there never was one, which is another alert's."""
-    return f"time() - (mlflow_ops_{what}_timestamp_seconds{{$scope}} > 0) > mlflow_ops_{what}_expected_seconds"
+    """Older than was promised, and the next has had its time. It is 0 where there never was one: another alert's."""
+    newest = f"mlflow_ops_{what}_timestamp_seconds{{$scope}}"
+    return f"time() - ({newest} > 0) > mlflow_ops_{what}_expected_seconds + 3600 * $overdue_hours"
 
 
 def _missing(what: str) -> str:

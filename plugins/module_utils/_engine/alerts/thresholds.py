@@ -33,6 +33,7 @@ THRESHOLDS = {
     "connections_percent": Threshold(80, 1, 100, "Share of the database's connections in use, in percent."),
     "disk_free_percent": Threshold(10, 0, 99, "Share of a disk or volume that must be free, in percent."),
     "certificate_days": Threshold(14, 0, 3650, "Days before its end at which a certificate is to be renewed."),
+    "overdue_hours": Threshold(2, 0, 8760, "Hours after which a backup or drill that was promised must have ended."),
     "first_backup_hours": Threshold(26, 1, 8760, "Hours until a first snapshot, and a first drill, must be there."),
     "restarts": Threshold(3, 0, 1e6, "Restarts of a pod in an hour that are borne."),
     "unhealthy_instances": Threshold(0, 0, 1e6, "Instances of a fleet that may be unhealthy."),
