@@ -17,7 +17,17 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"standalone"}),
     frozenset(
         {"advice", "errors", "http", "secrets", "connection", "names", "image_names", "paths", "ports", "progress"}
-        | {"programs", "protocol", "quantities", "renamed", "backup_settings", "fingerprint", "proofs", "schedule"}
+        | {
+            "programs",
+            "protocol",
+            "quantities",
+            "renamed",
+            "backup_settings",
+            "monitoring_settings",
+            "fingerprint",
+            "proofs",
+            "schedule",
+        }
         | {"certificates", "trust", "patience", "estimate", "tokens"}
     ),
     frozenset({"storage"}),
