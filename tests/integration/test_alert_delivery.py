@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.alerts.rendering import rules_file
 from support.loopback import Handler, serve
 from support.processes import until
-from support.prometheus import PATIENCE, alertmanager, ask, prometheus
+from support.prometheus import PATIENCE, Receiver, alertmanager, ask, prometheus
 
 pytestmark = pytest.mark.ci
 
@@ -23,25 +21,19 @@ WELL = {
     "mlflow_ops_snapshot_expected_seconds": 93600,
 }
 SCOPE = {"deployment": "stand-in"}
-Told = dict[tuple[str, str], dict[str, Any]]
 
 
-class Stand:
-    """C(page) is what is scraped, C(told) the alerts that the receiver got, by (name, firing or resolved)."""
+class Stand(Receiver):
+    """C(page) is what is scraped."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.page: dict[str, float] = dict(WELL)
-        self.told: Told = {}
 
     def metrics(self, handler: Handler) -> None:
         now = {"mlflow_ops_snapshot_timestamp_seconds": time.time() - 3600}
         text = "".join(f"{name} {value}\n" for name, value in (now | self.page).items())
         handler.answer(200, text.encode())
-
-    def hear(self, handler: Handler) -> None:
-        for alert in json.loads(handler.body)["alerts"]:
-            self.told[alert["labels"]["alertname"], alert["status"]] = alert
-        handler.answer(200)
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +60,12 @@ def test_a_fault_reaches_a_receiver_and_its_end_too(stand: Stand, alert: str, se
     stand.told.clear()
     stand.page[series] = 0
     try:
-        until(lambda: (alert, "firing") in stand.told, f"nobody was told of {alert}", PATIENCE)
-        told = stand.told[alert, "firing"]
+        told = stand.wait_for(alert, "firing")
         assert told["labels"] == {"alertname": alert, "severity": severity, **SCOPE}
         assert "stand-in" in told["annotations"]["summary"]
         assert told["annotations"]["runbook_url"].endswith(f"/docs/runbook.md#{alert.lower()}")
     finally:
         stand.page[series] = 1
-    until(lambda: (alert, "resolved") in stand.told, f"nobody was told that {alert} is over", PATIENCE)
+    stand.wait_for(alert, "resolved")
     # A fault is one alert, not many; what is over for an hour in the long windows of the objective may go on.
     assert {name for name, _state in stand.told} - {"MlflowErrorBudgetBurns"} == {alert}

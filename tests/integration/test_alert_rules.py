@@ -159,8 +159,16 @@ CASES = [
     ),
     Case(
         "MlflowBackupFailed",
-        ops("snapshot_success", "1x10 0x50"),
-        ops("snapshot_success", "0x10 1x50"),
+        ops("snapshot_success", "1x10 0x50") | ops("snapshot_timestamp_seconds", "60x60"),
+        ops("snapshot_success", "0x10 1x50") | ops("snapshot_timestamp_seconds", "60x60"),
+        "The last backup of one failed",
+        "critical",
+    ),
+    Case(
+        "MlflowBackupFailed",
+        ops("snapshot_success", "0x60") | ops("snapshot_timestamp_seconds", "60x60"),
+        # There is none yet: it is missing.
+        ops("snapshot_success", "0x60") | ops("snapshot_timestamp_seconds", "0x60"),
         "The last backup of one failed",
         "critical",
     ),
@@ -189,6 +197,13 @@ CASES = [
         "MlflowArtifactStoreFailing",
         ops("artifact_store_up", "0x60"),
         ops("artifact_store_up", _WELL),
+        "The artifact store of one does not answer, for 2 minutes",
+        "critical",
+    ),
+    Case(
+        "MlflowArtifactStoreFailing",
+        ops("artifact_store_up", _WELL) | ops("check_up", "0x60", check="artifacts"),
+        ops("artifact_store_up", _WELL) | ops("check_up", _WELL, check="artifacts"),
         "The artifact store of one does not answer, for 2 minutes",
         "critical",
     ),

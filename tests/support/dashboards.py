@@ -104,7 +104,9 @@ def _lines(asked: list[Query], over: Over) -> Iterator[tuple[str, list[tuple[flo
     found = []
     for query in asked:
         for series in over(query.asked()):
-            label = re.sub(r"{{(\w+)}}", lambda name, of=series: of["metric"].get(name[1], ""), query.legend)
+            label = query.legend
+            for name in re.findall(r"{{(\w+)}}", label):
+                label = label.replace(f"{{{{{name}}}}}", series["metric"].get(name, ""))
             start = float(series["values"][0][0])
             points = [((float(at) - start) / 3600, float(value)) for at, value in series["values"]]
             found.append((label, points))

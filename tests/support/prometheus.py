@@ -12,11 +12,28 @@ from pathlib import Path
 from typing import Any
 
 from .debian_programs import command, program
+from .loopback import Handler
 from .ports import free_port
 from .processes import until
 
 # A machine that is busy takes long over a start.
 PATIENCE = 300
+
+
+class Receiver:
+    """What Alertmanager tells: C(told) holds alerts by (name, firing or resolved)."""
+
+    def __init__(self) -> None:
+        self.told: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def hear(self, handler: Handler) -> None:
+        for alert in json.loads(handler.body)["alerts"]:
+            self.told[alert["labels"]["alertname"], alert["status"]] = alert
+        handler.answer(200)
+
+    def wait_for(self, name: str, state: str) -> dict[str, Any]:
+        until(lambda: (name, state) in self.told, f"nobody was told that {name} is {state}", PATIENCE)
+        return self.told[name, state]
 
 
 def api(url: str, path: str, **query: str) -> Any:

@@ -104,7 +104,9 @@ GROUPS: dict[str, list[Alert | Record]] = {
         ),
         Alert(
             "MlflowBackupFailed",
-            f"min {_BY} (mlflow_ops_snapshot_success{{$scope}}) == 0",
+            # Where there never was one, it is missing.
+            f"min {_BY} (mlflow_ops_snapshot_success{{$scope}}) == 0"
+            " and on (deployment, namespace) mlflow_ops_snapshot_timestamp_seconds > 0",
             "critical",
             f"The last backup of {_WHO} failed",
         ),
@@ -126,7 +128,9 @@ GROUPS: dict[str, list[Alert | Record]] = {
     "storage": [
         Alert(
             "MlflowArtifactStoreFailing",
-            f"min {_BY} (mlflow_ops_artifact_store_up{{$scope}}) == 0",
+            # As the servers see it, each minute; and as the exporter does, less often.
+            f'min {_BY} (mlflow_ops_check_up{{check="artifacts",$scope}}) == 0'
+            f" or min {_BY} (mlflow_ops_artifact_store_up{{$scope}}) == 0",
             "critical",
             f"The artifact store of {_WHO} does not answer, for $down_minutes minutes",
             "$down",
