@@ -12,9 +12,11 @@ negative, and psycopg2 writes them as they are: they stand in brackets before a 
 from __future__ import annotations
 
 _ACTIVE = "r AS MATERIALIZED (SELECT run_uuid FROM runs WHERE run_uuid = %(run)s AND lifecycle_stage = 'active')"
-# A metric is the latest by step, then time, then value; NaN is stored as 0.
+# A metric is the latest by step, then time, then value; NaN is stored as 0. MLflow takes -0 for 0, and
+# leaves what is there.
 _LATEST = """ ON CONFLICT (key, run_uuid) DO UPDATE
-  SET value = EXCLUDED.value, timestamp = EXCLUDED.timestamp, step = EXCLUDED.step, is_nan = EXCLUDED.is_nan
+  SET value = CASE WHEN l.value = EXCLUDED.value THEN l.value ELSE EXCLUDED.value END,
+  timestamp = EXCLUDED.timestamp, step = EXCLUDED.step, is_nan = EXCLUDED.is_nan
   WHERE (EXCLUDED.step, EXCLUDED.timestamp, EXCLUDED.value) > (l.step, l.timestamp, l.value))"""
 
 LOG_METRIC = f"""WITH {_ACTIVE},
