@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from support.intents import POSTGRESQL
+from support.intents import BUCKET, POSTGRESQL
 from support.plans import planned
 
 FOUND = {
@@ -126,3 +127,26 @@ def test_systemd_needs_no_socket() -> None:
 
 def test_everything_that_is_wrong_with_the_host_is_said_at_once() -> None:
     assert len(misfits(port="taken", unwritable={"/x": "y"}, out_of_reach={"db:1": "z"}, python_supported=False)) == 4
+
+
+def test_the_fast_store_is_installed_where_it_serves_and_missed_where_it_is_not_there_yet() -> None:
+    without, having = (planned("host", {"fast_store": asked}, database=POSTGRESQL) for asked in ("off", "auto"))
+    assert without["host"]["plugin_files"] == []
+    assert without["launch"]["env"]["PYTHONPATH"] == "/srv/mlflow/server/plugins"
+    assert having["launch"]["env"]["PYTHONPATH"] == "/srv/mlflow/server/plugins:/srv/mlflow/server/plugins/fast_store"
+    files = {file["dest"]: file for file in having["host"]["plugin_files"]}
+    assert files["fast_store/mlops_mlflow_fast/store.py"]["src"] == "fast_store/store.py"
+    named = files["fast_store/mlops_mlflow_fast-1.dist-info/entry_points.txt"]["content"]
+    assert named == "[mlflow.tracking_store]\npostgresql = mlops_mlflow_fast:postgresql\n"
+    missed = set(having["host"]["expects"]) - set(without["host"]["expects"])
+    assert "/srv/mlflow/server/plugins/fast_store/mlops_mlflow_fast-1.dist-info/entry_points.txt" in missed
+    assert {str(Path(name).parent) for name in files} == set(having["host"]["plugin_folders"])
+
+
+def test_with_a_bucket_the_plugin_that_keeps_artifacts_on_their_way_is_installed() -> None:
+    files = [file["dest"] for file in planned("host", store=BUCKET)["host"]["plugin_files"]]
+    assert files == [
+        "mlops_mlflow_proxied.py",
+        "mlops_mlflow_proxied-1.dist-info/METADATA",
+        "mlops_mlflow_proxied-1.dist-info/entry_points.txt",
+    ]

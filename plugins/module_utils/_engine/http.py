@@ -18,6 +18,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -131,7 +132,7 @@ class Response:
     status: int
     body: bytes
     seconds: float
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Message = field(default_factory=Message)
 
     def json(self) -> dict[str, Any]:
         """The JSON object that every call of MLflow's API answers with."""

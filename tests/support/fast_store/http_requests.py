@@ -28,7 +28,8 @@ class Told:
 
     def answer(self, client: Client, method: str, path: str, body: Any) -> tuple[int, Any]:
         sent = json.dumps(self._filled(body)).encode() if body is not None else None
-        return self._normal(client.request(method, self._text(path), sent, safe=False, expect=None))
+        headers = {"Content-Type": "application/json"}
+        return self._normal(client.request(method, self._text(path), sent, headers, safe=False, expect=None))
 
     def _normal(self, answer: Response) -> tuple[int, Any]:
         try:

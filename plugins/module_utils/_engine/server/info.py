@@ -67,7 +67,7 @@ def capabilities(client: Client) -> dict[str, Any]:
 
 def fast_store(answer: Response) -> str:
     """C(on), or C(stepped aside) and why, where an answer of the API says so (C(standalone/fast_store)); else empty."""
-    return one_line(answer.headers.get(_FAST_STORE, ""))[:_LONGEST]
+    return one_line(answer.headers.get(_FAST_STORE) or "", _LONGEST)
 
 
 def refuses_artifacts(status: int | None, said: str) -> bool:

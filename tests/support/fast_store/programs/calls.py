@@ -34,7 +34,7 @@ TIMES = [0, 1, 2, 1700000000000, 2**63 - 1]
 BAD_TIMES = [-1, 2**63, None, 1.5, "1"]
 STEPS = [0, 1, 2, -5, 2**63 - 1, -(2**63)]
 NOT_THERE = ["f" * 32, "", "x", "a b", "\x00", "0" * 33]
-IDS = ["0"] * 5 + ["1", "2", "3", "99999"]
+IDS = ["0"] * 8 + ["1", "2", "3", "99999"]
 BAD_IDS = ["", "007", "abc", None, "-1", str(2**31), "1.0", 0, " 1"]
 FILTERS = [
     "",
@@ -245,7 +245,7 @@ class Calls:
 
     def _others(self) -> Call:
         """What only MLflow's own methods do, and what changes how the others go."""
-        run, experiment, name = self._run(), self._one(IDS[5:]), self._one(["e1", "e2", "é", "e" * 100])
+        run, experiment, name = self._run(), self._one(IDS[8:]), self._one(["e1", "e2", "é", "e" * 100])
         location, tag = self._one(LOCATIONS), self._pair(ExperimentTag)
         key = self._one(KEYS)
         data = DatasetInput(Dataset("data", "digest", "local", "source"), [InputTag("mlflow.data.context", "train")])

@@ -31,7 +31,7 @@ class Same:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        uuid.uuid4 = self._uuid  # type: ignore[assignment]
+        uuid.uuid4 = self._uuid
         sqlalchemy_store.get_current_time_millis = lambda: 1_700_000_000_000 + self._number
 
     def begin(self, number: int) -> None:

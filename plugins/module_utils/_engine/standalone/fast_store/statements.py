@@ -4,21 +4,24 @@
 
 Rows are written by parts of one C(WITH): all or nothing. Parts that write several rows do it in the order of their
 keys, so that two writers do not wait for each other crosswise. A statement that finds no active run writes nothing and
-has no row to answer with; C(1 / 0) takes back all of one that met a parameter with another value.
+has no row to answer with; C(1 / 0) takes back all of one that met a parameter with another value. Numbers may be
+negative, and psycopg2 writes them as they are: they stand in brackets before a cast, which comes before a sign.
 """
 # ruff: noqa: S608 - of constants and names of columns; values go beside them
 
 from __future__ import annotations
 
 _ACTIVE = "r AS MATERIALIZED (SELECT run_uuid FROM runs WHERE run_uuid = %(run)s AND lifecycle_stage = 'active')"
-# A metric is the latest by step, then time, then value; NaN is stored as 0.
+# A metric is the latest by step, then time, then value; NaN is stored as 0. MLflow takes -0 for 0, and
+# leaves what is there.
 _LATEST = """ ON CONFLICT (key, run_uuid) DO UPDATE
-  SET value = EXCLUDED.value, timestamp = EXCLUDED.timestamp, step = EXCLUDED.step, is_nan = EXCLUDED.is_nan
+  SET value = CASE WHEN l.value = EXCLUDED.value THEN l.value ELSE EXCLUDED.value END,
+  timestamp = EXCLUDED.timestamp, step = EXCLUDED.step, is_nan = EXCLUDED.is_nan
   WHERE (EXCLUDED.step, EXCLUDED.timestamp, EXCLUDED.value) > (l.step, l.timestamp, l.value))"""
 
 LOG_METRIC = f"""WITH {_ACTIVE},
-v AS (SELECT %(key)s::text AS key, %(value)s::float8 AS value, %(timestamp)s::int8 AS timestamp, %(step)s::int8 AS step,
-  %(nan)s::bool AS is_nan, run_uuid FROM r),
+v AS (SELECT %(key)s::text AS key, (%(value)s)::float8 AS value, (%(timestamp)s)::int8 AS timestamp,
+  (%(step)s)::int8 AS step, %(nan)s::bool AS is_nan, run_uuid FROM r),
 m AS (INSERT INTO metrics (key, value, timestamp, step, is_nan, run_uuid) SELECT * FROM v ON CONFLICT DO NOTHING),
 l AS (INSERT INTO latest_metrics AS l (key, value, timestamp, step, is_nan, run_uuid) SELECT * FROM v{_LATEST}
 SELECT 1 FROM r"""
