@@ -24,8 +24,8 @@ def rules_file(
 ) -> dict[str, Any]:
     """
     :param given: thresholds that differ from their defaults.
-    :param scope: labels of one deployment, C(deployment) and on Kubernetes C(namespace); none: the rules are for all
-        that a Prometheus scrapes. Two sets of rules for the same deployment would record the same series twice.
+    :param scope: labels of one deployment: C(deployment), and C(namespace), empty on hosts. None: the rules are for
+        all that a Prometheus scrapes. Two sets of rules for one deployment would record the same series twice.
     :param runbook: address of the page that has a section for each alert.
     :returns: C(groups).
     :raises BadInput: a threshold or a label cannot be used.
@@ -76,7 +76,8 @@ def _rendered(
 
 
 def _checked(scope: Mapping[str, str]) -> dict[str, str]:
-    labels = {str(name): str(value) for name, value in scope.items()}
+    # Hosts have none.
+    labels = {str(name): str(value) for name, value in scope.items() if value or name != "namespace"}
     for name, value in labels.items():
         if not _LABEL.fullmatch(name) or not _VALUE.fullmatch(value):
             raise BadInput(
