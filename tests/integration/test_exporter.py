@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from typing import Any
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import kinds, lock
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.monitoring.metrics import METRICS
-from prometheus_client.parser import text_string_to_metric_families
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.monitoring import counts
+from support import exporter
 from support.databases import Databases
 from support.environments import Environments
 from support.ports import free_port
@@ -32,7 +31,6 @@ PROGRAM = (
 ROOT = Path(__file__).parents[2]
 CHECKS = {"process", "version", "capabilities", "database_read", "database_write", "artifacts", "web_page"}
 CHECKS |= {"schema", "foreign_host"}
-Values = dict[tuple[str, tuple[str, ...]], float]
 
 
 class Exporter:
@@ -60,37 +58,18 @@ class Exporter:
             self.process.kill()
             self.process.wait()
 
-    def scrape(self) -> Values:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=20) as answer:
-            return parsed(answer.read().decode())
+    def scrape(self) -> exporter.Values:
+        return exporter.scrape(f"http://127.0.0.1:{self.port}/metrics")
 
-    def until(self, holds: Callable[[Values], bool]) -> Values:
+    def until(self, holds: Callable[[exporter.Values], bool]) -> exporter.Values:
         """The first scrape of which that holds."""
-        end, values = time.monotonic() + PATIENCE, {}
-        while time.monotonic() < end:
-            with contextlib.suppress(OSError):
-                values = self.scrape()
-                if holds(values):
-                    return values
-            time.sleep(0.2)
-        raise AssertionError(f"not within {PATIENCE} s: {values}\n{self.log.read_text()[-3000:]}")
+        try:
+            return exporter.until(self.scrape, holds, PATIENCE)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log.read_text()[-3000:]}") from error
 
 
-def parsed(text: str) -> Values:
-    return {
-        (
-            sample.name.removeprefix("mlflow_ops_"),
-            tuple(sample.labels[label] for label in METRICS[sample.name.removeprefix("mlflow_ops_")][0]),
-        ): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-def measured(values: Values) -> bool:
-    """Whether every part was measured at least once."""
-    parts = {labels[0] for name, labels in values if name == "collection_success"}
-    return {"health", "lock", "database", "counts", "schema", "artifacts", "disks"} <= parts
+PARTS = exporter.measured("health", "lock", "database", "counts", "schema", "artifacts", "disks")
 
 
 def fill(server: RunningServer) -> None:
@@ -133,13 +112,13 @@ def told(
         "artifacts": {"artifacts_uri": str(on_postgresql.artifacts)},
         "disks": {"data": str(tmp_path)},
     }
-    with Exporter(environments.slim / "bin" / "python", tmp_path, settings) as exporter:
-        yield exporter
+    with Exporter(environments.slim / "bin" / "python", tmp_path, settings) as running:
+        yield running
 
 
 @pytest.mark.heart
 def test_values_are_those_of_postgresql(told: Exporter, postgresql: PostgreSQL, on_postgresql: RunningServer) -> None:
-    values = told.until(measured)
+    values = told.until(PARTS)
     assert {labels[0] for (name, labels), value in values.items() if name == "check_up" and value} == CHECKS
     assert {
         labels[0]: value for (name, labels), value in values.items() if name == "collection_success" and not value
@@ -169,7 +148,7 @@ def test_values_are_those_of_postgresql(told: Exporter, postgresql: PostgreSQL, 
 def test_a_server_and_a_database_that_are_away_are_told_apart_and_come_back(
     told: Exporter, postgresql: PostgreSQL, on_postgresql: RunningServer
 ) -> None:
-    told.until(measured)
+    told.until(PARTS)
     on_postgresql.stop()
     values = told.until(lambda found: found.get(("check_up", ("process",))) == 0)
     assert values["collection_verdict", ("health", "broken")] == 1
@@ -187,7 +166,7 @@ def test_a_server_and_a_database_that_are_away_are_told_apart_and_come_back(
 def test_a_role_that_may_not_read_is_told_apart_from_a_database_that_is_broken(
     told: Exporter, postgresql: PostgreSQL
 ) -> None:
-    told.until(measured)
+    told.until(PARTS)
     with postgresql.superuser("exported") as connection:
         connection.execute(f"REVOKE SELECT ON trace_info FROM {SERVER}")
         connection.commit()
@@ -203,7 +182,7 @@ def test_a_role_that_may_not_read_is_told_apart_from_a_database_that_is_broken(
 def test_a_restore_finds_no_reader_in_its_way(
     told: Exporter, postgresql: PostgreSQL, on_postgresql: RunningServer, databases: Databases
 ) -> None:
-    told.until(measured)
+    told.until(PARTS)
     password = databases.server_password_file.read_text().strip()
     with lock.held(str(on_postgresql.database["uri"]), password, "restore"):
         values = told.until(
@@ -223,12 +202,12 @@ def test_a_restore_finds_no_reader_in_its_way(
 
 def test_scrapes_cost_the_database_nothing(told: Exporter, postgresql: PostgreSQL) -> None:
     """However many there are, what is read is read once an interval."""
-    told.until(measured)
+    told.until(PARTS)
     told.__exit__()
     settings = json.loads(told.file.read_text())
     told.file.write_text(json.dumps({**settings, "interval": 3600}))
     with told:
-        told.until(measured)
+        told.until(PARTS)
         with postgresql.superuser() as connection:
             time.sleep(2)  # statistics of sessions that ended come a moment later
 
@@ -246,7 +225,7 @@ def test_scrapes_cost_the_database_nothing(told: Exporter, postgresql: PostgreSQ
 
 
 def test_nobody_finds_it_but_on_loopback_and_it_ends_when_told(told: Exporter) -> None:
-    told.until(measured)
+    told.until(PARTS)
     assert told.process
     listening = Path(f"/proc/{told.process.pid}/net/tcp").read_text().splitlines()[1:]
     ours = [line.split()[1] for line in listening if int(line.split()[1].partition(":")[2], 16) == told.port]
@@ -269,8 +248,8 @@ def test_values_are_those_of_sqlite_and_a_restore_can_begin(
         "artifacts": {"artifacts_uri": str(server.artifacts)},
         "disks": {"data": str(database.parent)},
     }
-    with Exporter(environments.slim / "bin" / "python", tmp_path, settings) as exporter:
-        values = exporter.until(measured)
+    with Exporter(environments.slim / "bin" / "python", tmp_path, settings) as running:
+        values = running.until(PARTS)
         with contextlib.closing(sqlite3.connect(database)) as connection:
             asked = "SELECT count(*) FROM runs WHERE lifecycle_stage = 'active' AND status = 'FINISHED'"
             assert values["runs", ("FINISHED",)] == connection.execute(asked).fetchone()[0] == 2
@@ -283,4 +262,35 @@ def test_values_are_those_of_sqlite_and_a_restore_can_begin(
         tools: Any = None
         for _number in range(20):
             kinds.database(f"sqlite:///{database}").require_loadable("tracking", "3", tools, used=True)
-        assert exporter.scrape()["check_up", ("process",)] in (0, 1)
+        assert running.scrape()["check_up", ("process",)] in (0, 1)
+
+
+@pytest.mark.ci
+def test_a_hundred_thousand_runs_are_counted_and_a_million_traces_estimated(
+    postgresql: PostgreSQL, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = databases.copy("exported_big")
+    with postgresql.superuser(name) as connection:
+        connection.execute("INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (7, 'big', 'active')")
+        connection.execute(
+            "INSERT INTO runs (run_uuid, experiment_id, status, lifecycle_stage) SELECT lpad(to_hex(n), 32, '0'), "
+            "7, (ARRAY['FINISHED', 'FINISHED', 'FINISHED', 'FAILED'])[1 + n % 4], 'active' "
+            "FROM generate_series(1, 100000) AS n"
+        )
+        connection.execute(
+            "INSERT INTO trace_info (request_id, experiment_id, timestamp_ms, execution_time_ms, status) "
+            "SELECT 'tr-' || n, 7, n, 1, 'OK' FROM generate_series(1, 300000) n"
+        )
+        connection.commit()
+        connection.execute("ANALYZE")
+        connection.commit()
+    password = databases.server_password_file.read_text().strip()
+    database = kinds.database(postgresql.uri(name, SERVER), password)
+    began = time.monotonic()
+    found = {(sample.name, sample.labels): sample.value for sample in counts.of_tracking(database, 60)}
+    print(f"counts of 100,000 runs and 300,000 traces: {time.monotonic() - began:.3f} s")
+    assert (found["runs", ("FINISHED",)], found["runs", ("FAILED",)]) == (75000, 25000)
+    assert 270_000 < found["traces", ()] < 330_000
+    with database.bounded(60) as ask:
+        [(plan,)] = ask("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT status, count(*) FROM runs GROUP BY status")
+    print(f"of these the runs: {plan[0]['Execution Time']:.1f} ms in PostgreSQL")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.alerts.rendering import rules_file
-from integration.test_exporter import Exporter, measured
+from integration.test_exporter import PARTS, Exporter
 from support import runbook
 from support.host.deployment import Deployment
 from support.loopback import serve
@@ -48,7 +48,7 @@ def watched(laptop: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Ite
         serve(heard.hear) as receiver,
         alertmanager(folder, receiver.url) as manager,
     ):
-        exporter.until(measured)
+        exporter.until(PARTS)
         where = [{"targets": [f"127.0.0.1:{exporter.port}"], "labels": SCOPE | {"job": "mlflow-ops"}}]
         with prometheus(folder, rules, where, manager, interval="2s") as url:
             until(lambda: ask(url, "mlflow_ops_check_up"), "nothing was scraped", PATIENCE)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.alerts.rendering import rules_file
-from integration.test_exporter import Exporter, fill, measured
+from integration.test_exporter import PARTS, Exporter, fill
 from support import dashboards
 from support.environments import Environments
 from support.processes import until
@@ -46,7 +46,7 @@ def url(
         "disks": {"data": str(database.parent)},
     }
     with Exporter(environments.slim / "bin" / "python", folder, settings) as exporter:
-        exporter.until(measured)
+        exporter.until(PARTS)
         where = [{"targets": [f"127.0.0.1:{exporter.port}"], "labels": SCOPE | {"job": "mlflow-ops"}}]
         with prometheus(folder, rules_file({}, SCOPE), where, interval="2s") as one:
             until(lambda: ask(one, "mlflow_ops_runs"), "nothing was scraped", PATIENCE)

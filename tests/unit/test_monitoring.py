@@ -35,7 +35,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.monitoring.se
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.progress import silent
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.snapshot import results
-from prometheus_client.parser import text_string_to_metric_families
+from support import exporter as exporting
+from support.exporter import Values
 from support.snapshots import Small
 
 TABLES = """
@@ -53,7 +54,6 @@ INSERT INTO registered_models VALUES ('one');
 INSERT INTO model_versions VALUES ('None'), (NULL), ('Deleted_Internal');
 INSERT INTO trace_info VALUES ('a'), ('b');
 """
-Values = dict[tuple[str, tuple[str, ...]], float]
 
 
 @pytest.fixture
@@ -73,12 +73,7 @@ def small(tmp_path: Path) -> Small:
 
 def scraped(settings: Settings) -> Values:
     """What one scrape says after everything was measured once, by name without prefix and values of labels."""
-    found = {}
-    for family in text_string_to_metric_families(exporter.once(settings, silent)):
-        for sample in family.samples:
-            name = sample.name.removeprefix("mlflow_ops_")
-            found[name, tuple(sample.labels[label] for label in METRICS[name][0])] = sample.value
-    return found
+    return exporting.parsed(exporter.once(settings, silent))
 
 
 def of_database(path: Path, **others: Any) -> Settings:
@@ -108,9 +103,12 @@ def test_a_big_table_is_counted_by_a_part_of_it(database: Path, monkeypatch: pyt
     asked: list[str] = []
     found = kinds.database(f"sqlite:///{database}")
     monkeypatch.setattr(type(found), "estimates", lambda *_arguments: {"runs": 10 * counts.EXACT_ROWS})
-    monkeypatch.setattr(
-        type(found), "sample", lambda _self, table, percent: asked.append(f"{table} {percent:g}") or table
-    )
+
+    def sample(_self: object, table: str, percent: float) -> str:
+        asked.append(f"{table} {percent:g}")
+        return table
+
+    monkeypatch.setattr(type(found), "sample", sample)
     samples = counts.of_tracking(found, 5)
     assert asked == ["runs 10"], "of 2 million rows a tenth is read"
     assert Sample("runs", 20, ("FINISHED",)) in samples and Sample("experiments", 2) in samples
