@@ -36,6 +36,7 @@ def rules_file(
         **{name: f"{value:.10g}" for name, value in numbers.items()},
         "down": f"{round(numbers['down_minutes'] * 60)}s",
         "first_backup": f"{round(numbers['first_backup_hours'] * 3600)}s",
+        "first_drill": f"{round(numbers['first_drill_days'] * 86400)}s",
         "scope": ",".join(f'{name}="{value}"' for name, value in labels.items()),
         "namespace": labels.get("namespace", ""),
     }
