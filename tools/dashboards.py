@@ -19,7 +19,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common, dashboard
 
 DECLARED = Path(__file__).with_suffix(".yml")
-WRITTEN = DECLARED.parents[1] / "docs" / "dashboards"
+WRITTEN = DECLARED.parents[1] / "roles" / "mlflow_monitoring" / "files" / "dashboards"
 OF = 'deployment=~"$deployment",namespace=~"$namespace"'
 _SOURCE = dashboard.DataSourceRef(type_val="prometheus", uid="${datasource}")
 # Widths and heights in Grafana's grid of 24 columns.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: grafana_dashboards
-short_description: ConfigMaps of dashboards for the sidecar of Grafana
+short_description: A ConfigMap of dashboards for the sidecar of Grafana
 version_added: 0.1.0
 author: The mlops.mlflow authors (@mlops-mlflow)
 description:
-  - Puts dashboards, files of JSON, into ConfigMaps that the sidecar of Grafana's chart finds by their label.
-  - Those of this collection lie in its folder C(docs/dashboards); they can be imported by hand as well.
+  - Puts dashboards, files of JSON, into one ConfigMap that the sidecar of Grafana's chart finds by its label.
+  - Those of this collection lie in its folder C(roles/mlflow_monitoring/files/dashboards); they can be imported by
+    hand as well.
 positional: name, label, folder
 options:
   _input:
@@ -18,7 +19,7 @@ options:
     elements: path
     required: true
   name:
-    description: What the names of the ConfigMaps begin with, such as the name of the deployment.
+    description: Name of the ConfigMap.
     type: str
     required: true
   label:
@@ -35,16 +36,15 @@ EXAMPLES = r"""
 - name: Give Grafana the dashboards
   kubernetes.core.k8s:
     namespace: monitoring
-    definition: "{{ query('ansible.builtin.fileglob', dashboards ~ '/*.json') | mlops.mlflow.grafana_dashboards('mlflow') }}"
+    definition: "{{ query('ansible.builtin.fileglob', dashboards ~ '/*.json') | mlops.mlflow.grafana_dashboards('mlflow-dashboards') }}"
   vars:
     dashboards: "{{ playbook_dir }}/dashboards"
 """
 
 RETURN = r"""
 _value:
-  description: The ConfigMaps, without a namespace.
-  type: list
-  elements: dict
+  description: The ConfigMap, without a namespace.
+  type: dict
 """
 
 from collections.abc import Sequence
@@ -57,13 +57,13 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 
 def grafana_dashboards(
     files: Sequence[str], name: str, label: str = "grafana_dashboard", folder: str = "MLflow"
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     # Ansible loads every filter for one of them.
     from ansible_collections.mlops.mlflow.plugins.module_utils._engine.alerts import dashboards
 
     try:
         texts = {Path(file).stem: Path(file).read_text(encoding="utf-8") for file in files}
-        return dashboards.config_maps(texts, str(name), str(label), str(folder))
+        return dashboards.config_map(texts, str(name), str(label), str(folder))
     except OSError as error:
         raise AnsibleFilterError(f"The dashboard {error.filename} cannot be read: {error.strerror}.") from error
     except EngineError as error:

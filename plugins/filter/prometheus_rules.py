@@ -17,8 +17,8 @@ options:
     description: >-
       Thresholds that differ from their defaults, C({}) for none: C(down_minutes) (2), C(latency_seconds) (2),
       C(errors_percent) (10), C(requests_least) (20), C(connections_percent) (80), C(disk_free_percent) (10),
-      C(certificate_days) (14), C(overdue_hours) (2), C(first_backup_hours) (26), C(restarts) (3), C(unhealthy_instances) (0),
-      C(availability_percent) (99.5).
+      C(certificate_days) (14), C(overdue_hours) (2), C(first_backup_hours) (26), C(first_drill_days) (7),
+      C(restarts) (3), C(unhealthy_instances) (0), C(availability_percent) (99.5).
     type: dict
     required: true
   scope:

@@ -181,10 +181,10 @@ CASES = [
     ),
     Case(
         "MlflowDrillMissing",
-        _age("drill", 0),
-        _age("drill", DAY),
-        "No snapshot of one was proven by a drill, 26 hours after drills were scheduled",
-        at="2d",
+        ops("drill_timestamp_seconds", "0x12000") | ops("drill_expected_seconds", "2678400x12000"),
+        ops("drill_timestamp_seconds", "0x9000 540000x3000") | ops("drill_expected_seconds", "2678400x12000"),
+        "No snapshot of one was proven by a drill, 7 days after drills were promised",
+        at="8d",
     ),
     Case(
         "MlflowDrillFailed",
@@ -298,7 +298,7 @@ def promtool(folder: Path, tests: list[dict[str, Any]]) -> subprocess.CompletedP
     """Only the groups that are asked for, and over days not each minute: a window of three days is dear."""
     asked = {one["alertname"] for each in tests for one in each["alert_rule_test"]}
     groups = [one for one in rules_file({}, SCOPE)["groups"] if asked & {rule.get("alert") for rule in one["rules"]}]
-    long = any(one["eval_time"] in ("2d", "3d") for each in tests for one in each["alert_rule_test"])
+    long = any(one["eval_time"] in ("2d", "3d", "8d") for each in tests for one in each["alert_rule_test"])
     (folder / "rules.yml").write_text(json.dumps({"groups": groups}))
     content = {"rule_files": ["rules.yml"], "evaluation_interval": "20m" if long else "1m", "tests": tests}
     (folder / "test.yml").write_text(json.dumps(content))

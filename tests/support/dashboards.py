@@ -14,7 +14,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import c
 
 from .playbooks import REPOSITORY
 
-FOLDER = REPOSITORY / "docs" / "dashboards"
+FOLDER = REPOSITORY / "roles" / "mlflow_monitoring" / "files" / "dashboards"
+PICTURES = REPOSITORY / "docs" / "dashboards"
 NAMES = ("server", "database", "usage", "registry", "backups", "fleet")
 _STYLE = (
     "svg{--page:#fff;--ink:#222;--c0:#1f77b4;--c1:#d95f02;--c2:#2a9d55;--c3:#7a52a1;--c4:#999}"
@@ -115,7 +116,7 @@ def _lines(asked: list[Query], over: Over) -> Iterator[tuple[str, list[tuple[flo
 
 def written(name: str, drawn: str, update: bool) -> bool:
     """Whether the picture in the docs is this one; it is made so where that is asked for."""
-    file = Path(FOLDER / f"{name}.svg")
+    file = Path(PICTURES / f"{name}.svg")
     if update:
         file.write_text(drawn)
     return file.exists() and file.read_text() == drawn

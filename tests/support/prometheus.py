@@ -57,7 +57,7 @@ def ask_over(url: str, query: str, start: float, end: float, step: float) -> lis
 @contextmanager
 def prometheus(
     folder: Path,
-    rules: Mapping[str, Any],
+    rules: Mapping[str, Any] | Path,
     targets: Sequence[Mapping[str, Any]] = (),
     alertmanager: str = "",
     interval: str = "1s",
@@ -66,15 +66,19 @@ def prometheus(
     """Its URL.
 
     :param folder: its data are in C(data), where there may be some already.
+    :param rules: or a folder with C(rules) and C(targets), as the role writes for a Prometheus that is there.
     :param lookback: how old a sample may be to be one of now.
     :param targets: each with C(targets) and C(labels), as in a file that discovers them.
     """
-    (folder / "rules.yml").write_text(json.dumps(rules))
-    (folder / "targets.json").write_text(json.dumps(list(targets)))
+    read = rules if isinstance(rules, Path) else folder
+    if not isinstance(rules, Path):
+        for name, content in (("rules", rules), ("targets", list(targets))):
+            (folder / name).mkdir()
+            (folder / name / f"test.{'yml' if name == 'rules' else 'json'}").write_text(json.dumps(content))
     settings: dict[str, Any] = {
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
-        "rule_files": ["rules.yml"],
-        "scrape_configs": [{"job_name": "discovered", "file_sd_configs": [{"files": ["targets.json"]}]}],
+        "rule_files": [f"{read}/rules/*.yml"],
+        "scrape_configs": [{"job_name": "other", "file_sd_configs": [{"files": [f"{read}/targets/*.json"]}]}],
     }
     if alertmanager:
         where = [{"targets": [alertmanager.removeprefix("http://")]}]

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.alerts.rendering import rules_file
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.alerts.thresholds import THRESHOLDS
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
@@ -42,7 +43,7 @@ def test_rules_of_one_deployment_read_no_series_of_another() -> None:
 
 
 def test_without_a_namespace_there_are_no_alerts_on_pods() -> None:
-    names = {rule.get("alert") for rule in members(scope={"deployment": "laptop"})}
+    names = {rule.get("alert") for rule in members(scope={"deployment": "laptop", "namespace": ""})}
     assert names & {"MlflowPodsRestarting", "MlflowVolumeNearlyFull"} == set()
     assert "MlflowDiskNearlyFull" in names
 
@@ -97,6 +98,14 @@ def test_the_filter_documents_every_threshold_with_its_default() -> None:
     text = (REPOSITORY / "plugins/filter/prometheus_rules.py").read_text()
     said = dict(re.findall(r"C\((\w+)\)\s+\(([\d.]+)\)", text))
     assert said == {name: f"{one.default:g}" for name, one in THRESHOLDS.items()}
+
+
+def test_the_role_documents_every_threshold_with_what_it_means() -> None:
+    specs = yaml.safe_load((REPOSITORY / "roles/mlflow_monitoring/meta/argument_specs.yml").read_text())
+    options = specs["argument_specs"]["main"]["options"]["mlflow_monitoring_thresholds"]["options"]
+    assert {name: option["description"] for name, option in options.items()} == {
+        name: f"{one.meaning} The default is {one.default:g}." for name, one in THRESHOLDS.items()
+    }
 
 
 def test_a_playbook_gets_the_rules_or_the_reason() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.alerts.dashboards import config_maps
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.alerts.dashboards import config_map
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.alerts.rendering import rules_file
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from support import dashboards
@@ -69,18 +69,20 @@ def test_what_a_panel_reads_of_the_rules_is_recorded_by_them() -> None:
     assert read and read <= recorded
 
 
-def test_the_sidecar_finds_each_dashboard_by_its_label_and_puts_it_into_a_folder() -> None:
+def test_the_sidecar_finds_the_dashboards_by_a_label_and_puts_them_into_a_folder() -> None:
     asked = "{{ query('ansible.builtin.fileglob', folder ~ '/*.json') | mlops.mlflow.grafana_dashboards('team') }}"
     tasks = [{"name": "say", "ansible.builtin.debug": {"msg": asked}}]
     found = run_play(tasks, variables={"folder": str(dashboards.FOLDER)}, program=WITHOUT_FORKS).of("say")["msg"]
-    assert [one["metadata"]["name"] for one in found] == [f"team-dashboard-{name}" for name in sorted(dashboards.NAMES)]
-    for one in found:
-        assert one["metadata"]["labels"] == {"grafana_dashboard": "1"}
-        assert one["metadata"]["annotations"] == {"grafana_folder": "MLflow"}
-        ((file, text),) = one["data"].items()
-        name = file.removeprefix("mlflow-").removesuffix(".json")
-        # Far below the MiB that a ConfigMap takes.
-        assert json.loads(text) == dashboards.read(name) and len(text) < 50_000
+    assert found["metadata"] == {
+        "name": "team",
+        "labels": {"grafana_dashboard": "1"},
+        "annotations": {"grafana_folder": "MLflow"},
+    }
+    assert {file: json.loads(text) for file, text in found["data"].items()} == {
+        f"mlflow-{name}.json": dashboards.read(name) for name in dashboards.NAMES
+    }
+    # Far below the MiB that a ConfigMap takes.
+    assert len(json.dumps(found)) < 200_000
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_the_sidecar_finds_each_dashboard_by_its_label_and_puts_it_into_a_folder
 )
 def test_what_kubernetes_would_refuse_is_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(BadInput, match=re.escape(said)):
-        config_maps(**{"dashboards": {"server": "{}"}, "name": "team", **given})
+        config_map(**{"dashboards": {"server": "{}"}, "name": "team", **given})
 
 
 def test_a_dashboard_that_cannot_be_read_is_named() -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 import yaml
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.alerts.rendering import rules_file
 from support.playbooks import REPOSITORY
 from support.rendered.manifests import COMPONENT, Deployment, Object
 
@@ -64,9 +65,11 @@ def test_the_operator_finds_just_the_exporter(monitored: Deployment) -> None:
     [pod] = monitored.matched(monitor["spec"]["selector"]["matchLabels"])
     [endpoint] = monitor["spec"]["podMetricsEndpoints"]
     assert endpoint["port"] in pod.port_names
-    assert endpoint["relabelings"] == [{"targetLabel": "deployment", "replacement": "mlflow"}]
+    labels = {one["targetLabel"]: one["replacement"] for one in endpoint["relabelings"]}
+    assert labels == {"deployment": "mlflow", "job": "mlflow-ops"}
     rule = monitored.one("PrometheusRule", "mlflow-monitoring")
-    assert rule["spec"]["groups"][0]["rules"][0]["alert"] == "MlflowServerDown"
+    namespace = rule["metadata"]["namespace"]
+    assert rule["spec"] == rules_file({"latency_seconds": 5}, {"deployment": "mlflow", "namespace": namespace})
     for one in (monitor, rule):
         assert one["metadata"]["labels"]["release"] == "prometheus"
     assert not [name for name in pod.owner["spec"]["template"]["metadata"]["annotations"] if "prometheus.io" in name]

@@ -225,11 +225,7 @@ CASES = {
             "mlflow_monitoring_operator_labels": {"release": "prometheus"},
             "mlflow_monitoring_labels": {"azure.workload.identity/use": "true"},
             "mlflow_monitoring_env": {"SSL_CERT_FILE": "/etc/ssl/corporate.pem"},
-            "mlflow_monitoring_rules": {
-                "groups": [
-                    {"name": "mlflow", "rules": [{"alert": "MlflowServerDown", "expr": "mlflow_ops_check_up == 0"}]}
-                ]
-            },
+            "mlflow_monitoring_thresholds": {"latency_seconds": "5"},
             "mlflow_tls_inside": "true",
             "mlflow_server_auth": "basic",
             "mlflow_server_replicas": 1,

@@ -24,8 +24,8 @@ def rules_file(
 ) -> dict[str, Any]:
     """
     :param given: thresholds that differ from their defaults.
-    :param scope: labels of one deployment, C(deployment) and on Kubernetes C(namespace); none: the rules are for all
-        that a Prometheus scrapes. Two sets of rules for the same deployment would record the same series twice.
+    :param scope: labels of one deployment: C(deployment), and C(namespace), empty on hosts. None: the rules are for
+        all that a Prometheus scrapes. Two sets of rules for one deployment would record the same series twice.
     :param runbook: address of the page that has a section for each alert.
     :returns: C(groups).
     :raises BadInput: a threshold or a label cannot be used.
@@ -36,6 +36,7 @@ def rules_file(
         **{name: f"{value:.10g}" for name, value in numbers.items()},
         "down": f"{round(numbers['down_minutes'] * 60)}s",
         "first_backup": f"{round(numbers['first_backup_hours'] * 3600)}s",
+        "first_drill": f"{round(numbers['first_drill_days'] * 86400)}s",
         "scope": ",".join(f'{name}="{value}"' for name, value in labels.items()),
         "namespace": labels.get("namespace", ""),
     }
@@ -76,7 +77,8 @@ def _rendered(
 
 
 def _checked(scope: Mapping[str, str]) -> dict[str, str]:
-    labels = {str(name): str(value) for name, value in scope.items()}
+    # Hosts have none.
+    labels = {str(name): str(value) for name, value in scope.items() if value or name != "namespace"}
     for name, value in labels.items():
         if not _LABEL.fullmatch(name) or not _VALUE.fullmatch(value):
             raise BadInput(

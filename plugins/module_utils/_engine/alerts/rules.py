@@ -115,8 +115,8 @@ GROUPS: dict[str, list[Alert | Record]] = {
             "MlflowDrillMissing",
             _missing("drill"),
             "warning",
-            f"No snapshot of {_WHO} was proven by a drill, $first_backup_hours hours after drills were scheduled",
-            "$first_backup",
+            f"No snapshot of {_WHO} was proven by a drill, $first_drill_days days after drills were promised",
+            "$first_drill",
         ),
         Alert(
             "MlflowDrillFailed",
