@@ -86,8 +86,8 @@ bench-backup: $(VENV)/dev ## measure snapshots beside pg_dump, psql, cp and uplo
 lock: $(VENV)/dev ## resolve the pins of what the roles install anew
 	@$(RUN) tools/lock
 
-readmes: $(VENV)/dev ## write what is generated of the documentation: tables of the roles, ways of values
-	@$(RUN) tools/role_readmes.py && tools/ways.py
+readmes: $(VENV)/dev ## write what is generated of the documentation: tables of the roles, ways of values, dashboards
+	@$(RUN) tools/role_readmes.py && tools/ways.py && tools/dashboards.py
 
 clean: ## remove what the targets above put into the clone
 	@rm -rf $(VENV) build .cache

@@ -30,11 +30,14 @@ EXAMPLES = r"""
     settings:
       name: mlflow
       subscription: 00000000-0000-0000-0000-000000000000
+      existing: false
       resource_group: mlflow
+      resource_group_existing: false
       location: centralindia
       version: "1.34"
       tier: Standard
       node_pools: [{name: nodes, size: Standard_D4s_v5, min: 1, max: 1, disk_size: 64}]
+      network: 10.43.0.0/16
       authorized_ranges: [203.0.113.0/24]
       upgrade_channel: patch
       node_upgrade_channel: NodeImage

@@ -27,6 +27,8 @@ CLUSTER_ARGS: dict[str, Any] = {
     "client_key": {"type": "path", "aliases": ["key_file"], "no_log": False},
     "namespace": {"type": "str", "required": True},
 }
+# Of modules that log in to one with an option of their own.
+LOGIN_ARGS = {name: spec for name, spec in CLUSTER_ARGS.items() if name != "namespace"}
 
 
 def refuse_two_clusters(given: Mapping[str, Any], environment: Mapping[str, str]) -> None:

@@ -18,10 +18,9 @@ from ._engine import cli, operations, protocol, secrets
 from ._engine.connection import RunnerConnection
 from ._engine.errors import EngineError
 from ._engine.progress import Say, silent
-from ._kubernetes import CLUSTER_ARGS, cluster_of
+from ._kubernetes import LOGIN_ARGS, cluster_of
 from ._module import masked, secret_of
 
-LOGIN_ARGS = {name: spec for name, spec in CLUSTER_ARGS.items() if name != "namespace"}
 RUNNER_ARGS: dict[str, Any] = {
     "runner": {"type": "dict"},
     "cluster": {"type": "dict", "options": LOGIN_ARGS, "default": {}},

@@ -44,6 +44,14 @@ options:
       - Region of a new cluster.
     type: str
     required: true
+  existing:
+    description:
+      - What of it somebody else has created. The right to create that is not counted among those that are missing, and
+        in a resource group that exists only rights in it count.
+    type: list
+    elements: str
+    choices: [resource_group, cluster]
+    default: []
 """
 
 EXAMPLES = r"""
@@ -88,6 +96,10 @@ versions:
   type: list
   elements: str
   sample: ["1.33", "1.34"]
+group:
+  description: Whether the resource group is there.
+  returned: success
+  type: bool
 cluster:
   description: The cluster. Empty where there is none.
   returned: success
@@ -98,6 +110,8 @@ cluster:
     location: {description: Its region., returned: if there is one, type: str}
     version: {description: Its version of Kubernetes., returned: if there is one, type: str}
     issuer: {description: Issuer of the tokens of service accounts., returned: if there is one, type: str}
+    workload_identity: {description: Whether pods may have an identity., returned: if there is one, type: bool}
+    network: {description: Id of the network of its nodes. Empty where that is AKS's., returned: if there is one, type: str}
     node_group: {description: Resource group of its nodes., returned: if there is one, type: str}
     endpoint: {description: URL of its API server. Empty while it is created., returned: if there is one, type: str}
     certificate_authority: {description: Whose certificate that has; PEM in base64., returned: if there is one, type: str}
@@ -120,7 +134,8 @@ OPTIONS = ("subscription", "resource_group", "name", "location")
 
 
 def gather(module: AnsibleModule) -> dict[str, Any]:
-    return {"changed": False, **inspect(_azure.arm_of(module), *(module.params[option] for option in OPTIONS))}
+    given = [module.params[option] for option in OPTIONS]
+    return {"changed": False, **inspect(_azure.arm_of(module), *given, module.params["existing"])}
 
 
 def main() -> None:
@@ -130,6 +145,12 @@ def main() -> None:
             **_azure.AZURE_ARGS,
             **required,
             "subscription": {"type": "str", "required": True, "aliases": ["subscription_id"]},
+            "existing": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["resource_group", "cluster"],
+                "default": [],
+            },
         },
         supports_check_mode=True,
     )

@@ -53,6 +53,11 @@ options:
       - Name of the cluster of EKS that add-ons are of. Without one there are none.
     type: str
     default: ""
+  deployment:
+    description:
+      - What the tag says, of things that are in another region than their deployment.
+    type: str
+    default: ""
   state:
     description:
       - V(inspected) changes nothing. V(marked) gives the tag to those of the things that nobody has marked, for what has
@@ -126,7 +131,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import run
 def inspect(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     place = ownership.Place(lambda service: _aws.service_of(module, service), params["vpc"], params["cluster"])
-    deployment = ownership.deployment(place, params["name"])
+    deployment = params["deployment"] or ownership.deployment(place, params["name"])
     marked = []
     if params["state"] == "marked":
         marked = ownership.mark(place, deployment, params["resources"], module.check_mode)
@@ -143,6 +148,7 @@ def main() -> None:
             "tags": {"type": "dict", "default": {}},
             "vpc": {"type": "str", "default": ""},
             "cluster": {"type": "str", "default": ""},
+            "deployment": {"type": "str", "default": ""},
             "state": {"type": "str", "choices": ["inspected", "marked"], "default": "inspected"},
         },
         mutually_exclusive=_aws.EXCLUSIVE,

@@ -80,6 +80,16 @@ options:
       - "Each as C({from: ID, version: VERSION, at: properties.clientId})."
     type: dict
     default: {}
+  secrets:
+    description:
+      - What else a new resource is asked for and nobody is shown, such as a password, by its id.
+    type: dict
+    default: {}
+  renew:
+    description:
+      - Whether resources that are there are sent their O(secrets), too. Then they are always changed.
+    type: bool
+    default: false
   state:
     description:
       - Whether they are there.
@@ -174,7 +184,8 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     arm, owner, requested = _azure.arm_of(module), params["owner"], params["resources"]
     if params["state"] == "absent":
         return resources.remove(arm, owner, requested, module.check_mode)
-    return resources.ensure(arm, owner, requested, module.check_mode, params["read"])
+    secret = params["secrets"], params["renew"]
+    return resources.ensure(arm, owner, requested, module.check_mode, params["read"], *secret)
 
 
 def main() -> None:
@@ -185,6 +196,8 @@ def main() -> None:
             "owner": {"type": "str", "required": True},
             "resources": {"type": "list", "elements": "dict", "required": True, "options": RESOURCE},
             "read": {"type": "dict", "default": {}},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "renew": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "wait_timeout": {"type": "float", "default": 3600},
         },

@@ -50,12 +50,79 @@ options:
       allowed:
         description: Whether it may be loaded. O(allowed) where it is not given.
         type: bool
+      awake:
+        description: Whether it answers without being woken. Read with O(fleet).
+        type: bool
+        default: false
       username:
         description: User for basic authentication. O(username) where it is not given.
         type: str
       password_file:
         description: File on the host that holds the password. That of O(password_file) where it is not given.
         type: path
+  gateway:
+    description:
+      - C(host:port) that is asked in place of the hosts that the URLs name, by these names. For servers behind a gateway whose
+        names lead nowhere yet. Not with https.
+    type: str
+    default: ""
+  fleet:
+    description:
+      - Whether O(targets) are instances of a fleet, alike, some of which may sleep. Each user has one of them by chance then.
+      - The first request to one that sleeps is the operation C(wake), which objectives may name; its response time is in no
+        other figure.
+      - One of them is inspected before, and only those that users had are cleaned up, so that no other wakes.
+    type: bool
+    default: false
+  pods_namespace:
+    description:
+      - Namespace of a fleet whose pods are measured while it is loaded, by the metrics of their cluster (metrics-server).
+      - Empty, none are.
+    type: str
+    default: ""
+  cluster:
+    description:
+      - How to log in to the cluster of O(pods_namespace), with the options of P(kubernetes.core.k8s#module). Without it the
+        current context of the kubeconfig.
+    type: dict
+    default: {}
+    suboptions:
+      kubeconfig:
+        description:
+          - Path of a kubeconfig file, or its content. Without it E(K8S_AUTH_KUBECONFIG), or C(~/.kube/config).
+        type: raw
+      context:
+        description:
+          - Context of the kubeconfig.
+        type: str
+      host:
+        description:
+          - URL of the API server.
+        type: str
+      api_key:
+        description:
+          - Token to log in with.
+        type: str
+      validate_certs:
+        description:
+          - Whether the API server's certificate must be valid.
+        type: bool
+        aliases: [verify_ssl]
+      ca_cert:
+        description:
+          - File with the authority of the API server's certificate.
+        type: path
+        aliases: [ssl_ca_cert]
+      client_cert:
+        description:
+          - Client certificate to log in with.
+        type: path
+        aliases: [cert_file]
+      client_key:
+        description:
+          - Private key of O(cluster.client_cert).
+        type: path
+        aliases: [key_file]
   locust:
     description:
       - Locust's program on the host. The role P(mlops.mlflow.locust#role) installs it.
@@ -294,13 +361,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import plan, resources
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import plan
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load import run as load
 from ansible_collections.mlops.mlflow.plugins.module_utils._load_test import (
     SERVERS_ARGS,
     SETTINGS_ARGS,
     TARGETS_ARGS,
     targets_of,
+    watched_by,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
     SERVER_ARGS,
@@ -313,7 +381,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._module import (
 def test(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     wanted = plan.wanted({name: params[name] for name in SETTINGS_ARGS}, targets_of(module))
-    watched = resources.watched(params["servers"])
+    watched = watched_by(module, wanted.targets)
     folder = Path(params["report_dir"])
     if not folder.is_absolute():
         raise BadInput(f"report_dir is {folder}; it must be an absolute path.")

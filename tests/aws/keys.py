@@ -1,10 +1,11 @@
-"""Keys are scheduled for deletion by their ARN, too, which moto does not take. Runs in moto's environment."""
+"""Keys are removed and taken back by their ARN, too, which moto does not take. Runs in moto's environment."""
 
 from __future__ import annotations
 
 from moto.kms.models import KmsBackend
 
 _schedule, _cancel = KmsBackend.schedule_key_deletion, KmsBackend.cancel_key_deletion
+_enable = KmsBackend.enable_key
 
 
 def install() -> None:
@@ -12,3 +13,4 @@ def install() -> None:
         self, key_id.rpartition("/")[2], pending_window_in_days
     )
     KmsBackend.cancel_key_deletion = lambda self, key_id: _cancel(self, key_id.rpartition("/")[2])
+    KmsBackend.enable_key = lambda self, key_id: _enable(self, key_id.rpartition("/")[2])

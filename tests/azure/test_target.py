@@ -188,6 +188,63 @@ def test_what_somebody_else_has_made_is_refused_before_anything_is_changed_and_s
     assert target.azure.resources == {GROUP: theirs} and target.azure.changes == []
 
 
+def test_a_cluster_of_somebody_else_gets_account_and_identities_and_stays_as_it_is(target: Target) -> None:
+    target.run(aks_storage_account="theirs0aa3981a").succeeded()
+    azure = target.azure
+    for one in (GROUP, CLUSTER):
+        del azure.resources[one]["tags"]["mlflow-deployment"]
+    before, puts = json.dumps([azure.resources[one] for one in (GROUP, CLUSTER)]), len(azure.changes)
+    theirs = {
+        "aks_cluster_existing": True,
+        "aks_cluster_authorized_ranges": [],
+        "aks_cluster_registry": "",
+        "aks_storage_name": "second",
+        "aks_storage_identities_file": str(target.home / "ids.json"),
+    }
+    target.run(**theirs).succeeded()
+    assert json.dumps([azure.resources[one] for one in (GROUP, CLUSTER)]) == before
+    assert ACCOUNT in azure.resources and f"{IDENTITIES}/second-server" in azure.resources
+    assert not [one for one in azure.changes[puts:] if "second" not in one and "mlflow0aa3981a" not in one]
+    removed = target.run(**theirs, **REMOVE).succeeded()
+    assert json.dumps([azure.resources[one] for one in (GROUP, CLUSTER)]) == before
+    said = str([result["msg"] for task, result in removed.results if task.endswith("Report what stays")])
+    assert "cluster mlflow, which somebody else has created" in said
+
+
+def test_a_database_is_in_the_network_of_the_cluster_and_goes_only_where_that_is_said(target: Target) -> None:
+    azure, server = target.azure, f"{GROUP}/providers/microsoft.dbforpostgresql/flexibleservers/mlflow0aa3981a"
+    network = f"{arm.ROOT}/resourceGroups/mlflow/providers/Microsoft.Network/virtualNetworks/mlflow"
+    password = f"correct {arm.SECRET}"
+    given = {
+        "aks_cluster_registry": "",
+        "aks_postgresql_enabled": True,
+        "aks_postgresql_server": "mlflow0aa3981a",
+        "aks_postgresql_password": password,
+    }
+    made = target.run("--diff", "-vvv", **given).succeeded()
+    assert "PostgreSQL mlflow0aa3981a: 2 Standard_D2ds_v5" in str(made.results)
+    assert azure.passwords == {server: password} and password not in made.output
+    properties = target.properties(server)
+    assert properties["highAvailability"] == {"mode": "ZoneRedundant"} and properties["administratorLogin"] == "mlflow"
+    assert properties["network"]["delegatedSubnetResourceId"] == f"{network}/subnets/database"
+    [link] = azure.of("virtualnetworklinks").values()
+    assert link["properties"]["virtualNetwork"]["id"] == network
+    [pool] = target.properties(CLUSTER)["agentPoolProfiles"]
+    assert pool["vnetSubnetID"] == f"{network}/subnets/nodes"
+    assert azure.resources[CLUSTER]["identity"]["type"] == "UserAssigned"
+
+    puts = len(azure.changes)
+    assert changed(target.run(**given).succeeded()) == [] and len(azure.changes) == puts
+    other = given | {"aks_postgresql_password": f"another {arm.SECRET}"}
+    target.run(**other, aks_postgresql_rotate=True).succeeded()
+    assert azure.passwords == {server: f"another {arm.SECRET}"} and len(azure.changes) == puts + 1
+
+    refused = target.run(**given, **REMOVE)
+    assert "aks_postgresql_remove_data=true removes it" in refused.message and server in azure.resources
+    target.run(**given, **REMOVE, aks_postgresql_remove_data=True, aks_storage_remove_data=True).succeeded()
+    assert azure.resources == {}
+
+
 def test_what_others_changed_is_as_requested_again_and_what_they_added_stays(target: Target) -> None:
     target.run().succeeded()
     target.properties(ACCOUNT)["allowSharedKeyAccess"] = True
@@ -209,6 +266,7 @@ def test_what_others_changed_is_as_requested_again_and_what_they_added_stays(tar
         ({"aks_cluster_subscription": "00000000-0000-0000-0000-00000000000f"}, "is not seen by who is logged in"),
         ({"aks_cluster_authorized_ranges": []}, "aks_cluster_authorized_ranges is empty"),
         ({"aks_storage_account": "Not-Allowed"}, "3 to 24 lower-case letters and digits"),
+        ({"aks_postgresql_enabled": True, "aks_postgresql_server": "mlflow0aa3981a"}, "16 characters or more"),
         ({"aks_storage_account": "taken"}, "already taken. Choose another name"),
         ({"aks_cluster_location": "atlantis"}, "which the subscription does not have"),
         ({"aks_cluster_version": "1.30"}, "AKS has 1.33, 1.34 in centralindia now"),

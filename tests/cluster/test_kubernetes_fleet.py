@@ -6,6 +6,7 @@ pytest tests/cluster/test_kubernetes_fleet.py -m cluster
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,6 +94,24 @@ def test_each_has_its_own_data_also_after_it_slept(
     assert fleet.pods_made() == before, "health wakes nobody"
     for one in instances:
         assert real_client.run(one, READ, port=one.port) == [[one.host, one.host]]
+
+
+def test_a_load_test_wakes_who_slept_measures_that_apart_and_leaves_nothing(
+    fleet: Fleet, instances: list[Instance], tmp_path: Path
+) -> None:
+    fleet.wait_until_asleep()
+    slos = {"all": {"error_rate": 0}, "wake": {"error_rate": 0, "p95_ms": 180_000}}
+    played = fleet.load(tmp_path, locust_slos=slos).succeeded()
+    assert "The load test passed: 3 objectives held" in played.of("Report the verdict")["msg"]
+    report = json.loads((tmp_path / "result.json").read_text())
+    wake = next(one for one in report["operations"] if one["name"] == "wake")
+    # One was inspected, and so woken, before.
+    assert 1 <= wake["requests"] <= COUNT and wake["min_ms"] > 500, wake
+    assert report["total"]["p50_ms"] < wake["p50_ms"]
+    (taken,) = report["servers"]
+    assert taken["measured"] and taken["processes_peak"] >= 1 and taken["memory_peak_bytes"] > 100 * 2**20, taken
+    assert report["clean_up"]["left"] == []
+    print(f"\nwoken within {wake['p95_ms']} ms, then p95 {report['total']['p95_ms']} ms")
 
 
 def test_a_backup_of_all_wakes_none_names_who_failed_and_is_gone_on_with(
@@ -202,6 +221,7 @@ CHANGES = {
     "Start a Service of Knative that was stopped": True,
     "Deploy 200 instances, one of which never sleeps": True,
     "Fail unless each of 200 instances is healthy": False,
+    "List the instances of a fleet, and which are awake": False,
     "Back up each of 200 instances that has no snapshot of the last 12 hours": True,
     "Change them 20 at a time, and stop at the first that does not get ready": True,
     "Report what is there, do not fail": False,

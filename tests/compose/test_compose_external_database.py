@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+import requests
 from support.compose.deployment import Deployment
 from support.compose.engine import docker, everything
 from support.kubernetes.client import RealClient
@@ -16,6 +20,8 @@ pytestmark = pytest.mark.compose
 
 NAME = "t-managed-postgresql"
 PORT = 15432
+# TCP's user time-out of servers is 15 s; by itself TCP waits for a quarter of an hour.
+FORGOTTEN_SECONDS = 25
 PASSWORDS = {"mlflow_owner": "owner's $ecret:1", "mlflow": "server's %s@2"}
 START = f"""
 PATH=$(echo /usr/lib/postgresql/*/bin):$PATH
@@ -50,6 +56,27 @@ class Managed:
     def sql(self, statement: str, database: str = "postgres", user: str = "postgres") -> str:
         psql = ["psql", "--host=/tmp", f"--port={PORT}", f"--username={user}", "--no-align", "--tuples-only"]
         return docker("exec", NAME, *psql, f"--command={statement}", database, check=False).strip()
+
+    @contextmanager
+    def forgotten(self) -> Iterator[int]:
+        """
+        What a firewall does with connections that were idle for long: no packet passes any more, and nobody is told.
+
+        :returns: of how many connections.
+        """
+        ask = "SELECT host(client_addr) || ' ' || client_port FROM pg_stat_activity WHERE usename = 'mlflow'"
+        clients = [line.split() for line in self.sql(ask).splitlines()]
+        rules = []
+        for address, port in clients:
+            rules.append(["INPUT", "--source", address, "--protocol", "tcp", "--sport", port, "--jump", "DROP"])
+            rules.append(["OUTPUT", "--destination", address, "--protocol", "tcp", "--dport", port, "--jump", "DROP"])
+        try:
+            for rule in rules:
+                subprocess.run(["iptables", "--wait", "--insert", *rule], check=True)
+            yield len(clients)
+        finally:
+            for rule in rules:
+                subprocess.run(["iptables", "--wait", "--delete", *rule], check=False)
 
     def remove(self) -> None:
         docker("rm", "--force", "--volumes", NAME, check=False)
@@ -109,3 +136,29 @@ def test_a_password_that_the_database_refuses_is_named_as_that(
     deployment = make("compose_local", "t-external", **settings | {"mlflow_database_owner_password_file": str(wrong)})
     refused = deployment.deploy()
     assert refused.code and 'password authentication failed for user "mlflow_owner"' in refused.message
+
+
+@pytest.mark.parametrize(
+    ("options", "answered"),
+    [("", True), ("?tcp_user_timeout=0&keepalives=0", False)],
+    ids=["as deployed", "with TCP's own patience"],
+)
+def test_connections_that_a_firewall_forgot_cost_a_request_seconds(
+    make: Callable[..., Deployment], managed: Managed, settings: dict[str, object], options: str, answered: bool
+) -> None:
+    settings["mlflow_database_uri"] = f"{settings['mlflow_database_uri']}{options}"
+    deployment = make("compose_local", "t-forgotten", **settings)
+    deployment.deploy().succeeded()
+    url = f"http://127.0.0.1:{settings['mlflow_server_port']}/api/2.0/mlflow/experiments/get?experiment_id=0"
+    assert requests.get(url, timeout=30).ok
+    with managed.forgotten() as connections:
+        assert connections
+        start = time.monotonic()
+        try:
+            assert requests.get(url, timeout=FORGOTTEN_SECONDS).ok
+            print(f"\n{connections} connections forgotten; answered after {time.monotonic() - start:.1f} s")
+        except requests.ReadTimeout:
+            assert not answered, f"no answer within {FORGOTTEN_SECONDS} s"
+        else:
+            assert answered, "it does without the limits as well: this test shows nothing"
+    deployment.destroy(mlflow_remove_data=True).succeeded()

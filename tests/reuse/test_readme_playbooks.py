@@ -113,7 +113,7 @@ WITH_A_CLUSTER = ("mlflow_fleet",)
 # Nor of these without an account of AWS; playbooks/eks_cluster.yml, which does the same, is run by tests/aws.
 WITH_AWS = ("efs_csi", "eks_cluster", "eks_storage", "rds_postgresql")
 # Nor of these without a subscription of Azure; playbooks/aks_cluster.yml, which does the same, is run by tests/azure.
-WITH_AZURE = ("aks_cluster", "aks_storage")
+WITH_AZURE = ("aks_cluster", "aks_postgresql", "aks_storage")
 CHECKS: dict[str, Callable[[Elsewhere], None]] = {
     "benchmark": benchmark,
     "cluster_prerequisites": prerequisites,

@@ -29,6 +29,8 @@ clusters:
 """
 # How often a resource is asked for before it is there or gone, by its kind.
 _TAKES = {"managedclusters": 3, "storageaccounts": 2}
+# Kinds that never say what goes on with them: their operation does, as often as it is asked.
+_OPERATIONS = {"flexibleservers": 2, "databases": 1}
 
 
 class Refused(Exception):
@@ -46,9 +48,12 @@ class Azure:
         self.actions = ["*"]
         self.sizes = {"Standard_D4s_v5": [], "Standard_D8s_v5": [{"type": "Location"}]}
         self.taken = {"taken"}
+        # What was sent and is never told, by the id of the resource.
+        self.passwords: dict[str, str] = {}
         # Of clusters' tokens, where a test has a cluster that signs them.
         self.issuer = ""
         self._waits: dict[str, int] = {}
+        self._going: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def names(self) -> list[str]:
@@ -74,6 +79,10 @@ class Azure:
                 return 200, listed
             return {"GET": self._get, "PUT": self._put, "DELETE": self._delete}[method](path, body)
 
+    def operation_of(self, path: str) -> str:
+        """Where to ask after what goes on with a resource; empty where that says so itself."""
+        return f"{path}/operations/1" if path.split("/")[-2].lower() in _OPERATIONS else ""
+
     def _asked(self, path: str, body: Any) -> Any:
         if path.endswith("/checkNameAvailability"):
             free = body["name"] not in self.taken
@@ -98,6 +107,10 @@ class Azure:
             }
         if path.endswith("/kubernetesVersions"):
             return {"values": [{"version": "1.33"}, {"version": "1.34"}, {"version": "1.36", "isPreview": True}]}
+        if path.endswith("/operations/1"):
+            left = self._going[path.lower().removesuffix("/operations/1")]
+            self._going[path.lower().removesuffix("/operations/1")] = max(left - 1, 0)
+            return {"status": "InProgress" if left else "Succeeded"}
         if path.endswith("/resources"):
             inside = path.removesuffix("/resources").lower() + "/providers/"
             kind = query.get("$filter", "").partition("'")[2].rstrip("'").lower()
@@ -131,6 +144,9 @@ class Azure:
         self._add(kind, made, self.resources.get(path.lower(), {}).get("properties", {}))
         self.resources[path.lower()] = made
         self._waits[path.lower()] = _TAKES.get(kind, 0)
+        if kind in _OPERATIONS:
+            self._going[path.lower()] = _OPERATIONS[kind]
+            return 202, None
         # A storage account answers before there is anything to see.
         return (202, None) if new and kind == "storageaccounts" else (201 if new else 200, made)
 
@@ -150,6 +166,10 @@ class Azure:
                 "provisioningState": "ResolvingDNS",
                 "primaryEndpoints": {"blob": f"https://{name}.blob.core.windows.net/"},
             }
+        elif kind == "flexibleservers":
+            if password := properties.pop("administratorLoginPassword", ""):
+                self.passwords[made["id"].lower()] = password
+            properties |= {"state": "Ready", "fullyQualifiedDomainName": f"{name}.postgres.database.azure.com"}
         elif kind == "userassignedidentities":
             for part in ("principalId", "clientId"):
                 properties[part] = before.get(part) or str(uuid.uuid4())
@@ -208,7 +228,10 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Refused(401, "InvalidAuthenticationToken", "The access token is invalid.")
             if "api-version" not in query:
                 raise Refused(400, "MissingApiVersionParameter", "The api-version query parameter is required.")
-            self._send(*self.azure.answer(self.command, parts.path, query, json.loads(data) if data else None))
+            status, body = self.azure.answer(self.command, parts.path, query, json.loads(data) if data else None)
+            operation = self.azure.operation_of(parts.path) if self.command == "PUT" else ""
+            base = f"http://127.0.0.1:{self.connection.getsockname()[1]}"
+            self._send(status, body, f"{base}{operation}?api-version=1" if operation else "")
         except Refused as refused:
             self._send(refused.status, {"error": {"code": refused.code, "message": str(refused)}})
 
@@ -222,11 +245,13 @@ class _Handler(BaseHTTPRequestHandler):
             }
         return 200, {"token_type": "Bearer", "expires_in": 3599, "access_token": TOKEN}
 
-    def _send(self, status: int, body: Any) -> None:
+    def _send(self, status: int, body: Any, operation: str = "") -> None:
         data = b"" if body is None else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.send_header("Retry-After", "0")
+        if operation:
+            self.send_header("Azure-AsyncOperation", operation)
         self.end_headers()
         self.wfile.write(data)
 

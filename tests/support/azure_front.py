@@ -31,19 +31,23 @@ _HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"}
 
 
 @contextmanager
-def serving(address: str, azure: arm.Azure, blob_port: int, certificate: Path, key: Path) -> Iterator[None]:
-    """
+def serving(
+    address: str, azure: arm.Azure, blob_port: int, certificate: Path, key: Path, port: int = PORT
+) -> Iterator[int]:
+    """The port that it listens on.
+
     :param blob_port: of Azurite on loopback.
+    :param port: 0 for any that is free.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     handler = type("Handler", (_Handler,), {"azure": azure, "blob_port": blob_port})
-    server = ThreadingHTTPServer((address, PORT), handler)
+    server = ThreadingHTTPServer((address, port), handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield
+        yield server.server_port
     finally:
         server.shutdown()
         server.server_close()
@@ -90,10 +94,13 @@ class _Handler(BaseHTTPRequestHandler):
         if kind == "SharedKey":
             allowed = storage["properties"].get("allowSharedKeyAccess", True)
             return "" if allowed else "KeyBasedAuthenticationNotPermitted"
-        if kind != "Bearer":
-            return "NoAuthenticationInformation"
         place = urlsplit(self.path)
-        delegating = "userdelegationkey" in parse_qs(place.query).get("comp", [])
+        query = parse_qs(place.query)
+        # A signed URL is of whoever had the key by which it is signed; whether it is, Azurite says.
+        signer = query.get("skoid", [""])[0] if "sig" in query else ""
+        if kind != "Bearer" and not signer:
+            return "NoAuthenticationInformation"
+        delegating = "userdelegationkey" in query.get("comp", [])
         role = kinds.BLOB_DELEGATOR if delegating else kinds.BLOB_CONTRIBUTOR
         scope = storage["id"].lower() + (
             "" if delegating else f"/blobservices/default/containers/{place.path.split('/')[1]}"
@@ -103,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
             for id, one in self.azure.of("roleassignments").items()
             if f"{scope}/".startswith(id.rpartition("/providers/")[0] + "/")
         ]
-        principal = claims(credentials).get("oid")
+        principal = signer or claims(credentials).get("oid")
         may = any(one["principalId"] == principal and one["roleDefinitionId"].endswith(role) for one in held)
         return "" if may else "AuthorizationPermissionMismatch"
 

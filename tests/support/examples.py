@@ -68,7 +68,7 @@ PLACES = {
         "mlflow_workload",
         "mlflow_kubernetes_remove",
     ],
-    "knative": ["mlflow_fleet", "mlflow_fleet_health", "mlflow_fleet_operation"],
+    "knative": ["mlflow_fleet", "mlflow_fleet_health", "mlflow_fleet_info", "mlflow_fleet_operation"],
     "aws": [
         "aws_ownership",
         "eks_access_entry",

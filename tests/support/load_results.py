@@ -28,7 +28,7 @@ def moment(at: float, requests: int, **more: Any) -> dict[str, Any]:
 
 def raw(*entries: dict[str, Any], seconds: float = 10.0, **more: Any) -> dict[str, Any]:
     return {
-        "locust": "2.47.0",
+        "locust": "2.46.6",
         "start": 1_700_000_000.0,
         "seconds": seconds,
         "cores": 4,

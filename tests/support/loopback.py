@@ -25,13 +25,14 @@ class Loopback:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     loopback: Loopback
+    body: bytes
 
     def setup(self) -> None:
         self.loopback.connections += 1
         super().setup()
 
     def handle_any(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         number = len(self.loopback.seen)
         self.loopback.seen.append((self.command, self.path, dict(self.headers)))
         self.loopback.answers[min(number, len(self.loopback.answers) - 1)](self)

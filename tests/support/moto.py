@@ -34,12 +34,12 @@ def serving(address: str = "127.0.0.1", *pair: Path) -> Iterator[str]:
         assert server.wait(timeout=30) == 0
 
 
-def clients(endpoint: str) -> Callable[[str], Any]:
+def clients(endpoint: str, region: str = REGION) -> Callable[[str], Any]:
     """Makes clients of services, as a second witness of what modules did."""
 
     def connect(service: str) -> Any:
         return boto3.client(
-            service, region_name=REGION, aws_access_key_id="key", aws_secret_access_key=SECRET, endpoint_url=endpoint
+            service, region_name=region, aws_access_key_id="key", aws_secret_access_key=SECRET, endpoint_url=endpoint
         )
 
     return connect

@@ -46,16 +46,17 @@ SYNTAX = [f"{what}_{end}_string" for what in ("block", "variable", "comment") fo
 SYNTAX += ["line_statement_prefix", "line_comment_prefix", "trim_blocks", "lstrip_blocks", "newline_sequence"]
 SYNTAX += ["keep_trailing_newline"]
 COMPILED: dict[Any, Any] = {}
-# The collection's code, by its folder or by the link to it.
-CODE = (f"{Path(__file__).parents[2] / 'plugins'}/", "/ansible_collections/mlops/mlflow/plugins/")
+# The collection's code and its roles, by their folder or by the link to it.
+PLACES = (f"{Path(__file__).parents[2]}/", "/ansible_collections/mlops/mlflow/")
+NOTED = tuple(place + folder for place in PLACES for folder in ("plugins/", "roles/"))
 READ: set[str] = set()
 
 
 def note(file: int, event: str, arguments: tuple[Any, ...]) -> None:
-    """Writes down which files of the collection's code are read: on these it depends what was rendered."""
+    """Writes down which files of the collection's code and roles are read: on these it depends what was rendered."""
     if event == "open" and isinstance(arguments[0], str | bytes):
         path = os.fsdecode(arguments[0])
-        if path not in READ and any(code in path for code in CODE):
+        if path not in READ and any(place in path for place in NOTED):
             READ.add(path)
             os.write(file, os.fsencode(path) + b"\n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -20,8 +21,8 @@ CACHE = REPOSITORY / ".cache" / "rendered"
 # Files that take long come first: at the end, one process would work on one of them alone.
 FIRST = ("rendered_manifests", "rendered_compose", "surveys", "fleet_role", "snapshot_mutations", "golden", "snapshot")
 Once = Callable[[Callable[[Path], None]], Path]
-# With the code that Ansible reads, which is written down, all that decides what is rendered.
-SOURCES = ("inventories", "playbooks", "roles")
+# With the code and the roles' files that Ansible reads, which is written down, all that decides what is rendered.
+SOURCES = ("inventories/**/*", "playbooks/**/*", "roles/*/defaults/**/*", "roles/*/meta/*")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,7 +40,10 @@ def pytest_collection_finish() -> None:
 def once() -> Once:
     """Calls a function with an empty folder, once for all processes and all runs of the same state."""
     versions = repr((sys.executable, sys.version, version("ansible-core"), Path.home())).encode()
-    state = versions + b"".join(digest(file) for name in SOURCES for file in sorted((REPOSITORY / name).rglob("*")))
+    state = versions + b"".join(digest(file) for name in SOURCES for file in sorted(REPOSITORY.glob(name)))
+    # A file that is new may be found where none was; bytecode comes and goes.
+    names = sorted(path for path in (REPOSITORY / "roles").rglob("*") if "__pycache__" not in path.parts)
+    state += b"".join(os.fsencode(path) + b"\0" for path in names)
 
     def folder_of(make: Callable[[Path], None]) -> Path:
         cases = Path(sys.modules[make.__module__].__file__ or "")

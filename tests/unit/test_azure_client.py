@@ -94,6 +94,22 @@ def test_why_a_long_operation_failed_is_asked_of_azure_alone(
             arm.put("/x", "1", {}, "the cluster")
 
 
+def test_a_change_that_only_its_operation_tells_of_is_waited_for_and_its_failure_told(
+    monkeypatch: pytest.MonkeyPatch, azure: tuple[stand_in.Azure, Arm]
+) -> None:
+    _subscription, arm = azure
+    assert arm.principal
+    begun = Answer(202, {"azure-asyncoperation": f"{arm._endpoint}/operations/1"}, {})
+    there, going = Answer(200, {}, {"properties": {"state": "Ready"}}), Answer(200, {}, {"status": "InProgress"})
+    full = Answer(200, {}, {"status": "Failed", "error": {"code": "QuotaExceeded", "message": "no cores"}})
+    answers = [begun, there, going, there, Answer(200, {}, {"status": "Succeeded"})]
+    monkeypatch.setattr(web, "send", lambda *_a: answers.pop(0))
+    assert arm.put("/x", "1", {}, "the database") == there.body and answers == []
+    answers[:] = [begun, there, full, full]
+    with pytest.raises(AzureError, match="the database is Failed: QuotaExceeded: no cores"):
+        arm.put("/x", "1", {}, "the database")
+
+
 @pytest.mark.parametrize("url", ["http://management.azure.com", "management.azure.com", "https://", "ftp://127.0.0.1"])
 def test_logins_go_nowhere_in_the_clear(url: str) -> None:
     with pytest.raises(BadInput, match="begins with https://"):
@@ -131,6 +147,19 @@ def test_a_token_is_asked_for_anew_before_it_ends(azure: tuple[stand_in.Azure, A
     assert arm.principal is first
     arm._token = login.Token(first.text, 0.0, "", "")
     assert arm.principal is not first and stand_in.TOKEN not in repr(arm.principal)
+
+
+def test_who_has_rights_in_a_group_alone_lacks_nothing_where_that_and_the_cluster_are_there(
+    azure: tuple[stand_in.Azure, Arm],
+) -> None:
+    subscription, arm = azure
+    subscription.actions = ["Microsoft.Storage/*", "Microsoft.ManagedIdentity/*", "Microsoft.Authorization/*"]
+    where = (stand_in.SUBSCRIPTION, "g", "n", "centralindia")
+    assert len(inspect(arm, *where)["denied"]) == 2
+    group = f"{stand_in.ROOT}/resourceGroups/g"
+    subscription.resources[group.lower()] = {"id": group, "name": "g", "properties": {}}
+    found = inspect(arm, *where, ("resource_group", "cluster"))
+    assert (found["denied"], found["group"], found["cluster"]) == ([], True, {})
 
 
 def test_a_subscription_that_is_not_seen_is_told(azure: tuple[stand_in.Azure, Arm]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.azure import storage
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.azure import database, storage
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.azure.plan import plan
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
@@ -14,11 +14,14 @@ POOL = {"name": "nodes", "size": "Standard_D4s_v5", "min": 1, "max": 1, "disk_si
 SETTINGS: dict[str, Any] = {
     "name": "mlflow",
     "subscription": SUBSCRIPTION,
+    "existing": False,
     "resource_group": "mlflow",
+    "resource_group_existing": False,
     "location": "Central India",
     "version": "1.34",
     "tier": "Standard",
     "node_pools": [POOL],
+    "network": "",
     "authorized_ranges": ["203.0.113.7/32"],
     "upgrade_channel": "patch",
     "node_upgrade_channel": "NodeImage",
@@ -33,6 +36,7 @@ OBSERVED: dict[str, Any] = {
     "locations": ["centralindia"],
     "sizes": ["Standard_D4s_v5"],
     "versions": ["1.33", "1.34"],
+    "group": False,
     "cluster": {},
     "left": {"disks": []},
 }
@@ -92,7 +96,7 @@ def test_everybody_is_no_network_in_particular() -> None:
 
 @pytest.mark.parametrize(("there", "asked"), [("1.33.5", True), ("1.34.2", False), ("1.35.0", False)])
 def test_a_version_is_raised_and_never_lowered(there: str, asked: bool) -> None:
-    found = planned({"cluster": {"version": there, "location": "centralindia"}})
+    found = planned({"cluster": {"version": there, "location": "centralindia", "network": ""}})
     assert found["misfits"] == [] and ("kubernetesVersion" in found["resources"][1]["body"]["properties"]) is asked
 
 
@@ -141,12 +145,58 @@ def test_bad_settings_are_told_and_nothing_is_planned(settings: dict[str, Any], 
         ({"locations": ["eastus"]}, "does not have"),
         ({"sizes": ["Standard_D2s_v5", "Standard_E2s_v5"]}, "Of the kind it has Standard_D2s_v5."),
         ({"versions": ["1.33"]}, "AKS has 1.33 in centralindia now"),
-        ({"cluster": {"version": "1.34.1", "location": "eastus"}}, "a cluster does not move"),
+        ({"cluster": {"version": "1.34.1", "location": "eastus", "network": ""}}, "a cluster does not move"),
     ],
 )
 def test_what_the_subscription_does_not_offer_is_told(observed: dict[str, Any], words: str) -> None:
     assert planned()["misfits"] == []
     assert words in " ".join(planned(observed)["misfits"])
+
+
+THEIRS: dict[str, Any] = {
+    "existing": True,
+    "resource_group_existing": True,
+    "authorized_ranges": [],
+    "node_pools": [],
+    "registry": "mlflow0aa3981a",
+}
+READY = {
+    "location": "eastus",
+    "network": "",
+    "version": "1.33.5",
+    "issuer": "https://issuer/",
+    "workload_identity": True,
+}
+
+
+def test_a_cluster_of_somebody_else_is_neither_changed_nor_priced_and_its_nodes_read_our_registry() -> None:
+    found = planned({"group": True, "cluster": READY, "sizes": [], "versions": []}, **THEIRS)
+    assert found["errors"] == found["misfits"] == found["resources"] == found["costs"] == []
+    assert [one["what"] for one in found["images"] + found["rights"]] == [
+        "registry mlflow0aa3981a",
+        "role reader of mlflow0aa3981a for nodes",
+    ]
+
+
+def test_a_cluster_in_a_group_of_somebody_else_is_created_without_the_group() -> None:
+    found = planned({"group": True}, resource_group_existing=True)
+    assert [one["what"] for one in found["resources"]] == ["AKS cluster mlflow"] and found["misfits"] == []
+
+
+@pytest.mark.parametrize(
+    ("observed", "settings", "words"),
+    [
+        ({"group": True}, THEIRS, "There is no cluster mlflow in the resource group mlflow"),
+        ({"group": True, "cluster": {**READY, "issuer": ""}}, THEIRS, "--name mlflow --enable-oidc-issuer"),
+        ({"group": True, "cluster": {**READY, "workload_identity": False}}, THEIRS, "gives pods no identity"),
+        ({}, {"resource_group_existing": True}, "There is no resource group mlflow"),
+        ({"group": True, "denied": ["x/write"]}, {"resource_group_existing": True}, "in the resource group mlflow"),
+    ],
+)
+def test_what_is_said_to_exist_and_lacks_something_is_told(
+    observed: dict[str, Any], settings: dict[str, Any], words: str
+) -> None:
+    assert words in " ".join(planned(observed, **settings)["misfits"])
 
 
 def rights(**settings: Any) -> list[str]:
@@ -183,3 +233,115 @@ def test_servers_reach_artifacts_alone_and_without_backups_there_is_one_identity
 def test_bad_settings_of_storage_are_told_and_nothing_is_planned(settings: dict[str, Any], words: str) -> None:
     found = storage.plan({**STORAGE, **settings})
     assert words in " ".join(found["errors"]) and found["data"] == [] == found["rights"]
+
+
+GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/mlflow"
+NETWORK = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/mlflow"
+
+
+def test_a_network_of_its_own_is_for_nodes_and_a_database_and_the_cluster_may_use_it() -> None:
+    found = planned(network="10.43.0.0/16")
+    assert [one["what"] for one in found["resources"]] == [
+        "resource group mlflow",
+        "network mlflow 10.43.0.0/16",
+        "identity mlflow-cluster",
+        "role contributor of network mlflow for mlflow-cluster",
+        "AKS cluster mlflow",
+    ]
+    subnets = {one["name"]: one["properties"] for one in found["resources"][1]["body"]["properties"]["subnets"]}
+    assert (subnets["nodes"]["addressPrefix"], subnets["database"]["addressPrefix"]) == (
+        "10.43.0.0/17",
+        "10.43.128.0/24",
+    )
+    [delegation] = subnets["database"]["delegations"]
+    assert delegation["properties"]["serviceName"] == "Microsoft.DBforPostgreSQL/flexibleServers"
+    made = found["resources"][-1]
+    [pool] = made["body"]["properties"]["agentPoolProfiles"]
+    assert pool["vnetSubnetID"] == f"{NETWORK}/subnets/nodes" and made["first"]["identity"]["type"] == "UserAssigned"
+    assert found["database_subnet"] == f"{NETWORK}/subnets/database"
+    assert planned()["database_subnet"] == "" and "vnetSubnetID" not in str(planned()["resources"])
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ("10.43", "give a network"),
+        ("10.43.0.0/28", "of /16 to /24"),
+        ("10.0.0.0/16", "overlaps 10.0.0.0/16"),
+        ("10.244.8.0/22", "overlaps 10.244.0.0/16"),
+    ],
+)
+def test_a_network_that_cannot_be_is_told(network: str, words: str) -> None:
+    assert words in " ".join(planned(network=network)["errors"])
+
+
+def test_a_cluster_does_not_move_to_another_network() -> None:
+    there = {"version": "1.34.1", "location": "centralindia", "network": ""}
+    said = " ".join(planned({"cluster": there}, network="10.43.0.0/16")["misfits"])
+    assert "is in a network that AKS made for it, and aks_cluster_network_cidr is '10.43.0.0/16'" in said
+
+
+DATABASE: dict[str, Any] = {
+    "name": "mlflow",
+    "cluster": CLUSTER,
+    "server": "mlflow0aa3981a",
+    "subnet": f"{NETWORK}/subnets/database",
+    "version": "17",
+    "size": "Standard_D2ds_v5",
+    "storage_size": 32,
+    "standby": "ZoneRedundant",
+    "backup_days": 7,
+    "geo_backup": False,
+    "database": "mlflow",
+    "user": "mlflow",
+    "password": "correct horse battery",
+    "prices": {},
+    "tags": {},
+}
+
+
+def test_a_database_has_a_standby_and_no_public_address_and_its_password_is_apart() -> None:
+    found = database.plan(DATABASE)
+    assert [one["what"] for one in found["resources"]] == [
+        "private DNS zone mlflow.private.postgres.database.azure.com",
+        "link of mlflow.private.postgres.database.azure.com to the network",
+        "PostgreSQL mlflow0aa3981a",
+        "database mlflow",
+    ]
+    server = found["resources"][2]
+    assert server["body"]["properties"]["highAvailability"] == {"mode": "ZoneRedundant"}
+    assert server["body"]["sku"] == {"name": "Standard_D2ds_v5", "tier": "GeneralPurpose"}
+    network = server["first"]["properties"]["network"]
+    assert network["delegatedSubnetResourceId"] == DATABASE["subnet"]
+    assert network["privateDnsZoneArmResourceId"] == found["resources"][0]["id"]
+    assert DATABASE["password"] not in str(found["resources"]) + found["uri"]
+    assert found["secrets"] == {server["id"]: {"properties": {"administratorLoginPassword": DATABASE["password"]}}}
+    assert found["uri"] == "postgresql+psycopg://mlflow@mlflow0aa3981a.postgres.database.azure.com:5432/mlflow"
+    assert found["costs"][0] == "PostgreSQL mlflow0aa3981a: 2 Standard_D2ds_v5 with 32 GiB each: 267"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"server": "My_Server"}, "3 to 63 lower-case letters"),
+        ({"subnet": ""}, "Set aks_cluster_network_cidr before the cluster is created"),
+        ({"cluster": {}}, "run the role aks_cluster first"),
+        ({"password": "tiny-pw"}, "16 characters or more, from a vault"),
+        ({"password": "mlflow mlflow mlflow"}, "holds the name of the user"),
+        ({"version": "11"}, "a major version from 14 on"),
+        ({"size": "db.m7g.large"}, "such as Standard_D2ds_v5"),
+        ({"size": "Standard_B2s"}, "which has no standby"),
+        ({"standby": "true"}, "offered are ZoneRedundant"),
+        ({"storage_size": 20}, "offered are 32, 64"),
+        ({"backup_days": 1}, "7 to 35"),
+        ({"user": "azuresu"}, "none of Azure's own"),
+        ({"database": "my-db"}, "small letters, digits and underscores"),
+    ],
+)
+def test_bad_settings_of_a_database_are_told_without_the_password_and_nothing_is_planned(
+    settings: dict[str, Any], words: str
+) -> None:
+    found = database.plan({**DATABASE, **settings})
+    said = " ".join(found["errors"])
+    assert words in said and str(settings.get("password") or DATABASE["password"]) not in said
+    assert found["resources"] == [] and found["secrets"] == {}

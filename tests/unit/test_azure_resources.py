@@ -153,6 +153,28 @@ def test_a_value_of_another_resource_is_taken_when_that_is_there() -> None:
     assert arm.found[ROLE["id"]]["principal"] == "x"
 
 
+def test_a_secret_is_sent_when_it_is_created_or_renewed_and_never_shown() -> None:
+    arm, secret = Arm(), {ACCOUNT["id"]: {"properties": {"password": "of somebody"}}}
+
+    def held() -> Any:
+        return arm.found[ACCOUNT["id"]]["properties"].pop("password", None)
+
+    done = [ensure(arm, ACCOUNT, secrets=secret)]
+    assert held() == "of somebody"
+    done.append(ensure(arm, ACCOUNT, secrets=secret))
+    assert held() is None and not done[1]["changed"]
+    done.append(ensure(arm, ACCOUNT, secrets=secret, renew=True))
+    assert held() == "of somebody" and done[2]["altered"] == ["account a"]
+    assert "of somebody" not in str(done)
+
+
+def test_identities_of_a_resource_are_sent_back_without_what_azure_says_of_them() -> None:
+    there = {"properties": {"p": "y"}, "identity": {"type": "UserAssigned", "userAssignedIdentities": {"/i": {"a": 1}}}}
+    arm = Arm(a=there)
+    ensure(arm, ACCOUNT)
+    assert arm.found[ACCOUNT["id"]]["identity"] == {"type": "UserAssigned", "userAssignedIdentities": {"/i": {}}}
+
+
 def test_what_never_changes_is_made_anew() -> None:
     arm = Arm(r={"principal": "old"})
     ensure(arm, {**ROLE, "body": {"principal": "new"}})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine import backup_settings, protocol
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import backup_settings, protocol, schedule
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 
 OPTIONS: dict[str, Any] = {
@@ -166,6 +166,22 @@ def test_a_backup_shares_a_node_with_whose_volume_only_one_can_mount() -> None:
 def test_a_schedule_means_the_same_to_cron_and_to_systemd(schedule: str, cron: str, calendar: str) -> None:
     found = told(schedule=schedule)
     assert (" ".join(found.cron), found.calendar) == (cron, calendar)
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [
+        ("0 2 * * *", 24),
+        ("0 */6 * * *", 6),
+        ("0 2,3 * * *", 23),
+        ("0 2 * * 1-5", 72),
+        ("30 2 1 * *", 31 * 24),
+        ("* * * * *", 1 / 60),
+        ("0 0 29 2 *", (3 * 365 + 366) * 24),
+    ],
+)
+def test_a_schedule_promises_a_longest_time_between_two_backups(text: str, hours: float) -> None:
+    assert schedule.Schedule.parse(text, "mlflow_backup_schedule").longest_gap == hours * 3600
 
 
 @pytest.mark.parametrize(

@@ -18,14 +18,15 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {"advice", "errors", "http", "secrets", "connection", "names", "image_names", "paths", "ports", "progress"}
         | {"programs", "protocol", "quantities", "renamed", "backup_settings", "fingerprint", "proofs", "schedule"}
-        | {"certificates", "trust", "patience", "estimate", "tokens"}
+        | {"authorities", "certificates", "monitoring_settings", "trust", "patience", "estimate", "tokens"}
     ),
     frozenset({"storage"}),
     # One may keep its own snapshots in an object store.
     frozenset({"database"}),
     frozenset({"aws", "azure", "host", "compose", "kubernetes"}),
     frozenset({"server"}),
-    frozenset({"snapshot", "load", "fleet"}),
+    frozenset({"snapshot", "load", "fleet", "alerts"}),
+    frozenset({"monitoring"}),
     frozenset({"operations"}),
     frozenset({"cli"}),
 )

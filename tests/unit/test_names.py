@@ -91,6 +91,9 @@ ORIGINS = [
     ("fd00::5", "http://[fd00::5]:5000"),
     ("[fd00::5]:8080", "http://[fd00::5]:8080"),
     ("10.0.0.5", "http://10.0.0.5:5000"),
+    ("mlflow.example.com.", "http://mlflow.example.com"),
+    ("mlflow.example.com.", "http://mlflow.example.com."),
+    ("MLflow.Example.COM.", "https://mlflow.example.com.:8443"),
 ]
 
 
@@ -149,11 +152,26 @@ def test_an_origin_is_written_as_browsers_say_it(given: str, written: str) -> No
         ("example.com:" + "9" * 5000, "no number"),
         ("example.com:٣", "no number"),
         ("example.com:70000", "not between 1 and 65535"),
+        ("straße.example", "send differently"),  # to browsers xn--strae-oqa, to Python strasse
+        ("STRASẞE.example", "send differently"),
+        ("a\u200db.example", "send differently"),
+        ("**", "every web page change data"),
+        ("*.*", "every web page change data"),
+        ("*.*:5000", "every web page change data"),
     ],
 )
 def test_a_name_that_no_client_sends_is_refused(name: str, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         Host.parse(name, "mlflow_server_allowed_hosts")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://mlflow\n.example.com", "http://mlflow.example.com\t/x", "http://mlflow.example.com:0", "http://a/b c"],
+)
+def test_a_url_that_its_readers_would_read_differently_is_refused(url: str) -> None:
+    with pytest.raises(BadInput, match="mlflow_server_url"):
+        names.host_of_url(url, "mlflow_server_url")
 
 
 def test_an_address_of_ipv4_in_one_of_ipv6_is_written_as_browsers_do() -> None:

@@ -92,10 +92,10 @@ def _texts(files: object) -> str:
 def test_the_images_that_a_cluster_without_a_registry_needs_are_in_the_guide() -> None:
     guide = (ROOT / "docs" / "target_kubernetes.md").read_text()
     defaults = yaml.safe_load((ROOT / "roles" / "locust" / "defaults" / "main.yml").read_text())
-    locust = defaults["locust_image"].replace("{{ locust_version }}", defaults["locust_version"])
+    locust = defaults["locust_image"]
     golden = ROOT / "tests" / "unit" / "golden" / "kubernetes"
     rendered = set(re.findall(r"\bimage(?:Name)?: (\S+)", "".join(path.read_text() for path in golden.glob("*.yaml"))))
-    mirrored = {image.partition("@")[0] for image in rendered if image.startswith("docker.io/")} | {locust}
+    mirrored = {image.partition("@")[0] for image in {*rendered, locust} if image.startswith("docker.io/")}
     assert len(mirrored) == 5
     named = set(re.findall(r"`(docker\.io/[^`]+)`", guide))
     assert {image.partition("@")[0] for image in named} == mirrored
@@ -104,9 +104,15 @@ def test_the_images_that_a_cluster_without_a_registry_needs_are_in_the_guide() -
 
 
 def test_an_image_that_is_pinned_is_so_by_its_whole_digest() -> None:
-    others = [ROOT / "roles/mlflow_server/defaults/main.yml", ROOT / "playbooks/images.yml"]
+    roles = [ROOT / "roles" / name / "defaults/main.yml" for name in ("mlflow_server", "locust")]
+    others = [*roles, ROOT / "playbooks/images.yml"]
     lines = [line for path in (*IMAGES, *others) for line in path.read_text().splitlines()]
     pinned = [line for line in lines if ": docker.io/" in line]
-    assert len(pinned) == 6
+    assert len(pinned) == 7
     for line in pinned:
         assert "@sha256:" in image_names.checked(line.partition(": ")[2], line)
+
+
+def test_locust_is_of_one_version_on_hosts_and_in_containers() -> None:
+    defaults = yaml.safe_load((ROOT / "roles" / "locust" / "defaults" / "main.yml").read_text())
+    assert f":{defaults['locust_version']}@" in defaults["locust_image"]

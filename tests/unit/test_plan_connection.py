@@ -7,7 +7,19 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection im
 from support.plans import PLATFORMS, planned
 
 KEYS = {
-    *("type", "uri", "host", "port", "env", "secrets", "version", "scalable", "database", "restored_secrets"),
+    *(
+        "type",
+        "uri",
+        "host",
+        "port",
+        "env",
+        "secrets",
+        "version",
+        "profile",
+        "scalable",
+        "database",
+        "restored_secrets",
+    ),
     *("runner", "workload"),
 }
 PLAN = {

@@ -74,14 +74,20 @@ def test_a_kubeconfig_names_a_profile_and_no_key() -> None:
 
 
 def test_a_role_reaches_its_prefix_and_its_key_and_nothing_else() -> None:
-    grant = {"role": "r", "what": "artifacts", "where": {"bucket": "b", "prefix": "team/mlflow"}}
-    variables = {"item": grant, "_eks_storage_s3": "arn:aws:s3:::", "__eks_storage_key": {"key_arn": KEY}}
+    grant = {"role": "r", "what": "artifacts", "where": {"bucket": "b", "prefix": "team/mlflow", "key": KEY}}
+    variables = {"item": grant, "_eks_storage_s3": "arn:aws:s3:::"}
     listing, objects, key = json.loads(rendered("eks_storage/templates/policy.json.j2", **variables))["Statement"]
     assert (listing["Action"], listing["Resource"]) == ("s3:ListBucket", "arn:aws:s3:::b")
     assert listing["Condition"] == {"StringLike": {"s3:prefix": ["team/mlflow", "team/mlflow/*"]}}
     assert objects["Resource"] == "arn:aws:s3:::b/team/mlflow/*"
     assert not any("*" in action for one in (listing, objects, key) for action in one["Action"])
     assert (key["Action"], key["Resource"]) == (["kms:GenerateDataKey", "kms:Decrypt"], KEY)
+
+
+def test_of_a_bucket_whose_key_nobody_named_no_key_is_granted() -> None:
+    grant = {"role": "r", "what": "backups", "where": {"bucket": "b", "prefix": "p", "key": ""}}
+    policy = rendered("eks_storage/templates/policy.json.j2", item=grant, _eks_storage_s3="arn:aws:s3:::")
+    assert [one["Resource"] for one in json.loads(policy)["Statement"]] == ["arn:aws:s3:::b", "arn:aws:s3:::b/p/*"]
 
 
 def test_a_bucket_takes_requests_by_tls_alone() -> None:

@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-from support.playbooks import WITHOUT_FORKS, run_play
+from support.playbooks import REPOSITORY, WITHOUT_FORKS, run_play
 from support.rendered.once import made
+
+BESIDE_TASKS = "roles/mlflow_database/vars/main/postgresql.yml"
 
 
 def test_it_is_made_anew_when_its_state_or_code_that_was_read_changes_and_not_before(tmp_path: Path) -> None:
@@ -27,12 +29,13 @@ def test_it_is_made_anew_when_its_state_or_code_that_was_read_changes_and_not_be
     assert len(calls) == 3
 
 
-def test_code_that_a_filter_and_a_module_bring_along_is_written_down(
+def test_code_that_a_filter_and_a_module_bring_along_and_files_of_roles_are_written_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLOPS_TEST_CODE_READ", str(tmp_path / "read"))
     tasks = [
         {"name": "filter", "ansible.builtin.debug": {"msg": "{{ '1Gi' | mlops.mlflow.quantity }}"}},
+        {"name": "vars", "ansible.builtin.include_vars": {"file": str(REPOSITORY / BESIDE_TASKS)}},
         {"name": "module", "mlops.mlflow.mlflow_info": {"url": "http://127.0.0.1:1"}},
     ]
     run_play(tasks, program=WITHOUT_FORKS)
@@ -44,3 +47,4 @@ def test_code_that_a_filter_and_a_module_bring_along_is_written_down(
         ("module_utils", "_runner"),
     ):
         assert re.search(rf"/plugins/{folder}/(__pycache__/)?{name}\.", read), f"{folder}/{name} is not in:\n{read}"
+    assert f"/{BESIDE_TASKS}\n" in read

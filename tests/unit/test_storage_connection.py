@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection import Connection
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage import cloud
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.connection import bucket, container
 
 
@@ -36,3 +38,34 @@ def test_a_container_of_azure_is_reached_by_an_identity_or_with_the_key_of_its_a
     Connection.parse(found, "mlflow_server_artifact_store")
     keys = container(uri, "keys")["secrets"]
     assert keys == {"AZURE_STORAGE_ACCESS_KEY": {"secret": "keys", "key": "account-key"}}
+
+
+@pytest.mark.parametrize(
+    ("region", "env", "s3", "sts"),
+    [
+        (
+            "cn-north-1",
+            {},
+            "https://s3.cn-north-1.amazonaws.com.cn",
+            "https://sts.cn-north-1.amazonaws.com.cn",
+        ),
+        (
+            None,
+            {"AWS_REGION": "cn-northwest-1", "AWS_ENDPOINT_URL_STS": "https://sts.private"},
+            "https://s3.cn-northwest-1.amazonaws.com.cn",
+            "https://sts.private",
+        ),
+        ("eu-central-1", {}, None, None),
+    ],
+)
+def test_buckets_and_roles_of_china_are_asked_for_below_its_own_domain(
+    region: str | None, env: dict[str, str], s3: str | None, sts: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_STS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    config = cloud._s3(cloud.Place("s3://models", region=region)).config
+    found = {name.lower().removeprefix("aws_"): value for name, value in config.items()}
+    told = [value for name, value in found.items() if name in ("endpoint_url_sts", "sts_endpoint")]
+    assert (found.get("endpoint") or found.get("endpoint_url"), told) == (s3, [sts] if sts else [])

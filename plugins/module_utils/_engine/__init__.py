@@ -3,6 +3,6 @@
 """The engine: everything that is not Ansible, as plain, typed Python. A package is a subject.
 
 Imports go one way: standalone < errors, http, secrets, connection, progress, protocol < storage < database < aws,
-azure, host, compose, kubernetes < server < snapshot, load, fleet < operations < cli. No package imports one to its
-right or beside it; C(tests/unit/test_engine_imports.py) holds that.
+azure, host, compose, kubernetes < server < snapshot, load, fleet, alerts < monitoring < operations < cli. No package
+imports one to its right or beside it; C(tests/unit/test_engine_imports.py) holds that.
 """

@@ -90,6 +90,23 @@ def _backup_info(options: argparse.Namespace) -> dict[str, Any]:
     return {**found, **({} if found["healthy"] else {"failed": True, "msg": "; ".join(found["problems"])})}
 
 
+def _export(options: argparse.Namespace) -> NoReturn:
+    from .monitoring import exporter
+    from .monitoring.settings import Settings
+
+    settings = Settings.read(options.settings)
+    if options.once:
+        sys.stdout.write(exporter.once(settings, _warn))
+    else:
+        exporter.serve(settings, _warn)
+    raise SystemExit(0)  # what was printed is for Prometheus, and no result comes behind it
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(f"mlflow-ops export: {text}\n")
+    sys.stderr.flush()
+
+
 def _restore(options: argparse.Namespace) -> dict[str, Any]:
     if options.replaced:
         options.state = "cleaned"
@@ -163,6 +180,9 @@ def _parser() -> argparse.ArgumentParser:
     become.add_argument(
         "--drain-port", type=int, default=5001, help="where a load balancer asks whether to send requests"
     )
+    exported = add("export", _export, "answer Prometheus with what the deployment is like, until it is told to end")
+    exported.add_argument("--settings", required=True, help="JSON file that says what is measured, and where to listen")
+    exported.add_argument("--once", action="store_true", help="measure once, and print what a scrape would get")
     add("version", _version, "say which interface, schema and Python this image has")
     create = add("schema", _operation, "create the database schema where it is empty, refuse one that does not fit")
     create.set_defaults(operation="schema")

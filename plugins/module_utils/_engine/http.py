@@ -79,6 +79,8 @@ class Server:
     """Where a tracking server is and how to speak to it.
 
     C(url) may end in the server's static prefix. Use C(username) with C(password), or C(token), or neither.
+    C(gateway), C(host:port), is asked in place of the host that C(url) names, by that name: what publishes servers,
+    where their names lead nowhere yet. Not with https, whose names are the certificate's.
     """
 
     url: str
@@ -91,6 +93,7 @@ class Server:
     validate_certs: bool = True
     timeout: float = 10.0
     retries: int = 2
+    gateway: str = ""
 
     def __post_init__(self) -> None:
         try:
@@ -102,6 +105,10 @@ class Server:
             raise BadInput(
                 "The server's url must look like http://host:5000 or https://host/prefix; what was given does not."
             )
+        if self.gateway and parts.scheme == "https":
+            raise BadInput(f"A gateway is asked by plain HTTP alone, and {self.url} is https: let its name lead there.")
+        if self.gateway and not gateway_of(self.gateway):
+            raise BadInput(f"The gateway '{self.gateway}' must look like 10.0.0.1:80 or gateway.example.com.")
         if parts.username or parts.password:
             raise BadInput("The server's url holds credentials. Give them as username and password instead.")
         if self.token and self.username:
@@ -123,6 +130,18 @@ class Server:
             "MLFLOW_HTTP_REQUEST_TIMEOUT": str(int(max(self.timeout, 1))),
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(self.retries),
         }
+
+
+def gateway_of(text: str) -> tuple[str, int] | None:
+    """Host and port of a gateway; None where the text is neither."""
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not host or port == 0 or parts.netloc != text or "@" in text:
+        return None
+    return host, port or 80
 
 
 @dataclass(frozen=True)
@@ -165,6 +184,9 @@ class Client:
         self._host = parts.hostname or ""  # Server has refused a url without one
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._prefix = parts.path.rstrip("/")
+        # Where it is asked, and the name by which then.
+        self._at = gateway_of(server.gateway) or (self._host, self._port)
+        self._named = {"Host": parts.netloc} if server.gateway else {}
         self._context = self._ssl_context() if parts.scheme == "https" else None
         self._connection: http.client.HTTPConnection | None = None
 
@@ -246,7 +268,7 @@ class Client:
     def _send(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], anonymous: bool
     ) -> Response:
-        sent = {**({} if anonymous else self._credentials()), **headers}
+        sent = {**self._named, **({} if anonymous else self._credentials()), **headers}
         start = time.monotonic()
         # A kept-alive connection may have been closed by the server between two requests: that is no failure
         # of this request, so it is sent once more on a new connection.
@@ -284,10 +306,10 @@ class Client:
         if self._connection is None:
             if self._context is not None:
                 self._connection = http.client.HTTPSConnection(
-                    self._host, self._port, timeout=self.server.timeout, context=self._context
+                    *self._at, timeout=self.server.timeout, context=self._context
                 )
             else:
-                self._connection = http.client.HTTPConnection(self._host, self._port, timeout=self.server.timeout)
+                self._connection = http.client.HTTPConnection(*self._at, timeout=self.server.timeout)
             try:
                 self._connection.connect()
             except TimeoutError as error:

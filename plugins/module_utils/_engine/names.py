@@ -13,6 +13,7 @@ import ipaddress
 import json
 import re
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -106,6 +107,8 @@ class Host:
             refuse("holds a zone: that is a link of one host, and no client sends it.")
         if name == "*" and port not in (None, "", "*"):
             refuse("lets every name in, but at one port only: write * alone, or the names.")
+        if name != "*" and "*" in name and not set(name) - set("*.:"):
+            refuse("lets every name in, and every web page change data: write * alone, or the names.")
         number = int(port) if port and port != "*" else None
         if number is not None and not 0 < number < 65536:
             refuse("has a port that is not between 1 and 65535.")
@@ -153,8 +156,10 @@ class Host:
         if self.everything or self.name in LOOPBACK:
             return []  # loopback may always; and a * would let every web page change data
         entries: list[str] = []
-        for scheme in _DEFAULT_PORTS:
-            plain = f"{scheme}://{self.in_url()}"
+        # A browser keeps the dot at the end of a name that somebody typed.
+        as_typed = [self.in_url(), *([f"{self.name}."] if self.spelled.endswith(".") else [])]
+        for scheme, name in product(_DEFAULT_PORTS, as_typed):
+            plain = f"{scheme}://{name}"
             # A question mark is any one character to fnmatch, and no warning about a nested set to re.
             pattern = f"[!x]{plain[1:]}".replace("//[", "//?", 1)
             entry = pattern if "*" in self.name else plain
@@ -249,14 +254,16 @@ def host_of_url(text: str, variable: str) -> Host:
     """
     try:
         parts = urlsplit(text)
-        _port = parts.port
-        looks_right = parts.scheme in _DEFAULT_PORTS and bool(parts.hostname) and not parts.query and not parts.fragment
+        more = parts.query or parts.fragment
+        looks_right = parts.scheme in _DEFAULT_PORTS and bool(parts.hostname) and parts.port != 0 and not more
     except ValueError:
         looks_right = False
     if not looks_right:
         raise BadInput(
             f"{variable} must look like http://mlflow.example.com:5000 or https://mlflow.example.com/prefix."
         )
+    if re.search(r"[\x00-\x20\x7f]", text):  # which some readers drop
+        raise BadInput(f"{variable} holds a space, a line break or another character that no URL has.")
     if parts.username is not None or parts.password is not None:
         raise BadInput(f"{variable} holds credentials: a URL that others are told must not.")
     hostname = str(parts.hostname)
@@ -301,6 +308,8 @@ def _host_name(name: str, refuse: Any) -> str:
         except ValueError:
             refuse("is no IPv6 address.")
     if not lower.isascii():
+        if different := re.search("[ß\u03c2\u200c\u200d]", lower):
+            refuse(f"holds {different[0]!r}, which browsers and other programs send differently: write xn--... of it.")
         try:
             lower = lower.encode("idna").decode("ascii")
         except UnicodeError:

@@ -283,7 +283,7 @@ def _settings(call: Call) -> dict[str, Any]:
 def backup(call: Call) -> dict[str, Any]:
     import os
 
-    from .snapshot import commands, throttle
+    from .snapshot import commands, results, throttle
 
     settings = _settings(call)
     low_priority = bool(settings.pop("low_priority", False))
@@ -301,6 +301,8 @@ def backup(call: Call) -> dict[str, Any]:
             result |= {**_pruned(call, settings), "changed": True}
     except EngineError as error:
         commands.record_result(settings, {"failed": True, "msg": str(error)})
+        if not call.check:
+            results.note(settings, "backup", False, call.say)
         raise
     if not call.check:
         commands.record_result(settings, result)
@@ -355,14 +357,22 @@ def backup_info(call: Call) -> dict[str, Any]:
 
 
 def restore(call: Call) -> dict[str, Any]:
-    from .snapshot import commands
+    from .snapshot import commands, results
 
     settings = _settings(call)
     if settings.pop("databases_only", False):
         settings = {name: value for name, value in settings.items() if not name.startswith("artifacts_")}
-    changes = not settings.get("drill")
-    with _alone(call, "restore", *commands.database(settings), wanted=changes):
-        return commands.restore_snapshot(settings, check=call.check, say=call.say)
+    drill = bool(settings.get("drill")) and settings.get("state") != "cleaned"
+    try:
+        with _alone(call, "restore", *commands.database(settings), wanted=not settings.get("drill")):
+            result = commands.restore_snapshot(settings, check=call.check, say=call.say)
+    except EngineError:
+        if drill and not call.check:
+            results.note(settings, "drill", False, call.say)
+        raise
+    if drill and not call.check:
+        results.note(settings, "drill", True, call.say)
+    return result
 
 
 def databases(call: Call) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
 
 from .errors import BadInput
 
@@ -18,6 +20,8 @@ _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MONTHS = ("", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _PART = re.compile(r"(?:\*|(?P<first>[0-9]{1,2})(?:-(?P<last>[0-9]{1,2}))?)(?:/(?P<step>[1-9][0-9]?))?")
 _SUNDAY = 7  # and 0
+_FIRST_DAY = date(2024, 1, 1)
+_DAYS_OF_PATTERNS = 366 + 3 * 365 + 366
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,20 @@ class Schedule:
         return cls(found)
 
     @property
+    def longest_gap(self) -> float:
+        """The longest time between two starts that it promises, in seconds."""
+        minutes, hours, days, months, weekdays = self.fields
+        times = sorted(60 * hour + minute for hour in hours or range(24) for minute in minutes or range(60))
+        # Every pattern of days is in four years with a leap day.
+        starts = [
+            1440 * (day - _FIRST_DAY.toordinal()) + time
+            for day in range(_FIRST_DAY.toordinal(), _FIRST_DAY.toordinal() + _DAYS_OF_PATTERNS)
+            if _meant(date.fromordinal(day), days, months, weekdays)
+            for time in times
+        ]
+        return 60.0 * max((after - before for before, after in pairwise(starts)), default=1440 * _DAYS_OF_PATTERNS)
+
+    @property
     def cron(self) -> list[str]:
         """The five fields, in numbers alone."""
         return ["*" if field is None else ",".join(map(str, field)) for field in self.fields]
@@ -57,6 +75,16 @@ class Schedule:
         minute, hour, day, month, _weekday = self.cron
         days = ",".join(_DAYS[number].capitalize() for number in self.fields[4] or ())
         return f"{days} *-{month}-{day} {hour}:{minute}:00 UTC".strip()
+
+
+def _meant(
+    day: date, days: tuple[int, ...] | None, months: tuple[int, ...] | None, weekdays: tuple[int, ...] | None
+) -> bool:
+    return (
+        (days is None or day.day in days)
+        and (months is None or day.month in months)
+        and (weekdays is None or day.isoweekday() % _SUNDAY in weekdays)
+    )
 
 
 def _values(word: str, least: int, most: int, names: tuple[str, ...], what: str) -> tuple[int, ...] | None:

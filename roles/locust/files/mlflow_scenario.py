@@ -27,6 +27,7 @@ from urllib.parse import quote, urlsplit
 
 import gevent
 import psutil
+from gevent.lock import Semaphore
 from locust import FastHttpUser, events, task
 from locust.contrib.fasthttp import insecure_ssl_context_factory
 from locust.runners import MasterRunner, WorkerRunner
@@ -45,7 +46,7 @@ def _read_plan() -> dict[str, Any]:
     with open(os.environ["MLOPS_LOAD_PLAN"], encoding="utf-8") as file:
         plan: dict[str, Any] = json.load(file)
     for target in plan["targets"]:
-        target["headers"] = _credentials(target)
+        target["headers"] = _credentials(target) | ({"Host": target["host"]} if target.get("host") else {})
     return plan
 
 
@@ -69,6 +70,11 @@ PLAN = _read_plan()
 BODIES = {size: random.Random(f"{PLAN['seed']}:{size}").randbytes(SIZES[size]) for size in SIZES}  # noqa: S311
 
 
+# Of a fleet: instances that answer without being woken, those that users had, and who may wake which.
+AWAKE, ASKED = set(PLAN["awake"]), set[str]()
+WAKING = {target["name"]: Semaphore() for target in PLAN["targets"] if PLAN["fleet"]}
+
+
 class Failed(Exception):
     """A request failed and is counted; the rest of the task has nothing to work on."""
 
@@ -87,7 +93,12 @@ class DataScientist(FastHttpUser):
         type(self)._count += 1
         worker = max(getattr(environment.runner, "worker_index", 0), 0)
         self.number = f"{worker}-{number}"
-        target = PLAN["targets"][(number + worker) % len(PLAN["targets"])]
+        if PLAN["fleet"]:
+            target = _one_of_a_fleet(worker, number)
+        else:
+            target = PLAN["targets"][(number + worker) % len(PLAN["targets"])]
+        ASKED.add(target["name"])
+        self.instance = target["name"]
         self.host = target["url"]
         self.prefix = f"{target['name']}{PLAN['separator']}" if PLAN["label_targets"] else ""
         self.default_headers = target["headers"]
@@ -111,6 +122,15 @@ class DataScientist(FastHttpUser):
     def wait_time(self) -> float:
         """Seconds until the next task."""
         return self.waits.uniform(*PLAN["wait"])
+
+    def on_start(self) -> None:
+        """Wake the instance of a fleet, or wait for who does: what comes then, an awake server answers."""
+        if not PLAN["fleet"]:
+            return
+        with WAKING[self.instance], suppress(Failed):
+            if self.instance not in AWAKE:
+                self.ask("wake", "/experiments/search", {"max_results": 1})
+                AWAKE.add(self.instance)
 
     @task
     def step(self) -> None:
@@ -340,6 +360,12 @@ _OCTETS = {"Content-Type": "application/octet-stream"}
 _PLAIN = {"Accept-Encoding": "identity"}
 
 
+def _one_of_a_fleet(worker: int, number: int) -> dict[str, Any]:
+    """By chance. Each process has instances of its own, so that no other has woken them."""
+    own = PLAN["targets"][worker :: PLAN["processes"]] or PLAN["targets"]
+    return dict(random.Random(f"{PLAN['seed']}:{worker}-{number}:instance").choice(own))  # noqa: S311
+
+
 def _good(answer: Any) -> None:
     if answer.status_code == 0:  # Locust has the reason, such as a refused connection
         raise Failed(f"no answer: {' '.join(str(answer.error).split())[:160]}")
@@ -427,10 +453,16 @@ class Recorder:
     def __init__(self, environment: Any, pulse: Pulse) -> None:
         self.environment, self.pulse = environment, pulse
         self.workers: dict[str, dict[str, float]] = {}
+        self.asked: set[str] = set()
         self.series: list[dict[str, Any]] = []
         self.shown, self.shown_requests = 0.0, 0
         # Of the monotonic clock: a wall clock that is set during the test would make all rates wrong.
         self.began = self.ended = 0.0
+
+    def hear(self, client_id: str, data: dict[str, Any]) -> None:
+        """What a worker reports."""
+        self.workers[client_id] = data.get("pulse", {"cpu": 0.0, "lag": 0.0})
+        self.asked.update(data.get("asked", []))
 
     def begin(self) -> None:
         self.began = time.monotonic()
@@ -485,6 +517,8 @@ class Recorder:
                 {"count": one["count"], "message": one["msg"]} for one in self.environment.runner.exceptions.values()
             ],
             "series": self.series,
+            # Of a fleet: whom users had.
+            "asked": sorted(self.asked | ASKED) if PLAN["fleet"] else [],
             "processes": max(len(self.workers), 1),
         }
         text = json.dumps(result)
@@ -512,6 +546,16 @@ def _version() -> str:
     return str(locust.__version__)
 
 
+def _newly_asked() -> list[str]:
+    """Those that the master was not told yet."""
+    new = sorted(ASKED - _TOLD) if PLAN["fleet"] else []
+    _TOLD.update(new)
+    return new
+
+
+_TOLD: set[str] = set()
+
+
 @events.init.add_listener
 def _begin(environment: Any, **_rest: Any) -> None:
     # gevent's clock stood still while this file was read; timers that begin now would end too early.
@@ -519,13 +563,13 @@ def _begin(environment: Any, **_rest: Any) -> None:
     pulse = Pulse()
     gevent.spawn(pulse.beat)
     if isinstance(environment.runner, WorkerRunner):
-        environment.events.report_to_master.add_listener(lambda client_id, data: data.update({"pulse": pulse.read()}))
+        environment.events.report_to_master.add_listener(
+            lambda client_id, data: data.update({"pulse": pulse.read(), "asked": _newly_asked()})
+        )
         return
     recorder = Recorder(environment, pulse)
     if isinstance(environment.runner, MasterRunner):
-        environment.events.worker_report.add_listener(
-            lambda client_id, data: recorder.workers.update({client_id: data.get("pulse", {"cpu": 0.0, "lag": 0.0})})
-        )
+        environment.events.worker_report.add_listener(recorder.hear)
     environment.events.test_start.add_listener(lambda **_more: recorder.begin())
     environment.events.test_stop.add_listener(lambda **_more: recorder.end())
     gevent.spawn(recorder.watch)

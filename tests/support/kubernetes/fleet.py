@@ -6,8 +6,10 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
+from pathlib import Path
 from typing import Any, Self
 
+from support import locust
 from support.playbooks import PlayResult
 
 from .knative import SERVICE, KnativeDeployment
@@ -47,6 +49,20 @@ class Fleet(KnativeDeployment):
     def operate(self, operation: str, **more: object) -> PlayResult:
         declared = {"mlflow_fleet_count": COUNT, "mlflow_fleet_pattern": PATTERN, "mlflow_fleet_jobs": 2}
         return self.play_on_instances("fleet_operate", mlflow_fleet_operation=operation, **{**declared, **more})
+
+    def load(self, folder: Path, **more: object) -> PlayResult:
+        """From this machine, by the gateway: the names of the instances lead nowhere here."""
+        settings: dict[str, object] = {
+            "mlflow_load_test_allowed": True,
+            "mlflow_load_test_dir": str(locust.installed()),
+            "locust_report_dir": str(folder),
+            "locust_gateway": f"{self.address}:80",
+            "locust_users": 6,
+            "locust_run_time": 30,
+            "locust_request_timeout": 180,
+            "locust_weights": {"artifact_32m": 0},
+        }
+        return self.play_on_instances("fleet_load_test", **{**settings, **more})
 
     def create_administrator(self) -> None:
         """As clouds give one to their customers."""

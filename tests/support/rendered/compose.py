@@ -42,6 +42,15 @@ CASES: dict[str, tuple[str, Mapping[str, Any]]] = {
             "mlflow_server_env": {"PRICE": "5 $ for $USER"},
         },
     ),
+    "monitored": (
+        "compose_multi_az",
+        {
+            "mlflow_monitoring_enabled": "true",
+            "mlflow_server_auth": "basic",
+            "mlflow_backup_enabled": "true",
+            "mlflow_monitoring_env": {"AWS_CA_BUNDLE": "/etc/ssl/corporate.pem"},
+        },
+    ),
     "seaweedfs": ("compose_single_az", {"mlflow_artifact_store_type": "seaweedfs"}),
     "external": (
         "compose_single_az",

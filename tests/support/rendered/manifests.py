@@ -217,6 +217,48 @@ CASES = {
         OF_SEAWEEDFS,
         {("store-keys", "access-key"), ("store-keys", "secret-key")},
     ),
+    "monitored": _case(
+        {
+            "mlflow_monitoring_enabled": "true",
+            "mlflow_monitoring_prometheus_namespace": "monitoring",
+            "mlflow_monitoring_operator": "true",
+            "mlflow_monitoring_operator_labels": {"release": "prometheus"},
+            "mlflow_monitoring_labels": {"azure.workload.identity/use": "true"},
+            "mlflow_monitoring_env": {"SSL_CERT_FILE": "/etc/ssl/corporate.pem"},
+            "mlflow_monitoring_rules": {
+                "groups": [
+                    {"name": "mlflow", "rules": [{"alert": "MlflowServerDown", "expr": "mlflow_ops_check_up == 0"}]}
+                ]
+            },
+            "mlflow_tls_inside": "true",
+            "mlflow_server_auth": "basic",
+            "mlflow_server_replicas": 1,
+            "mlflow_server_max_replicas": 1,
+            "mlflow_artifact_store_type": "volume",
+            "mlflow_artifact_store_access_mode": "ReadWriteMany",
+            "mlflow_backup_enabled": True,
+            "mlflow_backup_destination": "s3://backups/tracking",
+            "mlflow_backup_endpoint": "https://s3.example.com",
+            "mlflow_backup_secret": "managed-backups",
+        },
+        OF_DATABASE,
+        OF_AUTH,
+        OF_AUTHORITY,
+        OF_TLS_OF_DATABASE,
+        OF_TLS_OF_SERVERS,
+        {("managed-backups", "access-key"), ("managed-backups", "secret-key")},
+    ),
+    "monitored-without-operator": _case(
+        {
+            "mlflow_monitoring_enabled": True,
+            "mlflow_monitoring_rules": {"groups": [{"name": "mlflow", "rules": []}]},
+            "mlflow_backup_enabled": True,
+            "mlflow_artifact_store_type": "volume",
+            "mlflow_server_replicas": 1,
+            "mlflow_server_max_replicas": 1,
+        },
+        OF_DATABASE,
+    ),
     "openshift": _case(
         {
             "mlflow_server_expose": "route",

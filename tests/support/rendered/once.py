@@ -21,9 +21,9 @@ def digest(file: Path) -> bytes:
 
 def made(place: Path, state: bytes, make: Callable[[Path], None]) -> Path:
     """
-    :param state: changes with everything that decides what is made, but for the collection's code.
-    :param make: called with an empty folder, unless what it made is still of this state and of the code that it read,
-        which without_forks.py writes down.
+    :param state: changes with everything that decides what is made, but for the collection's code and its roles.
+    :param make: called with an empty folder, unless what it made is still of this state and of what it read of code and
+        roles, which without_forks.py writes down.
     """
     folder, complete, read = place / "made", place / "complete", place / "read"
     with alone(place):

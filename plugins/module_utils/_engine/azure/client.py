@@ -100,9 +100,9 @@ class Arm:
         :raises AzureError: it was refused or failed, with Azure's reason.
         """
         answer = self._done("PUT", id, self._send("PUT", id, version, body))
-        # Some kinds answer 202 before there is anything to see.
+        # Some kinds answer 202 before there is anything to see; databases never say of themselves what goes on.
         found: dict[str, Any] | None = None if answer.status == 202 else answer.body
-        while found is None or state_of(found) not in ("", *_ENDED):
+        while found is None or state_of(found) not in ("", *_ENDED) or self._goes_on(answer, found, what):
             self._patience.wait(state_of(found or {}) or "requested", what, _pause(answer))
             found = self.find(id, version)
         if state_of(found) in ("Failed", "Canceled"):
@@ -114,6 +114,19 @@ class Arm:
         while (found := self.find(id, version)) and (state := state_of(found)) not in ("", *_ENDED):
             self._patience.wait(state, what)
         return found
+
+    def _goes_on(self, answer: Answer, found: Mapping[str, Any], what: str) -> bool:
+        """Whether a change goes on that only its operation tells of.
+
+        :raises AzureError: it failed.
+        """
+        operation = "" if state_of(found) else self._operation(answer)
+        if not operation:
+            return False
+        state = str(self._done("GET", operation, self._ask("GET", operation, None)).body.get("status") or "")
+        if state in ("Failed", "Canceled"):
+            raise AzureError(f"{what} is {state}: {self._reason(answer)}")
+        return state not in ("", *_ENDED)
 
     def delete(self, id: str, version: str, what: str) -> None:
         """Remove a resource, and wait until it is gone."""
@@ -150,11 +163,16 @@ class Arm:
 
     def _reason(self, answer: Answer) -> str:
         """Why a long operation failed: it stands in the operation, not in the resource."""
-        url = answer.headers.get("azure-asyncoperation", "")
-        if not url.startswith(f"{self._endpoint}/"):
+        operation = self._operation(answer)
+        if not operation:
             return "Azure gives no reason."
-        code, message = _said(self._ask("GET", url.removeprefix(self._endpoint), None))
+        code, message = _said(self._ask("GET", operation, None))
         return with_remedy(f"{code}: {message}", code, _REMEDIES)
+
+    def _operation(self, answer: Answer) -> str:
+        """Where a long operation is asked after; only of this very service: elsewhere the token has no business."""
+        url = answer.headers.get("azure-asyncoperation", "")
+        return url.removeprefix(self._endpoint) if url.startswith(f"{self._endpoint}/") else ""
 
 
 def state_of(resource: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -15,7 +15,7 @@ from . import kinds
 from .client import Arm, state_of
 from .web import AzureError
 
-# What a first run does.
+# What a first run does, and of it what is somebody else's business where these are there.
 NEEDED = (
     "Microsoft.Resources/subscriptions/resourceGroups/write",
     "Microsoft.ContainerService/managedClusters/write",
@@ -23,17 +23,22 @@ NEEDED = (
     "Microsoft.ManagedIdentity/userAssignedIdentities/write",
     "Microsoft.Authorization/roleAssignments/write",
 )
+_MADE_BY = {"resource_group": NEEDED[0], "cluster": NEEDED[1]}
 _LOCATIONS, _SKUS, _PERMISSIONS = "2022-12-01", "2021-07-01", "2022-04-01"
 _DISKS = "2021-04-01"
 _CLAIM = "kubernetes.io-created-for-pvc-name"
 
 
-def inspect(arm: Arm, subscription: str, group: str, name: str, location: str) -> dict[str, Any]:
+def inspect(
+    arm: Arm, subscription: str, group: str, name: str, location: str, existing: Collection[str] = ()
+) -> dict[str, Any]:
     """
     :param location: region of a new cluster; of one that is there sizes and versions are not asked for.
+    :param existing: which of C(resource_group) and C(cluster) somebody else has created. Rights to create these are
+        not needed, and in a group of somebody else only those in it.
     :returns: C(principal) and C(tenant) of who asks; C(denied): what it may not; C(locations), C(sizes), C(versions)
-        that are offered; C(cluster) ({} where there is none); C(left): what pods have made that goes with the cluster,
-        C(disks) with their claims.
+        that are offered; C(group), whether the resource group is there; C(cluster) ({} where there is none); C(left):
+        what pods have made that goes with the cluster, C(disks) with their claims.
     :raises BadInput: who asks does not see the subscription.
     """
     settings = {"subscription": subscription, "resource_group": group, "name": name}
@@ -45,15 +50,19 @@ def inspect(arm: Arm, subscription: str, group: str, name: str, location: str) -
             raise
         raise BadInput(f"The subscription {subscription} is not seen by who is logged in. {error}") from error
     locations = [kinds.region(one["name"]) for one in arm.pages(f"{root}/locations", _LOCATIONS)]
+    place = arm.find(kinds.group_id(settings), kinds.GROUPS)
     found = arm.find(kinds.cluster_id(settings), kinds.CLUSTERS)
     new = not found and location in locations
+    needed = [one for one in NEEDED if one not in [_MADE_BY[what] for what in existing]]
+    scope = kinds.group_id(settings) if place and "resource_group" in existing else root
     return {
         "principal": arm.principal.principal,
         "tenant": arm.principal.tenant,
-        "denied": _denied(arm, root),
+        "denied": _denied(arm, scope, needed),
         "locations": sorted(locations),
         "sizes": _sizes(arm, root, location) if new else [],
         "versions": _versions(arm, root, location) if new else [],
+        "group": bool(place),
         "cluster": _cluster(arm, kinds.cluster_id(settings), found) if found else {},
         "left": {"disks": _disks(arm, root, found) if found else []},
     }
@@ -69,10 +78,20 @@ def _cluster(arm: Arm, id: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "location": kinds.region(str(found.get("location", ""))),
         "version": str(properties.get("currentKubernetesVersion") or properties.get("kubernetesVersion") or ""),
         "issuer": str((properties.get("oidcIssuerProfile") or {}).get("issuerURL") or ""),
+        "workload_identity": bool(
+            ((properties.get("securityProfile") or {}).get("workloadIdentity") or {}).get("enabled")
+        ),
+        "network": _network(properties),
         "node_group": str(properties.get("nodeResourceGroup") or ""),
         "endpoint": server,
         "certificate_authority": authority,
     }
+
+
+def _network(properties: Mapping[str, Any]) -> str:
+    """Id of the network of its nodes, where that is not AKS's."""
+    pools = properties.get("agentPoolProfiles") or [{}]
+    return str(pools[0].get("vnetSubnetID") or "").partition("/subnets/")[0]
 
 
 def _reached(arm: Arm, id: str) -> tuple[str, str]:
@@ -85,13 +104,13 @@ def _reached(arm: Arm, id: str) -> tuple[str, str]:
     return (server.group(1) if server else "", authority.group(1) if authority else "")
 
 
-def _denied(arm: Arm, root: str) -> list[str]:
-    """What a first run does and who asks may not; nothing where Azure does not tell."""
+def _denied(arm: Arm, scope: str, needed: Sequence[str]) -> list[str]:
+    """What of it who asks may not; nothing where Azure does not tell."""
     try:
-        rules = arm.pages(f"{root}/providers/Microsoft.Authorization/permissions", _PERMISSIONS)
+        rules = arm.pages(f"{scope}/providers/Microsoft.Authorization/permissions", _PERMISSIONS)
     except AzureError:
         return []
-    return [one for one in NEEDED if not any(_allows(rule, one) for rule in rules)]
+    return [one for one in needed if not any(_allows(rule, one) for rule in rules)]
 
 
 def _allows(rule: Mapping[str, Any], action: str) -> bool:

@@ -11,10 +11,12 @@ from typing import Any
 
 GROUPS, CLUSTERS, STORAGE = "2021-04-01", "2025-05-01", "2024-01-01"
 IDENTITIES, ASSIGNMENTS, REGISTRIES = "2023-01-31", "2022-04-01", "2023-07-01"
+NETWORKS, ZONES, DATABASES = "2024-05-01", "2020-06-01", "2024-08-01"
 # Azure's own roles, the same in every subscription.
 BLOB_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 BLOB_DELEGATOR = "db58b8e5-c6ad-4a2a-8342-4190687cbf4a"
 REGISTRY_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
+NETWORK_CONTRIBUTOR = "4d97b98b-1d4f-4787-a291-c67834d212e7"
 CLUSTER_ADMIN = "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b"
 SUBSCRIPTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Of the names of our assignments, which are numbers, and must be the same each time.
@@ -32,6 +34,10 @@ def group_id(settings: Mapping[str, Any]) -> str:
 
 def cluster_id(settings: Mapping[str, Any]) -> str:
     return f"{group_id(settings)}/providers/Microsoft.ContainerService/managedClusters/{settings['name']}"
+
+
+def network_id(settings: Mapping[str, Any]) -> str:
+    return f"{group_id(settings)}/providers/Microsoft.Network/virtualNetworks/{settings['name']}"
 
 
 def unique(settings: Mapping[str, Any], provider: str, kind: str, name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..estimate import HOURS, Line, said
-from . import kinds
+from . import kinds, network
 from .kinds import resource
 
 UPGRADES = ("none", "patch", "stable", "rapid", "node-image")
@@ -39,25 +39,36 @@ LISTED = {
 def plan(settings: Mapping[str, Any], observed: Mapping[str, Any]) -> dict[str, Any]:
     """
     :param settings: C(name), C(subscription), C(resource_group), C(location), C(version), C(tier), C(node_pools),
-        C(authorized_ranges), C(upgrade_channel), C(node_upgrade_channel), C(admins), C(registry), C(tags), C(prices);
-        as in the role aks_cluster.
+        C(authorized_ranges), C(upgrade_channel), C(node_upgrade_channel), C(admins), C(registry), C(tags), C(prices),
+        C(existing), C(resource_group_existing), C(network); as in the role aks_cluster.
     :param observed: what the module aks_cluster_info returned; {} before.
     :returns: C(errors) of the settings, C(misfits) of the subscription, each a sentence; C(location) as Azure writes
         it; C(resources), C(images) (the registry) and C(rights) as C(resources.py) takes them; C(id) of the cluster;
         C(costs).
     """
     settings = {**settings, "location": kinds.region(settings["location"])}
-    errors = [*_account_errors(settings), *_cluster_errors(settings), *_pool_errors(settings["node_pools"])]
+    errors = [*_account_errors(settings), *_name_errors(settings)]
+    if not settings["existing"]:
+        errors += [*_cluster_errors(settings), *network.errors(settings), *_pool_errors(settings["node_pools"])]
     return {
         "errors": errors,
         "misfits": _misfits(settings, observed) if observed and not errors else [],
         "location": settings["location"],
         "id": kinds.cluster_id(settings),
-        "resources": [] if errors else [_group(settings), _cluster(settings, observed.get("cluster") or {})],
+        "database_subnet": network.of_database(settings),
+        "resources": [] if errors else _resources(settings, observed),
         "images": [] if errors else _registry(settings),
         "rights": [] if errors else [*_admins(settings, observed.get("principal", "")), *_pulls(settings)],
-        "costs": [] if errors else _costs(settings),
+        "costs": [] if errors or settings["existing"] else _costs(settings),
     }
+
+
+def _resources(settings: Mapping[str, Any], observed: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What somebody else has created is not among them: it is neither changed nor removed."""
+    group = [] if settings["resource_group_existing"] else [_group(settings)]
+    if settings["existing"]:
+        return group
+    return [*group, *network.resources(settings), _cluster(settings, observed.get("cluster") or {})]
 
 
 def _group(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +82,7 @@ def _cluster(settings: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str,
     """Entra ID says who may use it and there is no other login; policies of networks are enforced, by Cilium."""
     version = settings["version"]
     properties = {
-        "agentPoolProfiles": [_pool(one) for one in settings["node_pools"]],
+        "agentPoolProfiles": [{**_pool(one), **network.of_nodes(settings)} for one in settings["node_pools"]],
         "oidcIssuerProfile": {"enabled": True},
         "securityProfile": {"workloadIdentity": {"enabled": True}},
         "apiServerAccessProfile": {"authorizedIPRanges": _ranges(settings["authorized_ranges"])},
@@ -85,7 +96,7 @@ def _cluster(settings: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str,
         **({"kubernetesVersion": version} if _number(found.get("version")) < _number(version) else {}),
     }
     first = {
-        "identity": {"type": "SystemAssigned"},
+        "identity": network.identity_of_cluster(settings),
         "properties": {
             "dnsPrefix": settings["name"],
             "enableRBAC": True,
@@ -168,6 +179,8 @@ def _pulls(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _admins(settings: Mapping[str, Any], principal: str) -> list[dict[str, Any]]:
     """Who creates it and those who are named administer it. There is no other way in."""
+    if settings["existing"]:
+        return []
     named = dict.fromkeys(filter(None, [principal, *settings["admins"]]))
     scope = kinds.cluster_id(settings)
     return [
@@ -208,6 +221,18 @@ def _account_errors(settings: Mapping[str, Any]) -> list[str]:
     return errors
 
 
+def _name_errors(settings: Mapping[str, Any]) -> list[str]:
+    errors = []
+    if not _NAME.fullmatch(settings["name"]):
+        errors.append(f"aks_cluster_name is '{settings['name']}': use up to 45 lower-case letters, digits and dashes.")
+    if settings["registry"] and not _REGISTRY.fullmatch(settings["registry"]):
+        errors.append(
+            f"aks_cluster_registry is '{settings['registry']}': 5 to 50 letters and digits, which nobody else in Azure "
+            f"has."
+        )
+    return errors
+
+
 def _cluster_errors(settings: Mapping[str, Any]) -> list[str]:
     errors = [
         f"aks_cluster_authorized_ranges holds '{one}', which is no network: write it as 203.0.113.0/24."
@@ -219,8 +244,6 @@ def _cluster_errors(settings: Mapping[str, Any]) -> list[str]:
             "aks_cluster_authorized_ranges is empty: name the networks from which the API server is reached, at least "
             "yours, as 203.0.113.0/24; 0.0.0.0/0 is everybody."
         )
-    if not _NAME.fullmatch(settings["name"]):
-        errors.append(f"aks_cluster_name is '{settings['name']}': use up to 45 lower-case letters, digits and dashes.")
     if not _VERSION.fullmatch(settings["version"]):
         errors.append(f"aks_cluster_version is '{settings['version']}': write it in quotes, as '1.34'.")
     for option, offered in (
@@ -230,11 +253,6 @@ def _cluster_errors(settings: Mapping[str, Any]) -> list[str]:
     ):
         if settings[option] not in offered:
             errors.append(f"aks_cluster_{option} is '{settings[option]}'; offered are {', '.join(offered)}.")
-    if settings["registry"] and not _REGISTRY.fullmatch(settings["registry"]):
-        errors.append(
-            f"aks_cluster_registry is '{settings['registry']}': 5 to 50 letters and digits, which nobody else in Azure "
-            f"has."
-        )
     errors += [
         f"aks_cluster_admins holds '{one}': give the object id of a user, a group or a service principal."
         for one in settings["admins"]
@@ -259,19 +277,54 @@ def _pool_errors(pools: Sequence[Mapping[str, Any]]) -> list[str]:
 def _misfits(settings: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
     location, cluster = settings["location"], observed["cluster"]
     errors = [
-        f"Who is logged in may not {', '.join(observed['denied'])} in the subscription {settings['subscription']}: let "
-        f"an owner of it assign the roles Contributor and Role Based Access Control Administrator."
+        f"Who is logged in may not {', '.join(observed['denied'])} in {_scope(settings)}: let an owner of it assign "
+        f"the roles Contributor and Role Based Access Control Administrator."
     ] * bool(observed["denied"])
+    if settings["resource_group_existing"] and not observed["group"]:
+        errors.append(
+            f"There is no resource group {settings['resource_group']} in the subscription {settings['subscription']}, "
+            f"and aks_cluster_resource_group_existing says that it exists."
+        )
     if observed["locations"] and location not in observed["locations"]:
         return [*errors, f"aks_cluster_location is {location}, which the subscription does not have."]
+    if settings["existing"]:
+        return [*errors, *_existing_misfits(settings, cluster)]
     if cluster and cluster["location"] != location:
         errors.append(
             f"The cluster {settings['name']} is in {cluster['location']}, and aks_cluster_location is {location}: a "
             f"cluster does not move. Set aks_cluster_location to that, or choose another aks_cluster_name."
         )
+    if cluster and bool(settings["network"]) != bool(cluster["network"]):
+        errors.append(
+            f"The cluster {settings['name']} is in {cluster['network'] or 'a network that AKS made for it'}, and "
+            f"aks_cluster_network_cidr is '{settings['network']}': a cluster does not move to another network. Set it "
+            f"to what it was, or choose another aks_cluster_name."
+        )
     if not cluster:
         errors += _offer_misfits(settings, observed)
     return errors
+
+
+def _scope(settings: Mapping[str, Any]) -> str:
+    """Where who asks needs rights."""
+    if settings["resource_group_existing"]:
+        return f"the resource group {settings['resource_group']}"
+    return f"the subscription {settings['subscription']}"
+
+
+def _existing_misfits(settings: Mapping[str, Any], cluster: Mapping[str, Any]) -> list[str]:
+    """Why pods of a cluster of somebody else could have no identity."""
+    name, group = settings["name"], settings["resource_group"]
+    if not cluster:
+        return [
+            f"There is no cluster {name} in the resource group {group}, and aks_cluster_existing says that it exists."
+        ]
+    if cluster["issuer"] and cluster["workload_identity"]:
+        return []
+    return [
+        f"The cluster {name} gives pods no identity: whoever has created it runs az aks update --resource-group "
+        f"{group} --name {name} --enable-oidc-issuer --enable-workload-identity."
+    ]
 
 
 def _offer_misfits(settings: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:

@@ -31,10 +31,14 @@ def ensure(
     resources: Sequence[Mapping[str, Any]],
     check: bool = False,
     read: Mapping[str, Any] | None = None,
+    secrets: Mapping[str, Any] | None = None,
+    renew: bool = False,
 ) -> dict[str, Any]:
     """Let them be as requested, in this order.
 
     :param read: values of resources by names of their own, to be told afterwards.
+    :param secrets: what else a new resource is asked for, by its id; Azure never tells it, and it is never shown.
+    :param renew: whether those that are there are sent it, too.
     :returns: C(changed); C(created) and C(altered): what people call them; C(values) of C(read); C(diff).
     :raises BadInput: one of them is somebody else's. Nothing was changed.
     """
@@ -51,16 +55,17 @@ def ensure(
     altered: list[str] = []
     diff: list[dict[str, Any]] = []
     for one in resources:
-        found = present[one["id"]]
+        found, secret = present[one["id"]], (secrets or {}).get(one["id"], {})
         body = _owned(one, owner, found)
         known = _resolved(body, arm, present)
         before, after = (_shown(known, found), known) if found else ({}, known)
-        if found and not differs(known, found) and state_of(found) not in ("Failed", "Canceled"):
+        again = state_of(found or {}) in ("Failed", "Canceled") or bool(secret and renew)
+        if found and not differs(known, found) and not again:
             continue
         (altered if found else created).append(one["what"])
         diff.append({"before_header": one["what"], "after_header": one["what"], "before": before, "after": after})
         if not check:
-            present[one["id"]] = _put(arm, one, found, known)
+            present[one["id"]] = _put(arm, one, found, _merged(known, {} if found and not renew else secret))
     values = _resolved(dict(read or {}), arm, present)
     return {
         "changed": bool(diff),
@@ -164,6 +169,9 @@ def _put(arm: Arm, one: Mapping[str, Any], found: Mapping[str, Any] | None, body
     # Whatever is done to it now changes what it is: what is sent must be of afterwards.
     now = arm.settle(one["id"], one["version"], f"the {one['what']}") if found else None
     kept = {name: value for name, value in (now or {}).items() if name not in _ITS_OWN}
+    if named := (kept.get("identity") or {}).get("userAssignedIdentities"):
+        # Azure says of each who that is, and takes that back from nobody.
+        kept["identity"] = {**kept["identity"], "userAssignedIdentities": {id: {} for id in named}}
     return arm.put(one["id"], one["version"], _merged(kept, body), f"the {one['what']}")
 
 

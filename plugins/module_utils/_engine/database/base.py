@@ -49,6 +49,19 @@ class Space:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """How much of a database is in use; None for what its kind does not have, or does not tell.
+
+    :param dead_rows: the share of rows that are of no use any more and still take their place.
+    :param connections: that are open, and the C(budget) that they are a part of.
+    """
+
+    dead_rows: float | None = None
+    connections: int | None = None
+    budget: int | None = None
+
+
+@dataclass(frozen=True)
 class Tools:
     """What an operator says of the programs of a database: C(pg_bindir) has pg_dump and pg_restore, C(jobs) at once."""
 
@@ -207,6 +220,25 @@ class Database(ABC):
         :raises EngineError: it cannot be reached or read.
         """
 
+    def bounded(self, seconds: float) -> AbstractContextManager[Ask]:
+        """A session as of C(ask), in which nothing can be changed and each statement ends within these seconds, where
+        the kind can promise that.
+
+        :raises EngineError: it cannot be reached or read, or a statement took longer.
+        """
+        return self.ask()
+
+    def estimates(self, ask: Ask) -> dict[str, int]:
+        """Rows of big tables as the database itself estimates them; empty where counting them costs next to nothing."""
+        return {}
+
+    def sample(self, table: str, percent: float) -> str:
+        """A part of a table, as statements have it; the whole where the kind knows no parts."""
+        return table
+
+    def usage(self, ask: Ask) -> Usage:
+        return Usage()
+
     @abstractmethod
     def rows(self) -> dict[str, int]:
         """Rows per table, now."""
@@ -222,6 +254,10 @@ class Database(ABC):
         :param words: of who holds it, for who is refused meanwhile.
         :raises LockHeld: another has it.
         """
+
+    @abstractmethod
+    def lock_holders(self) -> list[str]:
+        """Who holds that lock now, in the words of each; empty for nobody. Takes no lock itself."""
 
     @abstractmethod
     def reserved(self) -> str | None:

@@ -76,6 +76,10 @@ class CrateDB(ServedDatabase):
     def locked(self, words: str, *, shared: bool) -> AbstractContextManager[None]:
         return cratedb_lock.held(self.uri, self._password, _DEPLOYMENT, words, shared=shared)
 
+    def lock_holders(self) -> list[str]:
+        with session(self.uri, self._password) as statements:
+            return sorted(cratedb_lock.holders(statements, self.uri, _DEPLOYMENT).values())
+
     def reserved(self) -> str | None:
         with session(self.uri, self._password) as statements:
             return Notes(statements, self.uri).read(RESERVATION)

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, TypeVar
 
 from ..connection import DatabaseUri
 from ..errors import DatabaseMissing, SchemaError, SnapshotError
-from . import postgresql_dumping, postgresql_loading, postgresql_lock, postgresql_reservation
-from .base import Ask, Contents, Dump, Dumping, File, Live, Loaded, Loading, ServedDatabase, Space, Tools
+from . import postgresql_dumping, postgresql_loading, postgresql_lock, postgresql_reservation, postgresql_usage
+from .base import Ask, Contents, Dump, Dumping, File, Live, Loaded, Loading, ServedDatabase, Space, Tools, Usage
 from .postgresql_provision import PostgreSQLAdministrator
 from .postgresql_server import Server, alongside, require_rights
 from .postgresql_session import APPLICATION, identifiers, namespace, session
@@ -93,6 +93,21 @@ class PostgreSQL(ServedDatabase):
 
             yield ask
 
+    @contextmanager
+    def bounded(self, seconds: float) -> Iterator[Ask]:
+        with self.ask() as ask:
+            postgresql_usage.limit(ask, seconds)
+            yield ask
+
+    def estimates(self, ask: Ask) -> dict[str, int]:
+        return postgresql_usage.estimates(ask)
+
+    def sample(self, table: str, percent: float) -> str:
+        return f"{table} TABLESAMPLE SYSTEM ({percent:.6f})"
+
+    def usage(self, ask: Ask) -> Usage:
+        return postgresql_usage.usage(ask)
+
     def rows(self) -> dict[str, int]:
         with session(self.uri, self._password) as connection:
             return postgresql_dumping.rows(connection)
@@ -105,6 +120,9 @@ class PostgreSQL(ServedDatabase):
 
     def locked(self, words: str, *, shared: bool) -> AbstractContextManager[None]:
         return postgresql_lock.held(self.uri, self._password, words, shared)
+
+    def lock_holders(self) -> list[str]:
+        return postgresql_lock.holders(self.uri, self._password)
 
     def reserved(self) -> str | None:
         return postgresql_reservation.read(self.uri, self._password, self._aside)

@@ -46,6 +46,27 @@ def entered(database: PostgreSQLUri, password: str | None) -> Iterator[Any]:
         yield found
 
 
+def holders(database: PostgreSQLUri, password: str | None) -> list[str]:
+    """The words of those who hold it now."""
+    with entered(database, password) as connection:
+        return [name or "another operation" for _pid, name in _holders(connection.cursor(), _key(database))]
+
+
+def _key(database: PostgreSQLUri) -> int:
+    # Signed, as PostgreSQL's integers are.
+    return zlib.crc32(str(database.database).encode()) - (1 << 31)
+
+
+def _holders(cursor: Any, key: int) -> list[tuple[int, str]]:
+    cursor.execute(
+        "SELECT pid, application_name FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' "
+        "AND objsubid = 2 AND granted AND classid::bigint = %s AND objid::bigint = %s AND "
+        "pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY pid",
+        (_CLASS, key & 0xFFFFFFFF),
+    )
+    return [(pid, str(name or "").removeprefix(f"{APPLICATION} ")) for pid, name in cursor.fetchall()]
+
+
 def _take(connection: Any, database: PostgreSQLUri, words: str, shared: bool) -> None:
     connection.autocommit = True
     cursor = connection.cursor()
@@ -58,20 +79,13 @@ def _take(connection: Any, database: PostgreSQLUri, words: str, shared: bool) ->
         "SELECT set_config('idle_session_timeout', '0', false) "
         "WHERE current_setting('server_version_num')::int >= 140000"
     )
-    # Signed, as PostgreSQL's integers are.
-    key = zlib.crc32(str(database.database).encode()) - (1 << 31)
+    key = _key(database)
     cursor.execute(f"SELECT pg_try_advisory_lock{'_shared' if shared else ''}(%s, %s)", (_CLASS, key))
     if cursor.fetchone()[0]:
         return
-    cursor.execute(
-        "SELECT pid, application_name FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' "
-        "AND objsubid = 2 AND granted AND classid::bigint = %s AND objid::bigint = %s AND "
-        "pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY pid",
-        (_CLASS, key & 0xFFFFFFFF),
-    )
-    holders = [(pid, str(name or "").removeprefix(f"{APPLICATION} ")) for pid, name in cursor.fetchall()]
-    who = "; ".join(f"{name or 'another operation'} (session {pid})" for pid, name in holders)
-    end = " ".join(f"SELECT pg_terminate_backend({pid});" for pid, _name in holders)
+    found = _holders(cursor, key)
+    who = "; ".join(f"{name or 'another operation'} (session {pid})" for pid, name in found)
+    end = " ".join(f"SELECT pg_terminate_backend({pid});" for pid, _name in found)
     raise LockHeld(
         f"Another operation works on the database {database.database}: {who or 'it has just ended'}. Nothing was "
         f"changed. Try again when it has ended. Where its process is gone, PostgreSQL at "

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -26,6 +27,10 @@ FILE = "database.sqlite"
 _BUSY_SECONDS = 60
 _CONNECT_SECONDS = 10
 _LONGEST_NOTE = 10_000
+# Of SQLite's machine, between two looks at the clock.
+_STEPS = 100_000
+# Who only looks, such as the exporter, has it open for a moment.
+_LOOKING_SECONDS = 10.0
 # Of Python's driver, which leave the file what it is.
 _OPTIONS = frozenset({"timeout", "check_same_thread", "isolation_level", "cached_statements"})
 
@@ -81,6 +86,14 @@ class SQLite(Database):
         with reading(self.path) as connection:
             yield lambda statement: connection.execute(statement).fetchall()
 
+    @contextlib.contextmanager
+    def bounded(self, seconds: float) -> Iterator[Ask]:
+        with reading(self.path, seconds) as connection:
+            # Asked again and again while a statement runs: what is not 0 ends it.
+            end = time.monotonic() + seconds
+            connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+            yield lambda statement: connection.execute(statement).fetchall()
+
     def rows(self) -> dict[str, int]:
         return rows(self.path)
 
@@ -91,6 +104,9 @@ class SQLite(Database):
 
     def locked(self, words: str, *, shared: bool) -> AbstractContextManager[None]:
         return sqlite_lock.held(self.path, words, shared)
+
+    def lock_holders(self) -> list[str]:
+        return sqlite_lock.holders(self.path)
 
     def reserved(self) -> str | None:
         try:
@@ -163,7 +179,7 @@ class SQLite(Database):
         return self.path
 
     def require_loadable(self, what: str, server_version: str, tools: Tools, *, used: bool) -> Live:
-        if used and (users := users_of(self.path)):
+        if used and (users := _users_after_a_while(self.path)):
             raise SnapshotError(
                 f"The database {self.path} is open in process {', '.join(map(str, users))}. Stop the server first: "
                 f"what it writes while it is replaced would be lost."
@@ -271,11 +287,22 @@ def users_of(path: str) -> list[int]:
     return sorted(found)
 
 
+def _users_after_a_while(path: str) -> list[int]:
+    """Who still has it open, when those who only looked have gone."""
+    end = time.monotonic() + _LOOKING_SECONDS
+    while (found := users_of(path)) and time.monotonic() < end:
+        time.sleep(0.2)
+    return found
+
+
 @contextlib.contextmanager
-def reading(path: str | Path) -> Iterator[sqlite3.Connection]:
-    """A connection that cannot write, closed at the end."""
+def reading(path: str | Path, busy_seconds: float = _BUSY_SECONDS) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write, closed at the end.
+
+    :param busy_seconds: how long it waits for who writes.
+    """
     try:
-        with contextlib.closing(sqlite3.connect(_for_reading(path), uri=True, timeout=_BUSY_SECONDS)) as connection:
+        with contextlib.closing(sqlite3.connect(_for_reading(path), uri=True, timeout=busy_seconds)) as connection:
             yield connection
     except sqlite3.Error as error:
         raise SnapshotError(f"The SQLite database {path} cannot be read: {error}.") from error

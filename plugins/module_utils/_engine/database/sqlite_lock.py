@@ -10,7 +10,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import LockHeld
+from ..errors import CannotRead, LockHeld
+
+# What is read of who holds it.
+_LONGEST = 4096
 
 
 def path_of(database: str) -> str:
@@ -41,13 +44,25 @@ def held(database: str, words: str, shared: bool) -> Iterator[None]:
         os.close(descriptor)
 
 
+def holders(database: str) -> list[str]:
+    """The words of those who hold it now. Not by trying to lock it: somebody else would be refused meanwhile."""
+    try:
+        with open(path_of(database), "rb") as file:
+            lines = file.read(_LONGEST).decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise CannotRead(f"Who works on {database} cannot be read: {error.strerror}.") from error
+    return [line for line in lines if _lives(line)]
+
+
 def _locked(path: Path, shared: bool) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
-            lines = os.pread(descriptor, 4096, 0).decode(errors="replace").splitlines()
+            lines = os.pread(descriptor, _LONGEST, 0).decode(errors="replace").splitlines()
             os.close(descriptor)
             holders = [line for line in lines if _lives(line)]
             raise LockHeld(

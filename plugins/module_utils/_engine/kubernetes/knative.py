@@ -14,6 +14,9 @@ from . import kinds, manifests
 
 Object = dict[str, Any]
 NAMESPACE = "knative-serving"
+# Knative's label of a pod: the name of its service. The pods of our servers have it, and their component.
+SERVICE = "serving.knative.dev/service"
+SERVERS = f"{manifests.COMPONENT}=server,{SERVICE}"
 # The deployment that all objects belong to.
 OWNER = "knative"
 _INSTANCE = f"{manifests.PREFIX}instance"

@@ -34,8 +34,13 @@ class Range:
     ok: bool = True
 
 
-def lines(title: str, drawn: Sequence[Line], unit: str = "", width: int = 520, height: int = 190) -> str:
-    """Lines over seconds, with a legend where there are several."""
+def lines(
+    title: str, drawn: Sequence[Line], unit: str = "", width: int = 520, height: int = 190, of_time: str = "s"
+) -> str:
+    """Lines over time, with a legend where there are several.
+
+    :param of_time: the unit of x.
+    """
     known = [(x, y) for line in drawn for x, y in line.points if y is not None]
     if not known:
         return _empty(title)
@@ -59,7 +64,7 @@ def lines(title: str, drawn: Sequence[Line], unit: str = "", width: int = 520, h
         if tick <= right * 1.001:
             x = place_x(tick)
             parts.append(
-                f'<text class="tick" x="{x:.1f}" y="{height - 6}" text-anchor="middle">{_short(tick)} s</text>'
+                f'<text class="tick" x="{x:.1f}" y="{height - 6}" text-anchor="middle">{_short(tick)} {of_time}</text>'
             )
     for line in drawn:
         for stretch in _stretches(line.points):

@@ -37,11 +37,14 @@ class Task:
     needs: str = ""
 
 
+# The first request to a server of a fleet that slept: measured apart from what it does awake.
+WAKE = "wake"
 ARTIFACTS = "artifacts that pass through the server"
 
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
     for operation in (
+        Operation(WAKE, "the first answer of a server that slept, a search"),
         Operation("search_experiments", "ten experiments"),
         Operation("create_experiment", "an experiment with a new name"),
         Operation("create_existing_experiment", "an experiment whose name is taken: refused, which is right"),

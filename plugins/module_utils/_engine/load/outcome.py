@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EngineError, one_line
-from .operations import MIB, OPERATIONS
+from .operations import MIB, OPERATIONS, WAKE
 
 # Between the target's name and the operation's in Locust's counters, where there are several targets.
 SEPARATOR = " / "
@@ -30,10 +30,15 @@ class Counted:
     max_ms: float = 0.0
     bytes: int = 0
     times: Counter[int] = field(default_factory=Counter)
+    untimed: int = 0
 
-    def add(self, entry: Mapping[str, Any]) -> None:
+    def add(self, entry: Mapping[str, Any], timed: bool = True) -> None:
+        """C(timed): whether its response times count, which those of servers that slept do not among others."""
         self.requests += int(entry["num_requests"])
         self.failures += int(entry["num_failures"])
+        if not timed:
+            self.untimed += int(entry["num_requests"])
+            return
         self.total_ms += float(entry["total_response_time"])
         if entry["min_response_time"] is not None:
             self.min_ms = min(float(entry["min_response_time"]), self.min_ms if self.min_ms is not None else 1e12)
@@ -59,7 +64,7 @@ class Counted:
             "failures": self.failures,
             "error_rate": round(self.failures / self.requests, 6) if self.requests else 0.0,
             "per_second": round(good / seconds, 3) if seconds > 0 else 0.0,
-            "mean_ms": round(self.total_ms / self.requests, 2) if self.requests else None,
+            "mean_ms": round(self.total_ms / timed, 2) if (timed := self.requests - self.untimed) else None,
             "min_ms": self.min_ms and round(self.min_ms, 2),
             "p50_ms": self.percentile(0.50),
             "p95_ms": self.percentile(0.95),
@@ -98,10 +103,9 @@ def read(raw: Mapping[str, Any], targets: Iterable[str] = ()) -> dict[str, Any]:
     total = Counted()
     for entry in raw["stats"]:
         target, operation = split(entry["name"])
-        for counted in (by_operation.setdefault(operation, Counted()), total):
-            counted.add(entry)
-        if target:
-            by_target.setdefault(target, Counted()).add(entry)
+        by_operation.setdefault(operation, Counted()).add(entry)
+        for counted in (total, by_target.setdefault(target, Counted())) if target else (total,):
+            counted.add(entry, timed=operation != WAKE)
     failures: Counter[tuple[str, str]] = Counter()
     for failure in raw["failures"]:
         target, operation = split(failure["name"])

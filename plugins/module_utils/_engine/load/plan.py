@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import BadInput
 from ..http import Server
@@ -23,12 +24,16 @@ _MOST_NAMED_TARGETS = 20
 
 @dataclass(frozen=True)
 class Target:
-    """One server to load. C(secret_env) is where Locust's environment will have the password or token."""
+    """One server to load. C(secret_env) is where Locust's environment will have the password or token.
+
+    :param awake: whether it answers without being woken, where servers may sleep.
+    """
 
     name: str
     server: Server
     allowed: bool = False
     password_file: str | None = None
+    awake: bool = False
 
     def secret(self, number: int) -> tuple[str, str] | None:
         """Name and value of the variable that hands a secret without a file to Locust."""
@@ -44,6 +49,8 @@ class Wanted:
     :param wait: seconds between two tasks of a user, from and to; None takes the workload's.
     :param weights: changed weights of tasks. :param slos: see verdict.parse(); None takes the default.
     :param processes: Locust processes; each can use one core.
+    :param fleet: the targets are instances of a fleet, alike and maybe asleep: each user has one of them by chance, and
+        the first request to one that sleeps is the operation C(wake). Only one of them is inspected before.
     """
 
     targets: list[Target]
@@ -59,6 +66,7 @@ class Wanted:
     stop_seconds: float = 30.0
     timeout: float = 60.0
     title: str = "Load test"
+    fleet: bool = False
     run: str = field(default_factory=lambda: NAME_PREFIX + uuid.uuid4().hex[:10])
 
     def __post_init__(self) -> None:
@@ -79,6 +87,11 @@ class Wanted:
             )
         if not self.targets:
             raise BadInput("There is no target: give the url of a server, or a list of targets.")
+        if self.fleet and self.processes > len(self.targets):
+            raise BadInput(
+                f"processes is {self.processes}, and the fleet has {len(self.targets)} instances to load: each process "
+                f"wakes instances of its own."
+            )
         names = [target.name for target in self.targets]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise BadInput(f"Targets need different names; given more than once: {', '.join(twice)}.")
@@ -102,6 +115,14 @@ class Wanted:
         """Whether counters are kept for each target."""
         return 1 < len(self.targets) <= _MOST_NAMED_TARGETS
 
+    @property
+    def inspected(self) -> list[Target]:
+        """What is asked before anything is started. Of a fleet one instance, awake if there is one, so that none of the
+        others is woken; they have the same image."""
+        if not self.fleet:
+            return self.targets
+        return [next((target for target in self.targets if target.awake), self.targets[0])]
+
     def tasks(self, without: str = "") -> dict[str, float]:
         """Weights of what is done; C(without) leaves out the tasks that need something the targets do not have."""
         chosen = operations.weights(self.workload, self.weights)
@@ -110,7 +131,8 @@ class Wanted:
         }
 
     def objectives(self, without: str = "") -> list[verdict.Objective]:
-        return verdict.parse(self.slos, operations.operations_of(self.tasks(without)))
+        sent = operations.operations_of(self.tasks(without))
+        return verdict.parse(self.slos, [operations.WAKE, *sent] if self.fleet else sent)
 
     def plan(self, folder: str, without: str = "", progress_seconds: float = 5.0, record: str = "") -> dict[str, Any]:
         """What the scenario reads. Holds no secret, only where each is."""
@@ -121,6 +143,10 @@ class Wanted:
             "weights": self.tasks(without),
             "timeout": self.timeout,
             "targets": [_place(target, number) for number, target in enumerate(self.targets)],
+            "fleet": self.fleet,
+            # Whoever is inspected is awake then.
+            "awake": [one.name for one in self.targets if self.fleet and (one.awake or one in self.inspected)],
+            "processes": self.processes,
             "label_targets": self.labelled,
             "separator": SEPARATOR,
             "artifacts": without != operations.ARTIFACTS,
@@ -185,12 +211,13 @@ def wanted(settings: Mapping[str, Any], targets: list[Target]) -> Wanted:
     """
     found: dict[str, Any] = {"targets": targets}
     texts = ("workload", "weights", "slos", "title", "run")
-    if unknown := sorted(set(settings) - set(_NUMBERS) - set(texts) - {"wait_min", "wait_max"}):
+    if unknown := sorted(set(settings) - set(_NUMBERS) - set(texts) - {"wait_min", "wait_max", "fleet"}):
         raise BadInput(f"A load test has no such setting: {', '.join(unknown)}.")
     for name, (field_name, kind) in _NUMBERS.items():
         if settings.get(name) not in (None, ""):
             found[field_name] = _number(name, settings[name], kind)
     found |= {name: settings[name] for name in texts if settings.get(name) not in (None, "")}
+    found["fleet"] = bool(settings.get("fleet"))
     wait = [settings.get(name) for name in ("wait_min", "wait_max")]
     if any(value not in (None, "") for value in wait):
         found["wait"] = tuple(
@@ -206,9 +233,11 @@ def _number(name: str, value: Any, kind: type) -> Any:
 def _place(target: Target, number: int) -> dict[str, Any]:
     server = target.server
     secret = target.secret(number)
+    parts = urlsplit(server.url.rstrip("/"))
     return {
         "name": target.name,
-        "url": server.url.rstrip("/"),
+        "url": urlunsplit(parts._replace(netloc=server.gateway or parts.netloc)),
+        "host": parts.netloc if server.gateway else "",
         "username": server.username,
         "password_file": target.password_file,
         "password_env": secret[0] if secret and server.username else None,

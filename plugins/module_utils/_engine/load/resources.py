@@ -42,12 +42,14 @@ class Watched:
     :param group_file: file that holds its process group; the starter writes it.
     :param database_port: port of its database; None where it has no connections.
     :param container: its container on this machine, where it has one; then there is no C(group_file).
+    :param read: takes a moment of what is not on this machine.
     """
 
     name: str
     group_file: str
     database_port: int | None = None
     container: str = ""
+    read: Callable[[Watched, float], None] | None = None
     moments: list[Moment] = field(default_factory=list)
     why_not: str = ""
     _identity: str = ""
@@ -56,6 +58,9 @@ class Watched:
 
     def measure(self, at: float, proc: Path = Path("/proc")) -> None:
         """Take a moment. What cannot be seen is kept as the reason, and is no error."""
+        if self.read:
+            self.read(self, at)
+            return
         if self.container:
             try:
                 self._identity = self._identity or inspect.identity(self.container)

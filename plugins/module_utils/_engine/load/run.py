@@ -32,7 +32,9 @@ def prepare(wanted: Wanted) -> dict[str, Any]:
     :raises EngineError: a target cannot be reached or refuses us, or an objective could not be judged there.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        seen = list(pool.map(inspect, wanted.targets))
+        asked = list(pool.map(inspect, wanted.inspected))
+    # Instances of a fleet are alike.
+    seen = asked * len(wanted.targets) if wanted.fleet else asked
     without = "" if all(one["artifacts"] for one in seen) else operations.ARTIFACTS
     wanted.objectives(without)
     return {
@@ -41,6 +43,7 @@ def prepare(wanted: Wanted) -> dict[str, Any]:
             for target, one in zip(wanted.targets, seen, strict=True)
         ],
         "without": without,
+        "asked": [target.name for target in wanted.inspected],
     }
 
 
@@ -78,7 +81,7 @@ def run(
     finally:
         resources = watch.stop()
         _note(folder, "cleaning up")
-        for one in _clean(wanted.targets, wanted.run):
+        for one in _clean(_touched(wanted, folder), wanted.run):
             cleaned.add(one)
     if died:
         raise EngineError(f"{died} {_cleaned_up(cleaned)}") from died
@@ -203,6 +206,17 @@ def _end_of_log(folder: Path) -> str:
 def _clean(targets: list[Target], run_name: str) -> list[Cleaned]:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(lambda target: clean_up(target.server, run_name), targets))
+
+
+def _touched(wanted: Wanted, folder: Path) -> list[Target]:
+    """Servers in which the test may have made something. Those of a fleet that no user had may sleep on."""
+    if not wanted.fleet:
+        return wanted.targets
+    try:
+        names = set(outcome.load(folder / "locust.json")["asked"])
+    except (EngineError, KeyError, TypeError):
+        return wanted.targets  # Locust died, and did not say
+    return [target for target in wanted.targets if target.name in names]
 
 
 def _cleaned_up(cleaned: Cleaned) -> str:

@@ -58,6 +58,11 @@ class Check:
     seconds: float
     message: str
 
+    @property
+    def refused(self) -> bool:
+        """Whether who looked was not let in: that says nothing of the server."""
+        return not self.ok and _REFUSED in self.message
+
 
 @dataclass(frozen=True)
 class NotTried:
@@ -150,7 +155,7 @@ class Report:
         failed = [check for check in self.checks if not check.ok]
         if failed:
             reasons = "; ".join(f"{check.name}: {check.message}" for check in failed)
-            if all(_REFUSED in check.message for check in failed):
+            if all(check.refused for check in failed):
                 # Nothing is known to be broken: a password that was changed in MLflow is not known to who asks.
                 place = self.password_place or "the file that is read here (mlflow_server_auth_password_file)"
                 return (
@@ -260,7 +265,7 @@ def wait(
     while True:
         last = ended()  # asked before checking, so that the report is of what it left behind
         report = check(server, wanted)
-        hopeless = any(_REFUSED in c.message or "runs version" in c.message for c in report.checks)
+        hopeless = any(c.refused or "runs version" in c.message for c in report.checks)
         if report.healthy or hopeless or last or time.monotonic() + sleep >= end:
             return report
         if progress:

@@ -257,13 +257,14 @@ def _source(settings: Settings) -> backup.Source:
         name=settings.get("name") or "mlflow",
         databases=databases,
         password=_secret(settings, "database_password_file"),
-        artifacts=_artifacts(settings),
+        artifacts=artifacts(settings),
         secrets={name: secrets.read_bytes(path, "secrets") for name, path in (settings.get("secrets") or {}).items()},
         mlflow_version=settings.get("version") or None,
     )
 
 
-def _artifacts(settings: Settings) -> Place | None:
+def artifacts(settings: Settings) -> Place | None:
+    """Where artifacts are, as C(artifacts_uri) and its neighbours say; None where they do not."""
     uri = str(settings.get("artifacts_uri") or "")
     if not uri:
         return None

@@ -16,13 +16,14 @@ from typing import IO, Any
 from ..errors import MissingLibrary, SnapshotError
 from ..storage.base import BLOCK, Store
 
-MANIFESTS, ARTIFACTS, LISTS, PACKS, INDEXES, MARKS = (
+MANIFESTS, ARTIFACTS, LISTS, PACKS, INDEXES, MARKS, RESULTS = (
     "manifests/",
     "artifacts/",
     "lists/",
     "packs/",
     "indexes/",
     "marks/",
+    "results/",
 )
 
 

@@ -238,9 +238,19 @@ def _s3(place: Place) -> Any:
     if not place.endpoint:
         # A bucket with Object Lock takes no object without one. Not every store but AWS's knows it.
         options["checksum_algorithm"] = "SHA256"
+    options |= {name: url for name, url in _in_china(place.region).items() if not options.get(name)}
     if place.encryption:
         options["aws_server_side_encryption"] = place.encryption
     return _open("S3Store", parts.netloc, parts.path, options, place.endpoint)
+
+
+def _in_china(region: str | None) -> dict[str, str]:
+    """Where AWS's regions of China are, which the library looks for below the domain of all others."""
+    region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
+    if not region.startswith("cn-"):
+        return {}
+    sts = os.environ.get("AWS_ENDPOINT_URL_STS") or f"https://sts.{region}.amazonaws.com.cn"
+    return {"endpoint": f"https://s3.{region}.amazonaws.com.cn", "endpoint_url_sts": sts}
 
 
 def _azure(place: Place) -> Any:

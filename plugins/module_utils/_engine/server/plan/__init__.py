@@ -68,9 +68,9 @@ def plan(
         misfits    what C(fits) says of C(observed[platform]), and data that lies elsewhere than that of the deployment
                    which was seen, unless C(accept_other_data); [] before it was seen
         connection C(mlflow_server_connection), the same keys on every platform:
-                   C(type), C(uri), C(host), C(port), C(env), C(secrets), C(version), C(scalable) (whether there can be
-                   another number of servers), C(database) (C(type), C(uri)), C(restored_secrets) (places by name, of
-                   what a restored database needs), C(runner), C(workload)
+                   C(type), C(uri), C(host), C(port), C(env), C(secrets), C(version), C(profile), C(scalable) (whether
+                   there can be another number of servers), C(database) (C(type), C(uri)), C(restored_secrets) (places
+                   by name, of what a restored database needs), C(runner), C(workload)
         resources  C(servers): at most at the same time; C(offered): connections of the database for all roles;
                    C(connections): those for all servers (0: not known, or no limit); C(images): of the deployment
         ========== ======================================================================================

@@ -488,6 +488,7 @@ def connection(
         "env": {"MLFLOW_TRACKING_URI": uri, **({"MLFLOW_TRACKING_USERNAME": user} if request.auth else {})},
         "secrets": {"MLFLOW_TRACKING_PASSWORD": dict(password)} if request.auth else {},
         "version": request.settings.text("version"),
+        "profile": request.settings.text("profile"),
         "scalable": scalable,
         "database": {name: str(request.database.get(name) or "") for name in ("type", "uri")},
         "restored_secrets": dict(restored),

@@ -253,6 +253,7 @@ def _requirements(request: common.Request) -> list[str]:
         *(["boto3"] if request.uses_bucket else []),
         *(["Flask-WTF"] if request.auth else []),
         *(["prometheus-flask-exporter"] if settings.text("metrics_dir") else []),
+        *(["prometheus-client"] if settings.flag("monitored") else []),
         *(["sqlalchemy<2.1"] if release(version) < _NEWER_SQLALCHEMY_SINCE else []),
     ]
 

@@ -1,0 +1,138 @@
+"""The exporter in the cluster, over TLS inside and with a login: its values are held against the database; what the
+operator of Prometheus is told, and what is left of that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from support import exporter
+from support.kubernetes.deployment import Deployment
+
+pytestmark = pytest.mark.cluster
+
+GROUP = "monitoring.coreos.com"
+RULES = {
+    "groups": [{"name": "mlflow", "rules": [{"alert": "Down", "expr": 'mlflow_ops_check_up{check="process"} == 0'}]}]
+}
+CHECKS = {
+    *("process", "version", "capabilities", "database_read", "database_write", "artifacts", "web_page", "schema"),
+    "foreign_host",
+}
+
+
+def definition(kind: str) -> dict[str, Any]:
+    """The operator's kind, with any content: what it means is the operator's business, and its own tests'."""
+    plural = f"{kind.lower()}s"
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def monitored(make: Callable[..., Deployment]) -> Iterator[Deployment]:
+    deployment = make(
+        "t-monitoring",
+        mlflow_monitoring_enabled=True,
+        mlflow_monitoring_interval=5,
+        mlflow_monitoring_prometheus_namespace="t-prometheus",
+        mlflow_monitoring_rules=RULES,
+        mlflow_tls_inside=True,
+        mlflow_server_auth="basic",
+        mlflow_server_replicas=1,
+        mlflow_server_max_replicas=1,
+    )
+    try:
+        deployment.deploy().succeeded()
+        yield deployment
+    finally:
+        deployment.remove()
+
+
+def pod(deployment: Deployment) -> dict[str, Any]:
+    [found] = deployment.kubectl.pods("monitoring")
+    return found
+
+
+def scraped(deployment: Deployment) -> exporter.Values:
+    """By the address of the pod, as Prometheus does it."""
+    return exporter.scrape(f"http://{pod(deployment)['status']['podIP']}:9500/metrics")
+
+
+def test_every_check_holds_over_tls_inside_with_a_login(monitored: Deployment) -> None:
+    values = exporter.until(lambda: scraped(monitored), exporter.measured("health", "database", "counts", "schema"))
+    assert {labels[0] for (metric, labels), value in values.items() if metric == "check_up" and value} == CHECKS
+    assert exporter.unmeasured(values) == set()
+    assert values["artifact_store_up", ()] == 1, "also in a bucket behind the deployment's own authority"
+    assert values["users", ()] == float(monitored.sql("SELECT count(*) FROM users", "mlflow_auth"))
+    offered = float(monitored.sql("SELECT current_setting('max_connections')::int - 3"))
+    assert values["database_connections_budget", ()] == offered
+    assert values["certificate_expiry_timestamp_seconds", ("server",)] > 0
+    assert values["certificate_expiry_timestamp_seconds", ("authority",)] > 0
+
+
+def test_counts_follow_the_database(monitored: Deployment) -> None:
+    before = exporter.until(lambda: scraped(monitored), exporter.measured("counts"))["experiments", ()]
+    monitored.sql("INSERT INTO experiments (name, lifecycle_stage) VALUES ('counted', 'active')")
+    exporter.until(lambda: scraped(monitored), lambda values: values.get(("experiments", ())) == before + 1)
+
+
+def test_a_second_run_changes_nothing(monitored: Deployment) -> None:
+    assert monitored.deploy().succeeded().stats["changed"] == 0
+
+
+def test_the_pod_has_no_rights_and_no_secret_in_clear(monitored: Deployment) -> None:
+    spec = pod(monitored)["spec"]
+    assert spec["automountServiceAccountToken"] is False and spec["securityContext"]["runAsNonRoot"] is True
+    secret = [value for value in monitored.secrets().values() if len(value) > 8]
+    text = json.dumps(pod(monitored)) + monitored.kubectl("get", "configmaps", "--output=json")
+    assert not [value for value in secret if value in text and "BEGIN CERTIFICATE" not in value]
+
+
+def test_servers_that_are_away_are_down_and_come_back(monitored: Deployment) -> None:
+    monitored.kubectl("scale", "deployment/mlflow", "--replicas=0")
+    exporter.until(lambda: scraped(monitored), lambda values: values.get(("check_up", ("process",))) == 0)
+    assert exporter.unmeasured(scraped(monitored)) == set(), "the database is read all the same"
+    monitored.kubectl("scale", "deployment/mlflow", "--replicas=1")
+    exporter.until(lambda: scraped(monitored), lambda values: values.get(("check_up", ("process",))) == 1)
+
+
+def test_without_the_operator_prometheus_is_told_by_annotations_and_a_config_map(monitored: Deployment) -> None:
+    assert pod(monitored)["metadata"]["annotations"]["prometheus.io/port"] == "9500"
+    rules = monitored.kubectl.json("get", "configmap", "mlflow-monitoring-rules")["data"]["mlflow.yml"]
+    assert "alert: Down" in rules
+
+
+def test_the_operator_is_told_where_it_is_and_nothing_is_left_of_that(monitored: Deployment) -> None:
+    kinds = ("PodMonitor", "PrometheusRule")
+    asked = monitored.deploy(mlflow_monitoring_operator="true")
+    assert asked.code and "install the operator of Prometheus" in asked.message
+    for kind in kinds:
+        monitored.kubectl("apply", "--filename=-", stdin=json.dumps(definition(kind)))
+    try:
+        for kind in kinds:
+            monitored.kubectl("wait", "--for=condition=Established", f"crd/{kind.lower()}s.{GROUP}")
+        monitored.deploy().succeeded()
+        monitor = monitored.kubectl.json("get", f"podmonitors.{GROUP}", "mlflow-monitoring")
+        selected = monitor["spec"]["selector"]["matchLabels"]
+        assert selected.items() <= pod(monitored)["metadata"]["labels"].items()
+        assert monitored.kubectl.json("get", f"prometheusrules.{GROUP}", "mlflow-monitoring")["spec"] == RULES
+        assert monitored.deploy().succeeded().stats["changed"] == 0
+        monitored.destroy().succeeded()
+        for kind in kinds:
+            assert monitored.kubectl.items(f"{kind.lower()}s.{GROUP}") == []
+        assert monitored.kubectl.pods("monitoring") == []
+    finally:
+        for kind in kinds:
+            monitored.kubectl("delete", "crd", f"{kind.lower()}s.{GROUP}", "--wait=false", check=False)
