@@ -14,7 +14,7 @@ export MLOPS_MLFLOW_RUN_BY := make
 # Without its bytecode each program of Ansible compiles itself anew, which takes as long as what it does.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help deploy destroy health status check test test-all test-host test-aws test-browser test-cluster test-compose test-benchmark soak lint lock readmes bench bench-backup bench-cluster bench-fleet clean cluster-up cluster-down
+.PHONY: help deploy destroy health status check test test-all test-host test-aws test-browser test-cluster test-compose test-benchmark soak lint lock readmes bench bench-backup bench-cluster bench-fleet bench-fleet-nodes bench-fleet-load bench-knative clean cluster-up cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -78,6 +78,15 @@ bench-cluster: $(VENV)/dev ## measure the playbook beside `kubectl apply` (on th
 
 bench-fleet: $(VENV)/dev ## measure a fleet of 100, 1,000 and 10,000 beside `kubectl apply` (builds an API server from Go modules)
 	@$(RUN) python benchmarks/fleet.py --sizes 100 1000 10000 $(ARGS)
+
+bench-fleet-nodes: $(VENV)/dev ## the same with 10,000 pods on 150 nodes that KWOK simulates; scheduler and controllers are real
+	@$(RUN) python benchmarks/fleet_nodes.py $(ARGS)
+
+bench-fleet-load: $(VENV)/dev ## how many users the load test of a fleet can be, beside instances that cost nothing
+	@$(RUN) python benchmarks/fleet_load.py $(ARGS)
+
+bench-knative: $(VENV)/dev ## a server that comes with a request, beside plain `mlflow server` and hardly anything (as test-cluster)
+	@$(RUN) TEST_ADDONS=knative tests/cluster/with python benchmarks/knative.py $(ARGS)
 
 bench-backup: $(VENV)/dev ## measure snapshots beside pg_dump, psql, cp and uploads, and a server while it is backed up
 	@$(RUN) python benchmarks/backup.py

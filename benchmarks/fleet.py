@@ -15,7 +15,6 @@ import json
 import os
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,15 +22,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from lib import environment, table
+from lib import environment, fleet_client, table
 
 sys.path.insert(0, str(environment.ROOT / "tests"))
 
 from support.api_server import ApiServer
 from support.playbooks import run_play
 
-_SAMPLE = "mlflow-fleet-sample"
 _GROUP, _RESOURCE = "serving.knative.dev", "services"
 _COLUMNS = ("client CPU s", "of it start", "wall s", "API calls", "API server CPU s", "API server MiB", "client MiB")
 Measured = dict[str, float]
@@ -69,21 +66,7 @@ def _shown(value: float | None) -> str:
 
 def _service(folder: Path) -> dict[str, Any]:
     """The Service of Knative that the role renders for the sample of a fleet."""
-    file = folder / "objects.json"
-    collecting = yaml.safe_load((environment.ROOT / "playbooks/tasks/fleet_sample.yml").read_text())
-    content = {"dest": str(file), "content": "{{ kubernetes_manifests_collected | to_json }}", "mode": "0600"}
-    tasks = [*collecting, {"name": "write", "ansible.builtin.copy": content}]
-    variables = yaml.safe_load((environment.ROOT / "inventories/kubernetes_knative/group_vars/mlflow.yml").read_text())
-    own = {
-        "mlflow_name": _SAMPLE,
-        "mlflow_database_type": "external_postgresql",
-        "mlflow_database_uri": "postgresql+psycopg://mlflow@db.example.com:5432/{{ mlflow_name }}",
-        "mlflow_database_max_connections": 200,
-        "mlflow_artifact_store_access_mode": "ReadWriteMany",
-        "mlflow_server_render_dir": "nowhere",
-    }
-    run_play(tasks, variables={**variables, **own}).succeeded()
-    objects = json.loads(file.read_text())
+    objects = fleet_client.sample(folder, mlflow_artifact_store_access_mode="ReadWriteMany")
     return next(one for one in objects if one["apiVersion"].startswith(_GROUP))
 
 
@@ -102,29 +85,11 @@ def _fleet(api: ApiServer, service: Mapping[str, Any], size: int) -> dict[str, M
     results = {}
     for stage, own in stages.items():
         request = {
-            "kubeconfig": str(api.kubeconfig), "fleet": "bench", "namespace": namespace, "sample": _SAMPLE,
+            "kubeconfig": str(api.kubeconfig), "fleet": "bench", "namespace": namespace, "sample": fleet_client.SAMPLE,
             "objects": [service], "pattern": "t-#####", **own,
         }  # fmt: skip
-        results[f"{size}, mlflow_fleet, {stage}"] = _measured(api, lambda request=request: _run(request))  # type: ignore[misc]
+        results[f"{size}, mlflow_fleet, {stage}"] = _measured(api, lambda request=request: fleet_client.run(request))  # type: ignore[misc]
     return results
-
-
-def _run(request: Mapping[str, Any]) -> Measured:
-    done = subprocess.run(
-        # -P: files beside it have names of libraries.
-        [sys.executable, "-P", str(environment.ROOT / "benchmarks/lib/fleet_run.py")],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(f"the fleet failed: {done.stderr[-2000:]}")
-    told = json.loads(done.stdout)
-    print(told, file=sys.stderr, flush=True)
-    if told["counts"].get("failures"):
-        sys.exit(f"instances failed: {told['counts']}")
-    return {"of it start": told["start cpu"], "client MiB": told["memory"] / 2**20}
 
 
 def _kubectl(api: ApiServer, service: Mapping[str, Any], size: int, folder: Path) -> dict[str, Measured]:
@@ -160,7 +125,9 @@ def _file(service: Mapping[str, Any], size: int, folder: Path) -> Path:
     file = folder / f"{size}.yaml"
     metadata = {key: value for key, value in service["metadata"].items() if key != "namespace"}
     text = json.dumps({**service, "metadata": metadata})
-    file.write_text("\n---\n".join(text.replace(_SAMPLE, f"t-{number:05}") for number in range(1, size + 1)))
+    file.write_text(
+        "\n---\n".join(text.replace(fleet_client.SAMPLE, f"t-{number:05}") for number in range(1, size + 1))
+    )
     return file
 
 

@@ -82,6 +82,7 @@ def test_each_has_a_database_of_its_own_that_no_other_tenant_enters(fleet: Fleet
     assert ADMINISTRATOR not in pods and fleet.jobs() == []
 
 
+@pytest.mark.ci
 def test_each_has_its_own_data_also_after_it_slept(
     fleet: Fleet, instances: list[Instance], real_client: RealClient
 ) -> None:
@@ -96,6 +97,7 @@ def test_each_has_its_own_data_also_after_it_slept(
         assert real_client.run(one, READ, port=one.port) == [[one.host, one.host]]
 
 
+@pytest.mark.ci
 def test_a_load_test_wakes_who_slept_measures_that_apart_and_leaves_nothing(
     fleet: Fleet, instances: list[Instance], tmp_path: Path
 ) -> None:
@@ -185,6 +187,7 @@ def test_what_is_declared_no_more_goes_and_the_others_stay(fleet: Fleet, instanc
     assert fleet.kubectl.json("get", "persistentvolumeclaim", f"{instances[-1].name}-artifacts")
 
 
+@pytest.mark.ci
 def test_all_of_them_go_and_what_is_not_theirs_stays(fleet: Fleet, instances: list[Instance]) -> None:
     # A pod whose image was wrong stays for minutes, and uses no database.
     using = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 'tenant-%'"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 from collections.abc import Iterator
 
 import pytest
 from support.kubernetes.client import RealClient
 from support.kubernetes.knative import SERVICE, KnativeDeployment, variables_of_the_cluster
-from support.kubernetes.kubectl import Kubectl
+from support.kubernetes.kubectl import Kubectl, eventually
+from support.kubernetes.load import Load, under_load
+from support.kubernetes.snapshots import ask
 
 pytestmark = pytest.mark.cluster
 
@@ -86,6 +89,50 @@ def test_a_changed_setting_is_a_roll_out(instance: KnativeDeployment, real_clien
     instance.deploy(mlflow_server_access_log=True).succeeded()
     assert instance.service()["status"]["latestReadyRevisionName"] != before
     assert real_client.run(instance, READ, port=instance.port)
+
+
+@pytest.mark.soak
+def test_of_writes_that_woke_it_twenty_times_none_is_lost(instance: KnativeDeployment) -> None:
+    rounds: list[Load] = []
+    for _round in range(20):
+        instance.wait_until_asleep()
+        with under_load(instance) as seen:
+            eventually("writes", lambda seen=seen: seen.answers >= 100, 240)
+        rounds.append(seen)
+    print(f"\n{sum(seen.answers for seen in rounds)} acknowledged; " + "; ".join(map(str, rounds)))
+    assert sum(seen.answers for seen in rounds) >= 2000
+    assert [lost for seen in rounds if (lost := seen.lost(instance))] == []
+
+
+@pytest.mark.soak
+def test_no_write_is_lost_while_settings_are_rolled_out(instance: KnativeDeployment) -> None:
+    with under_load(instance) as seen:
+        instance.deploy(mlflow_server_access_log=True).succeeded()
+        after = seen.answers
+        eventually("writes to the new revision", lambda: seen.answers > after + 50, 240)
+    print(f"\n{seen}")
+    assert seen.lost(instance) == {}
+
+
+@pytest.mark.soak
+def test_an_upload_of_three_minutes_is_not_cut(instance: KnativeDeployment) -> None:
+    """The autoscaler looks at the last six seconds."""
+    instance.wait_until_asleep()
+    path, parts, part = "/api/2.0/mlflow-artifacts/artifacts/slow/upload.bin", 90, b"x" * 2**17
+    connection = http.client.HTTPConnection(instance.address, instance.port, timeout=300)
+    begin = time.monotonic()
+    connection.putrequest("PUT", path, skip_host=True)
+    for name, value in (("Host", instance.host), ("Content-Length", str(parts * len(part)))):
+        connection.putheader(name, value)
+    connection.endheaders()
+    for _part in range(parts):
+        connection.send(part)
+        time.sleep(2)
+    assert connection.getresponse().status == 200
+    seconds = time.monotonic() - begin
+    connection.close()
+    assert seconds >= 180
+    assert ask(instance, "GET", path) == (200, part * parts)
 
 
 def test_knative_stays_while_something_needs_it(instance: KnativeDeployment) -> None:

@@ -115,7 +115,12 @@ class ApiServer:
     def _run(self, name: str) -> None:
         with (self._folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                self._commands[name], cwd=self._folder, env={}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._commands[name],
+                cwd=self._folder,
+                env={"HOME": str(self._folder)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
 
     def _end(self, name: str, number: signal.Signals) -> None:
