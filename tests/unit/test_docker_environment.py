@@ -120,6 +120,7 @@ def test_every_module_that_calls_docker_can_be_told_the_engine_and_playbooks_tel
         if play.get("hosts") == "mlflow"
         and uses.search(str(play))
         # These have to do with a cluster alone.
+        and not play.get("vars", {}).get("locust_fleet")
         and not {f"mlops.mlflow.{role}" for role in ("knative", "mlflow_fleet", "eks_cluster", "aks_cluster")}
         & _roles_of(play)
         and "group/mlops.mlflow.compose" not in play.get("module_defaults", {})

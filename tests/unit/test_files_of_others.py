@@ -158,5 +158,5 @@ def test_no_task_gives_a_mode_to_a_folder_that_may_be_there_already() -> None:
                 if options.get("state") == "directory" and options.get("mode", KEPT) != KEPT and not looked:
                     given.append((file.name, options["path"]))
     # Below the folder of the programs, which the role has made.
-    plugin = "{{ _mlflow_server_plugins }}/mlops_mlflow_proxied-1.dist-info"
-    assert given == [("install.yml", plugin), ("install.yml", "{{ item }}")]
+    plugins = "{{ _mlflow_server_plugins }}/{{ item }}"
+    assert given == [("install.yml", plugins), ("install.yml", "{{ item }}")]
