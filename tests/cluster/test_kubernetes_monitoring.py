@@ -84,7 +84,10 @@ def test_every_check_holds_over_tls_inside_with_a_login(monitored: Deployment) -
 
 def test_counts_follow_the_database(monitored: Deployment) -> None:
     before = exporter.until(lambda: scraped(monitored), exporter.measured("counts"))["experiments", ()]
-    monitored.sql("INSERT INTO experiments (name, lifecycle_stage) VALUES ('counted', 'active')")
+    columns = "name, lifecycle_stage, artifact_location, creation_time, last_update_time"
+    monitored.sql(
+        f"INSERT INTO experiments ({columns}) VALUES ('counted', 'active', 'mlflow-artifacts:/counted', 1, 1)"
+    )
     exporter.until(lambda: scraped(monitored), lambda values: values.get(("experiments", ())) == before + 1)
 
 
