@@ -116,7 +116,7 @@ def told(
         yield running
 
 
-@pytest.mark.heart
+@pytest.mark.ci
 def test_values_are_those_of_postgresql(told: Exporter, postgresql: PostgreSQL, on_postgresql: RunningServer) -> None:
     values = told.until(PARTS)
     assert {labels[0] for (name, labels), value in values.items() if name == "check_up" and value} == CHECKS
@@ -234,7 +234,7 @@ def test_nobody_finds_it_but_on_loopback_and_it_ends_when_told(told: Exporter) -
     assert told.process.wait(30) == 0
 
 
-@pytest.mark.heart
+@pytest.mark.ci
 def test_values_are_those_of_sqlite_and_a_restore_can_begin(
     environments: Environments, run_server: Callable[..., RunningServer], tmp_path: Path
 ) -> None:
