@@ -69,7 +69,8 @@ def test_answers_and_tables_are_those_of_mlflows_store(
 @pytest.mark.soak
 def test_100_000_calls_are_the_same(compare: Callable[[int, int, str], dict[str, Any]]) -> None:
     """In portions; what was done stays done while the plugin and the calls are the same, so that it goes on."""
-    sources = [*Path(str(fast_store.__file__)).parent.glob("*.py"), *support.PROGRAMS.glob("*.py")]
+    sources = [*Path(str(fast_store.__file__)).parent.glob("*.py")]
+    sources += [support.PROGRAMS / name for name in ("calls.py", "equality.py")]
     state = HOME / f"fast-store-{hash_of(sources)}.json"
     done: list[int] = json.loads(state.read_text()) if state.exists() else []
     for seed in range(SOAK_CALLS // SOAK_PORTION):
@@ -100,7 +101,28 @@ def test_a_break_makes_no_run_twice_and_writers_do_not_stop_each_other(
         "metrics": {"m": 2.0},
         "history": [1.0, 2.0],
     }
+    stock = {name: ["SqlAlchemyStore", True] for name in ("client", "job", "read replica", "other pool")}
+    assert answer["handed out"] == {
+        "server": ["FastStore", True], "workspaces": ["WorkspaceAwareSqlAlchemyStore", True], **stock
+    }  # fmt: skip
     assert answer["side by side"] == {"errors": [], "latest": [47.0], "params": 20, "history": 40}
+
+
+@pytest.mark.parametrize(("profile", "flavor"), [("throughput", "slim"), ("full", "full")])
+def test_it_serves_in_every_profile(
+    profile: str,
+    flavor: str,
+    environments: Environments,
+    databases: Databases,
+    plugin: Path,
+    run_server: Callable[..., RunningServer],
+) -> None:
+    database = databases.connection(databases.copy(f"fast_{profile}"))
+    fast = {"fast_store": "auto", "fast_store_dir": str(plugin)}
+    server = run_server(getattr(environments, flavor), profile, database, workers=1, **fast)
+    assert info.read(server.server(), count_limit=0)["fast_store"] == "on"
+    assert server.check("deep").healthy
+    server.stop()  # the next one needs the processor
 
 
 def test_two_servers_answer_alike_and_one_says_that_it_is_fast(

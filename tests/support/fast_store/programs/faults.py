@@ -1,4 +1,5 @@
-"""What the fast store does when its connection breaks under a statement that was carried out: `faults.py URI`.
+"""What the fast store does when its connection breaks under a statement that was carried out and when several write at
+once, and who gets it: `faults.py URI`.
 
 Runs in MLflow's interpreter, and prints JSON. The break is made where the statement's answer would come in: nobody can
 say then whether it was carried out, which it was.
@@ -7,12 +8,14 @@ say then whether it was carried out, which it was.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from typing import Any
 
 from mlflow.entities import Metric, Param, RunTag
-from mlops_mlflow_fast import connections
+from mlflow.server.constants import READ_REPLICA_BACKEND_STORE_URI_ENV_VAR
+from mlops_mlflow_fast import connections, postgresql
 from mlops_mlflow_fast.store import FastStore
 
 
@@ -84,12 +87,33 @@ def side_by_side(store: FastStore) -> dict[str, Any]:
     }
 
 
+def handed_out(uri: str) -> dict[str, Any]:
+    """Which store MLflow's registries get, and whether it has a place for artifacts."""
+    root = "s3://bucket/root"
+    cases: dict[str, tuple[dict[str, str], str | None]] = {
+        "server": ({}, root),
+        "client": ({}, None),
+        "job": ({"MLFLOW_SERVER_PID": "1"}, root),
+        "workspaces": ({"MLFLOW_ENABLE_WORKSPACES": "true"}, root),
+        "read replica": ({READ_REPLICA_BACKEND_STORE_URI_ENV_VAR: f"{uri}?application_name=replica"}, root),
+        "other pool": ({"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "QueuePool"}, root),
+    }
+    found = {}
+    for name, (variables, artifacts) in cases.items():
+        os.environ.update(variables)
+        store = postgresql(uri, artifacts)
+        found[name] = [type(store).__name__, bool(store.artifact_root_uri)]
+        for variable in variables:
+            del os.environ[variable]
+    return found
+
+
 def main() -> None:
     store = FastStore(sys.argv[1], "s3://bucket/root")
     store.connections = Breaking(store.engine)
     once, twice = created(store, "once", 1), created(store, "twice", 2)
     answer = {"once": once, "twice": twice, "repeated": repeated(store), "side by side": side_by_side(store)}
-    json.dump(answer, sys.stdout)
+    json.dump({**answer, "handed out": handed_out(sys.argv[1])}, sys.stdout)
 
 
 if __name__ == "__main__":
