@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from support.kubernetes.client import RealClient
 from support.kubernetes.fleet import ADMINISTRATOR, COUNT, Fleet, volume_of_snapshots
 from support.kubernetes.knative import SERVICE, KnativeDeployment, variables_of_the_cluster
 from support.kubernetes.kubectl import Kubectl, eventually
+from support.kubernetes.snapshots import ask
 from support.playbooks import REPOSITORY, PlayResult
 
 pytestmark = pytest.mark.cluster
@@ -32,6 +34,17 @@ print(json.dumps([[run.info.run_name, mlflow.artifacts.load_text(f"runs:/{run.in
                   for run in client.search_runs(["0"])]))
 """
 
+CONNECT = """
+import socket, sys
+for place in sys.argv[1:]:
+    host, _, port = place.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), 5).close()
+        print("open")
+    except OSError:
+        print("shut")
+"""
+
 
 class Instance(KnativeDeployment):
     """One of the fleet, as its clients see it."""
@@ -43,6 +56,25 @@ class Instance(KnativeDeployment):
     @property
     def host(self) -> str:
         return f"{self.name}.{self.namespace}.{self.domain}"
+
+    @contextlib.contextmanager
+    def kept_awake(self) -> Iterator[None]:
+        """By somebody who reads."""
+        stop, answered = threading.Event(), threading.Event()
+
+        def read() -> None:
+            while not stop.wait(0.5):
+                if ask(self, "GET", "/api/2.0/mlflow/experiments/search?max_results=1")[0] == 200:
+                    answered.set()
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        try:
+            assert answered.wait(180), f"{self.name} did not wake"
+            yield
+        finally:
+            stop.set()
+            reader.join(70)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +112,16 @@ def test_each_has_a_database_of_its_own_that_no_other_tenant_enters(fleet: Fleet
     assert entered.strip() == "f"
     pods = fleet.kubectl("get", "services.serving.knative.dev", "--output=json")
     assert ADMINISTRATOR not in pods and fleet.jobs() == []
+
+
+def test_a_tenants_server_is_not_reached_from_anothers(fleet: Fleet, instances: list[Instance]) -> None:
+    with instances[0].kept_awake(), instances[1].kept_awake():
+        here, there = (fleet.server_of(one.name) for one in instances[:2])
+        tried = fleet.kubectl(
+            "exec", here["metadata"]["name"], "--container=mlflow", "--", "python", "-c", CONNECT,
+            "mlflow-database:5432", f"{there['status']['podIP']}:5000", f"{there['status']['podIP']}:8012",
+        )  # fmt: skip
+    assert tried.split() == ["open", "shut", "shut"], "the database, which all share, and another tenant's server"
 
 
 @pytest.mark.ci

@@ -84,6 +84,11 @@ class Fleet(KnativeDeployment):
     def instances(self, fleet: str = "fleet") -> list[str]:
         return sorted(name(one) for one in self.kubectl.items(SERVICE, f"--selector=mlops.mlflow/fleet={fleet}"))
 
+    def server_of(self, instance: str) -> dict[str, Any]:
+        """Its pod, which is there only while it is awake."""
+        listed = self.kubectl.items("pods", f"--selector=serving.knative.dev/service={instance}")
+        return next(pod for pod in listed if pod["status"]["phase"] == "Running")
+
     def with_variables(self, **more: object) -> Self:
         """The same for playbooks that are told more."""
         found = copy(self)
