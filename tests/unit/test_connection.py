@@ -288,6 +288,12 @@ def test_what_a_connection_tells_others_is_let_through(key: str) -> None:
     assert Connection.parse({**plain, key: "x"}, "x") == Connection.parse(plain, "x")
 
 
+@pytest.mark.parametrize("port", ["²", "٣x", "-1", "9" * 5000, "1e3", [5432]])
+def test_the_port_of_a_connection_is_a_number_that_everybody_reads(port: Any) -> None:
+    with pytest.raises(BadInput, match="port of x must be a whole number"):
+        Connection.parse({"type": "a", "uri": "b", "port": port}, "x")
+
+
 @pytest.mark.parametrize("place", [{"secret": "a"}, {"key": "b"}, {"secret": "a", "key": "b", "file": "c"}, {}, None])
 def test_a_secret_lies_in_a_file_or_under_the_key_of_a_secret_and_nowhere_else(place: Any) -> None:
     with pytest.raises(BadInput, match=r"secrets\.PGPASSWORD of x must be"):

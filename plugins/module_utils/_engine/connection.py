@@ -105,7 +105,7 @@ class Connection:
         if found := secret_in(uri):
             raise BadInput(f"The uri of {name} holds {found}. Take it out, and say in secrets where it lies.")
         port = value.get("port")
-        if port not in (None, "") and not str(port).isdigit():
+        if port not in (None, "") and not re.fullmatch("[0-9]{1,5}", str(port)):
             raise BadInput(f"port of {name} must be a whole number.")
         return cls(
             type=str(value["type"]),
