@@ -125,7 +125,14 @@ def test_a_password_in_any_part_of_a_uri_is_refused_and_not_repeated(uri: str) -
 
 @pytest.mark.parametrize(
     "uri",
-    ["s3://key:hunter2@bucket/prefix", "s3://bucket?secret_key=hunter2", "wasbs://c@a.blob.example/x?sig=hunter2"],
+    [
+        "s3://key:hunter2@bucket/prefix",
+        "s3://key:h/hunter2@bucket/prefix",
+        "s3://key:h?hunter2@bucket/prefix",
+        "s3://bucket?secret_key=hunter2",
+        "s3://bucket/x?AWSAccessKeyId=a&Signature=hunter2",
+        "wasbs://c@a.blob.example/x?sig=hunter2",
+    ],
 )
 def test_so_is_one_in_the_uri_of_a_store(uri: str) -> None:
     for refusing in (
@@ -151,7 +158,13 @@ def test_so_is_one_in_the_endpoint_of_a_store(endpoint: str) -> None:
         assert "hunter2" not in str(refused.value)
 
 
-@pytest.mark.parametrize("uri", ["wasbs://c@a.blob.core.windows.net/x", "/srv/my?token=x", "s3://bucket/key/of:it"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "wasbs://c@a.blob.core.windows.net/x", "/srv/my?token=x", "s3://bucket/key/of:it", "https://a:9000/models@1",
+        "https://[fd00::5]:9000/models@1", "s3://bucket/model@1:2", "sqlite:////srv/a:b@c/mlflow.db",
+    ],
+)  # fmt: skip
 def test_a_store_without_one_is_taken(uri: str) -> None:
     assert Connection.parse({"type": "x", "uri": uri}, "x").uri == uri
 
