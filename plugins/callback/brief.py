@@ -24,6 +24,7 @@ from typing import Any
 
 from ansible import constants
 from ansible.plugins.callback.default import CallbackModule as Default
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.progress import printable
 
 _MESSAGES = ("ansible.builtin.debug", "debug", "ansible.builtin.assert", "assert", "ansible.builtin.fail", "fail")
 _CLEAR = "\r\033[K"
@@ -62,7 +63,7 @@ class CallbackModule(Default):
     def _line(self, text: str, color: str | None = None) -> None:
         if self._shows_progress:
             sys.stdout.write(_CLEAR)
-        self._display.display(text, color=color)
+        self._display.display("\n".join(map(printable, text.expandtabs().split("\n"))), color=color)
 
     def _said(self, result: Any) -> list[str]:
         """The message of a task that is there to say something, line by line."""

@@ -18,6 +18,7 @@ from ansible import context
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.splitter import parse_kv
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine import advice
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection import secret_in
 
 COLLECTION = "mlops.mlflow"
 # Set by the Makefile of a clone: its targets, and what they say by themselves.
@@ -68,7 +69,8 @@ class Called:
         """:param playbook: its name, such as health. :param variables: what it is told beside what this run was."""
         if self.by_make and playbook in _MADE and not self.host:
             own = {name: value for name, value in variables.items() if name not in _MADE[playbook]}
-            return self._make(playbook, [*self._repeated(own), *_extra(own)])
+            if made := self._make(playbook, [*self._repeated(own), *_extra(own)]):
+                return made
         words = [_program(self.by_make)]
         for inventory in _listed(self.arguments.get("inventory")):
             words += ["-i", inventory if inventory.endswith(",") else _near(inventory)]
@@ -93,8 +95,11 @@ class Called:
                 yield from _extra({name: value for name, value in said.items() if name not in gone})
 
     def _make(self, playbook: str, said: Sequence[str]) -> str:
+        """Empty for what make would take apart at its spaces, or read as its own."""
         words = ["make", playbook]
         inventories = [_near(inventory) for inventory in _listed(self.arguments.get("inventory"))]
+        if len(inventories) > 1 or not all(_PLAIN.fullmatch(word) for word in (*inventories, *said)):
+            return ""
         if inventories and inventories != [_MADE_INVENTORY]:
             words.append(f"INVENTORY={inventories[0]}")
         if said:
@@ -174,4 +179,4 @@ def _is_secret(name: str, value: Any) -> bool:
         return bool(_SECRET.search(name)) or any(_is_secret(str(key), inner) for key, inner in value.items())
     if isinstance(value, list):
         return any(_is_secret(name, inner) for inner in value)
-    return bool(_SECRET.search(name)) and not _NO_SECRET.search(name)
+    return (bool(_SECRET.search(name)) and not _NO_SECRET.search(name)) or bool(secret_in(str(value)))

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.progress import printable
 from ansible_collections.mlops.mlflow.plugins.plugin_utils.module_action import ModuleAction
 
 _POLL_SECONDS = 2.0
@@ -25,7 +26,7 @@ class ProgressAction(ModuleAction):
         if self._task.check_mode or wrap_async or not path:
             return super().carry_out(dict(self._task.args), task_vars, wrap_async)
         follower = Follower(
-            lambda: self._text(path), lambda line: self._display.display(f"  {line}", color="bright gray")
+            lambda: self._text(path), lambda line: self._display.display(f"  {printable(line)}", color="bright gray")
         )
         with follower if self._readable_meanwhile() else follower.at_the_end():
             return super().carry_out(arguments, task_vars, wrap_async)

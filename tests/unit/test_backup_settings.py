@@ -59,10 +59,12 @@ def test_the_owner_of_the_database_reads_it_and_the_server_is_granted_what_is_re
         ("destination", "s3://key:hunter2@backups/mlflow"),
         ("destination", "az://backups/mlflow?sig=hunter2"),
         ("endpoint", "https://key:hunter2@s3.example.com"),
+        ("endpoint", "https://hunter2@s3.example.com"),
+        ("destination", "s3://key:a/hunter2@bucket"),
     ],
 )
 def test_no_secret_gets_into_what_a_schedule_is_told(name: str, value: str) -> None:
-    with pytest.raises(BadInput, match=f"^mlflow_backup_{name} holds a password") as refused:
+    with pytest.raises(BadInput, match=f"^mlflow_backup_{name} holds (a password|credentials)") as refused:
         changes: dict[str, Any] = {name: value}
         told(**changes)
     assert "hunter2" not in str(refused.value)

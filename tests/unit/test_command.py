@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from itertools import pairwise
@@ -70,6 +71,9 @@ def test_the_deployments_variables_are_repeated_and_those_of_one_run_are_not(clo
         {"mine": {"db": [{"password": "hunter2"}]}},
         {"s3_secret_key": "hunter2"},
         {"token": "hunter2"},
+        {"mlflow_server_env": {"HTTPS_PROXY": "http://me:hunter2@proxy.example.com:3128"}},
+        {"mine": ["https://a.example", "s3://key:hun/hunter2@bucket"]},
+        {"artifacts": "https://a.blob.example/x?sig=hunter2"},
     ],
 )
 def test_of_a_secret_only_the_name_is_said(clone: Path, variables: dict[str, Any]) -> None:
@@ -112,6 +116,35 @@ def test_who_typed_make_is_told_make(clone: Path) -> None:
     assert called(clone, **how).command("destroy", destroy) == "make destroy VARS=mlflow_remove_data=true"
     said = called(clone, by_make=True, extra=[{"mlflow_server_port": "5001"}]).command("destroy", destroy)
     assert said == "make destroy INVENTORY=inventories/mine 'VARS=mlflow_server_port=5001 mlflow_remove_data=true'"
+
+
+@pytest.mark.parametrize(
+    ("inventories", "extra"),
+    [
+        (["my hosts"], {}),
+        (["it's"], {}),
+        (["$(id)"], {}),
+        (["first", "second"], {}),
+        (["local"], {"mlflow_server_allowed_hosts": ["a.example", "b.example"]}),
+        (["local"], {"mlflow_server_env": {"A": "$HOME"}}),
+        (["local"], {"mlflow_server_log": "it's a log"}),
+        (["local"], {"mlflow_server_log": "two\nlines"}),
+    ],
+)
+def test_what_make_would_take_apart_is_run_from_the_clones_environment(
+    clone: Path, inventories: list[str], extra: dict[str, Any]
+) -> None:
+    paths = [str(clone / "inventories" / name) for name in inventories]
+    arguments = {"inventory": paths}
+    said = called(clone, by_make=True, arguments=arguments, extra=[extra]).command("destroy", {"mlflow_destroy": True})
+    program, *words = shlex.split(said)
+    assert program.endswith("/ansible-playbook") and words[-1] == "playbooks/destroy.yml"
+    assert [word for before, word in pairwise(words) if before == "-i"] == [
+        f"inventories/{name}" for name in inventories
+    ]
+    assert [word for before, word in pairwise(words) if before == "-e"][:-1] == [
+        json.dumps({name: value}) for name, value in extra.items()
+    ]
 
 
 def test_what_make_has_no_target_for_is_run_from_the_clones_environment(clone: Path) -> None:

@@ -125,7 +125,14 @@ def test_a_password_in_any_part_of_a_uri_is_refused_and_not_repeated(uri: str) -
 
 @pytest.mark.parametrize(
     "uri",
-    ["s3://key:hunter2@bucket/prefix", "s3://bucket?secret_key=hunter2", "wasbs://c@a.blob.example/x?sig=hunter2"],
+    [
+        "s3://key:hunter2@bucket/prefix",
+        "s3://key:h/hunter2@bucket/prefix",
+        "s3://key:h?hunter2@bucket/prefix",
+        "s3://bucket?secret_key=hunter2",
+        "s3://bucket/x?AWSAccessKeyId=a&Signature=hunter2",
+        "wasbs://c@a.blob.example/x?sig=hunter2",
+    ],
 )
 def test_so_is_one_in_the_uri_of_a_store(uri: str) -> None:
     for refusing in (
@@ -151,7 +158,13 @@ def test_so_is_one_in_the_endpoint_of_a_store(endpoint: str) -> None:
         assert "hunter2" not in str(refused.value)
 
 
-@pytest.mark.parametrize("uri", ["wasbs://c@a.blob.core.windows.net/x", "/srv/my?token=x", "s3://bucket/key/of:it"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "wasbs://c@a.blob.core.windows.net/x", "/srv/my?token=x", "s3://bucket/key/of:it", "https://a:9000/models@1",
+        "https://[fd00::5]:9000/models@1", "s3://bucket/model@1:2", "sqlite:////srv/a:b@c/mlflow.db",
+    ],
+)  # fmt: skip
 def test_a_store_without_one_is_taken(uri: str) -> None:
     assert Connection.parse({"type": "x", "uri": uri}, "x").uri == uri
 
@@ -286,6 +299,12 @@ def test_a_user_database_elsewhere_is_checked_and_gets_the_owner_too() -> None:
 def test_what_a_connection_tells_others_is_let_through(key: str) -> None:
     plain = {"type": "volume", "uri": "/mnt/artifacts"}
     assert Connection.parse({**plain, key: "x"}, "x") == Connection.parse(plain, "x")
+
+
+@pytest.mark.parametrize("port", ["²", "٣x", "-1", "9" * 5000, "1e3", [5432]])
+def test_the_port_of_a_connection_is_a_number_that_everybody_reads(port: Any) -> None:
+    with pytest.raises(BadInput, match="port of x must be a whole number"):
+        Connection.parse({"type": "a", "uri": "b", "port": port}, "x")
 
 
 @pytest.mark.parametrize("place", [{"secret": "a"}, {"key": "b"}, {"secret": "a", "key": "b", "file": "c"}, {}, None])

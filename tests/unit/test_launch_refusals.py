@@ -107,6 +107,9 @@ SECRET = "hunter2-hunter2"
         {"database": SECRET},
         {"artifact_store": {"type": "external_s3", "uri": f"https://key:{SECRET}@s3.example.com/bucket"}},
         {"auth": {"config": "/auth.ini", "secret_key": SECRET}},
+        {"env": {"HTTPS_PROXY": f"http://me:{SECRET}@proxy.example.com:3128"}},
+        {"env": {"NO_MATTER": f"a, https://me:x/{SECRET}@b.example"}},
+        {"env": {"WEBHOOK": f"https://a.example/?%74oken={SECRET}"}},
     ],
 )
 def test_a_secret_in_the_wrong_place_is_refused_without_being_repeated(settings: dict[str, Any]) -> None:

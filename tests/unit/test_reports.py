@@ -42,6 +42,14 @@ def test_a_backup_is_told_with_its_figures_and_what_was_pruned() -> None:
     assert report({"changed": True}, "backup", {"uri": "/b"}) == ["Check mode: a snapshot could be written to /b."]
 
 
+def test_nobody_hides_lines_or_commands_to_a_terminal_in_the_name_of_an_artifact() -> None:
+    name = "0/x\nRestored: all of it\r\x1b]0;owned\x07\u202etxt"
+    left = [{"what": f"artifact {name}", "why": "no file"}]
+    said = report({"snapshot": {**SNAPSHOT, "left_out": left}}, "backup", {"uri": "/b"})
+    (line,) = [one for one in said if one.startswith("Left out")]
+    assert line.isprintable() and "Restored: all of it" in line
+
+
 RESTORED: dict[str, Any] = {
     "snapshot": SNAPSHOT,
     "live_rows": {"tracking": {"runs": 9}},

@@ -361,6 +361,16 @@ CHANGES: dict[str, Callable[[Small], Callable[[dict[str, Any]], None]]] = {
     "a file outside": lambda small: lambda body: body["databases"]["tracking"]["files"][0].update(path="../x"),
     "a list outside": lambda small: lambda body: body["artifacts"].update(list="lists/../../x"),
     "a time that cannot be": lambda small: lambda body: body.update(created="2026-13-01T00:00:00.000+00:00"),
+    "lines in a version": lambda small: lambda body: body.update(mlflow_version="3.17.2\n\x1b[2JRestored"),
+    "lines in a name": lambda small: lambda body: body.update(name="small\nRestored: all of it"),
+    "a server that counts further": lambda small: (
+        lambda body: body["databases"]["tracking"].update(server_version="17\nProven")
+    ),
+    "digits of another script": lambda small: lambda body: body.update(created="٢026-11-21T01:00:00.000+00:00"),
+    "no number": lambda small: lambda body: body.update(new_bytes=float("nan")),
+    "a number without end": lambda small: lambda body: body["artifacts"].update(seconds=float("inf")),
+    "a huge number": lambda small: lambda body: body["artifacts"].update(size=10**4000),
+    "a truth as number": lambda small: lambda body: body["artifacts"].update(count=True),
     "fewer artifacts": lambda small: lambda body: body["artifacts"].update(count=1),
     "fewer bytes": lambda small: lambda body: body["databases"]["tracking"]["files"][0].update(size=10),
 }
@@ -382,6 +392,27 @@ def test_a_manifest_that_no_backup_writes_is_one_sentence_for_everybody(small: S
     except SnapshotError as error:
         problems = [str(error)]
     assert problems
+
+
+@pytest.mark.parametrize(
+    ("known", "change"),
+    [
+        ('"new_bytes"', '"new_bytes": 1, "new_bytes"'),
+        ('"tracking"', '"tracking": {}, "tracking"'),
+        ('"new_bytes"', f'"new_bytes": {"9" * 5000}, "other"'),
+    ],
+    ids=["a number twice", "a database twice", "a number that python does not read"],
+)
+def test_a_manifest_that_readers_would_read_differently_is_refused(small: Small, known: str, change: str) -> None:
+    small.backup()
+    (path,) = (Path(small.place.uri) / "manifests").iterdir()
+    text = path.read_text().replace(known, change, 1).encode()
+    path.unlink()
+    path.with_name(f"{path.name[:20]}-{hashlib.sha256(text).hexdigest()[:16]}.json").write_bytes(text)
+    state = small.state()
+    with pytest.raises(SnapshotError, match=r"none that a backup writes: .* Use another snapshot\.$"):
+        small.restore()
+    assert (small.state(), small.litter()) == (state, [])
 
 
 def test_a_snapshot_without_the_file_that_a_kind_of_database_writes_is_damaged(

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from . import trust
 from .connection import without_secret
+from .names import host_of_url
 from .paths import absolute_path
 from .quantities import number, whole
 from .schedule import Schedule
@@ -82,6 +83,8 @@ def compute(
     _check_paths(options)
     for name in ("destination", "endpoint"):
         without_secret(str(options[name] or ""), f"mlflow_backup_{name}")
+    if options["endpoint"]:
+        host_of_url(str(options["endpoint"]), "mlflow_backup_endpoint")
     schedule = Schedule.parse(options["schedule"], "mlflow_backup_schedule")
     owner = database.get("owner") or database
     restored = server.get("restored_secrets") or {}

@@ -18,8 +18,11 @@ from .errors import BadInput
 
 # Names, in the query of a URI, of what is a secret or says where one is; dsn and conninfo may hold any of them.
 _SECRET_NAMES = re.compile(
-    r"pass|pwd|secret|token|credential|scram|^sig$|^(dsn|conninfo)$|^(account|access|storage|shared|api)?_?key$"
+    r"pass|pwd|secret|token|credential|scram|signature|^sig$|^(dsn|conninfo)$|^(account|access|storage|shared|api)?_?key$"
 )
+
+# A password with a / or ? in it, as keys of S3 have: some readers end the user there. Not the port of a host.
+_ODD_PASSWORD = re.compile(r"[^/?#@\[]*:(?![0-9]{1,5}(?:[/?#]|$))[^@]*@")
 
 # What a connection may tell beside that, for others than the launch.
 _FOR_OTHERS = (
@@ -105,7 +108,7 @@ class Connection:
         if found := secret_in(uri):
             raise BadInput(f"The uri of {name} holds {found}. Take it out, and say in secrets where it lies.")
         port = value.get("port")
-        if port not in (None, "") and not str(port).isdigit():
+        if port not in (None, "") and not re.fullmatch("[0-9]{1,5}", str(port)):
             raise BadInput(f"port of {name} must be a whole number.")
         return cls(
             type=str(value["type"]),
@@ -123,9 +126,10 @@ def secret_in(uri: str) -> str:
     """What is secret in a URI, in words and without its value, wherever and however encoded; empty for nothing."""
     if "://" not in uri:
         return ""  # a path
-    authority = uri.partition("://")[2].partition("/")[0].partition("?")[0]
+    rest = uri.partition("://")[2]
+    authority = rest.partition("/")[0].partition("?")[0]
     userinfo = unquote(authority.rpartition("@")[0])
-    if ":" in userinfo:
+    if ":" in userinfo or _ODD_PASSWORD.match(rest):
         return "a password"
     query = re.split(r"[?#]", uri, maxsplit=1)[1] if re.search(r"[?#]", uri) else ""
     for part in re.split(r"[&;?#]", query):
@@ -139,10 +143,12 @@ def without_secret(uri: str, what: str) -> str:
     """A URI of a store, or the URL of its server: both are told to others and stand in messages.
 
     :param what: how messages call it, such as the variable.
-    :raises BadInput: it holds a secret, which the message does not repeat.
+    :raises BadInput: it holds a secret, which the message does not repeat, or what some readers drop.
     """
     if found := secret_in(uri):
         raise BadInput(f"{what} holds {found}. Take it out, and give files or Secrets with the keys.")
+    if "://" in uri and re.search(r"[\x00-\x1f\x7f]", uri):
+        raise BadInput(f"{what} holds a line break or another character that cannot be seen. Take it out.")
     return uri
 
 

@@ -65,4 +65,9 @@ def size(count: float) -> str:
 
 def line(what: str, text: str) -> str:
     """One line of a report: what it is about, and what is said of it."""
-    return f"{what:<12} {text}"
+    return f"{what:<12} {printable(text)}"
+
+
+def printable(text: str) -> str:
+    """A text in which nobody can hide further lines or commands to a terminal: clients choose names of artifacts."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)

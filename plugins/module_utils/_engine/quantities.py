@@ -58,17 +58,24 @@ def number(value: Any, name: str, least: float | None = None) -> float:
     :param name: the variable or option it came from, for the error.
     :raises BadInput: it is none, too small, or larger than anybody takes.
     """
-    if not _NUMBER.fullmatch(str(value).strip()):
-        raise BadInput(f"{name} must be a number, and is '{str(value)[:60]}'.")
-    return _bounded(float(value), name, least)
+    if not _NUMBER.fullmatch(text := _text(value, name)):
+        raise BadInput(f"{name} must be a number, and is '{text[:60]}'.")
+    return _bounded(float(text), name, least)
 
 
 def whole(value: Any, name: str, least: int | None = None) -> int:
     """A whole number, likewise."""
-    text = str(value).strip().removesuffix(".0") if isinstance(value, float) else str(value).strip()
+    text = _text(value, name).removesuffix(".0") if isinstance(value, float) else _text(value, name)
     if not _WHOLE.fullmatch(text):
         raise BadInput(f"{name} must be a whole number, and is '{str(value)[:60]}'.")
     return int(_bounded(float(text), name, least))
+
+
+def _text(value: Any, name: str) -> str:
+    try:
+        return str(value).strip()
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        raise BadInput(f"{name} is more than anybody takes: at most {MOST}.") from None
 
 
 def _bounded(found: float, name: str, least: float | None) -> float:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -238,7 +239,8 @@ class PostgreSQL(ServedDatabase):
         major = server.major()
         programs.require_fit(major)
         notes = []
-        if int(server_version.split(".")[0]) > major:
+        dumped = re.match("[0-9]+", server_version)  # such as 18beta1, 17.2 (Debian 17.2-1)
+        if dumped and int(dumped[0]) > major:
             notes.append(f"the {what} database was dumped from PostgreSQL {server_version}, and is loaded into {major}")
         require_rights(server)
         if not server.exists(self.live):

@@ -153,7 +153,7 @@ def identity(run_as: Any) -> dict[str, Any]:
     text = "" if run_as is None else str(run_as)
     if not text:
         return {}
-    if not text.isdigit():
+    if not re.fullmatch("[0-9]{1,10}", text):
         raise BadInput(f"A pod cannot run as '{text}': give a number, or nothing where the cluster chooses.")
     number = int(text)
     return {"runAsUser": number, "runAsGroup": number, "fsGroup": number, "fsGroupChangePolicy": "OnRootMismatch"}

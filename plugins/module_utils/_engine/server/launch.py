@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import names
-from ..connection import Connection, DatabaseUri, Secret
+from ..connection import Connection, DatabaseUri, Secret, secret_in
 from ..database import kinds
 from ..database.base import Adapter
 from ..errors import BadInput
@@ -481,6 +481,10 @@ def _check_variables(variable: str, given: Mapping[str, Any]) -> None:
             )
         if variable == "mlflow_server_env" and (not isinstance(value, (str, int, float)) or "\0" in str(value)):
             raise BadInput(f"{variable}: {name} must be a text, without characters that no program takes.")
+        if variable == "mlflow_server_env" and (found := secret_in(str(value))):
+            raise BadInput(
+                f"{variable}: {name} holds {found}: give it in mlflow_server_secret_env, whose values lie apart."
+            )
 
 
 def _flag(value: bool) -> str:

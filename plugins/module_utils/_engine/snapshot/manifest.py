@@ -21,7 +21,7 @@ FORMAT = "mlops.mlflow snapshot"
 VERSION = 1
 # So many of what is not in a snapshot are named.
 _LEFT_OUT = 10_000
-_ID = re.compile(r"(\d{8}T\d{6}\.\d{3}Z)-([0-9a-f]{16})")
+_ID = re.compile(r"(\d{8}T\d{6}\.\d{3}Z)-([0-9a-f]{16})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def parse(snapshot: str, text: bytes, where: str) -> Manifest:
             f"name. Use another snapshot."
         )
     try:
-        body = json.loads(text)
+        body = json.loads(text, object_pairs_hook=_once)
         if not isinstance(body, dict) or body.get("format") != FORMAT:
             raise SnapshotError(f"{snapshot} in {where} is no manifest of a snapshot.")
         if body.get("version") != VERSION:
@@ -205,6 +205,15 @@ def parse(snapshot: str, text: bytes, where: str) -> Manifest:
             f"The manifest of the snapshot {snapshot} in {where} is none that a backup writes: {str(error)[:200]}. Use "
             f"another snapshot."
         ) from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """
+    :raises ValueError: something is said twice, of which another reader would take the first.
+    """
+    if len(found := dict(pairs)) != len(pairs):
+        raise ValueError("it says something twice")
+    return found
 
 
 def _values(kind: type, body: Any, known: Set[str] = frozenset()) -> dict[str, Any]:
@@ -242,6 +251,11 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_line(value: Any) -> bool:
+    """A text that is told to people as it is."""
+    return isinstance(value, str) and value.isprintable()
+
+
 def _is_time(value: Any) -> bool:
     return _is_text(value) and _TIME.fullmatch(value) is not None and datetime.fromisoformat(value) is not None
 
@@ -250,19 +264,19 @@ def _is_texts(value: Any) -> bool:
     return isinstance(value, dict) and all(_is_text(one) for one in value.values())
 
 
-_TIME = re.compile(r"(19[789]|2\d\d)\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
+_TIME = re.compile(r"(19[789]|2\d\d)\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", re.ASCII)
 _PRINT = re.compile(r"scrypt\$[0-9a-f]{32}\$[0-9a-f]{64}")
 _CHECKS: dict[str, Callable[[Any], bool]] = {
     "id": _is_text,
-    "name": _is_text,
-    "uri": _is_text,
+    "name": _is_line,
+    "uri": _is_line,
     "created": _is_time,
     "finished": _is_time,
     "taken": _is_time,
-    "mlflow_version": lambda value: value is None or _is_text(value),
-    "revision": lambda value: value is None or _is_text(value),
+    "mlflow_version": lambda value: value is None or _is_line(value),
+    "revision": lambda value: value is None or _is_line(value),
     "kind": lambda value: _is_text(value) and value in kinds.KINDS,
-    "server_version": lambda value: _is_text(value) and re.match(r"\d{1,4}\b", value) is not None,
+    "server_version": lambda value: _is_line(value) and re.match(r"[0-9]{1,4}(?![0-9])", value) is not None,
     "left_out": lambda value: isinstance(value, list) and all(_is_texts(one) for one in value),
     "secrets": lambda value: _is_texts(value) and all(_PRINT.fullmatch(one) for one in value.values()),
     "rows": lambda value: isinstance(value, dict) and all(layout.is_number(one) for one in value.values()),
