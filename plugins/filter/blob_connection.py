@@ -10,16 +10,21 @@ author: The mlops.mlflow authors (@mlops-mlflow)
 description:
   - Says how a container is reached, as the other roles take it. Holds no secret, only where a key lies; without one, pods
     have an identity of their own.
-positional: secret
+positional: secret, key
 options:
   _input:
     description: URI of the container, such as V(wasbs://container@account.blob.core.windows.net).
     type: str
     required: true
   secret:
-    description: Kubernetes Secret with the key C(account-key).
+    description: Kubernetes Secret with what opens the account.
     type: str
     default: ""
+  key:
+    description: Which key of the Secret that is.
+    type: str
+    choices: [account-key, connection-string]
+    default: account-key
 """
 
 EXAMPLES = r"""
@@ -39,12 +44,12 @@ from typing import Any
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
 
 
-def connection(uri: str, secret: str = "") -> dict[str, Any]:
+def connection(uri: str, secret: str = "", key: str = "account-key") -> dict[str, Any]:
     # Not before: Ansible loads the files of all filters, anew for each task, where one of them is used.
     from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.connection import container
 
     try:
-        return container(uri, secret)
+        return container(uri, secret, key)
     except EngineError as error:
         return {"errors": [str(error)]}
 

@@ -67,7 +67,9 @@ def test_a_database_comes_with_a_standby_and_a_password_that_nobody_sees_and_lea
     run: Callable[..., PlayResult], client: Client, cluster_connection: dict[str, Any], tmp_path: Path
 ) -> None:
     rds, name = client("rds"), f"{run.name}-database"  # type: ignore[attr-defined]
-    assert run("--check").succeeded() and rds.describe_db_instances()["DBInstances"] == []
+    would = run("--check").succeeded()
+    assert f"RDS {name}: 2 db.m7g.large with 20 GiB each" in str(would.results)
+    assert rds.describe_db_instances()["DBInstances"] == []
     made = run("-vvv", "--diff").succeeded()
     [instance] = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
     assert instance["MultiAZ"] and instance["StorageEncrypted"] and instance["DeletionProtection"]

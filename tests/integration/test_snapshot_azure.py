@@ -103,6 +103,24 @@ def test_the_last_snapshot_outlives_every_pruning(source: backup.Source, destina
     assert verify.verify(destination, "latest").problems == []
 
 
+@pytest.mark.parametrize("form", ["{sas}", "BlobEndpoint={endpoint};SharedAccessSignature={sas}", "AccountKey={key};"])
+def test_snapshots_come_and_go_with_a_sas_token_and_a_connection_string(
+    azure: Azurite, source: backup.Source, destination: Place, form: str
+) -> None:
+    assert source.artifacts
+    login = form.format(sas=azure.sas(), endpoint=azure.endpoint, key=KEY)
+    given = replace(source, artifacts=replace(source.artifacts, account_key=login))
+    place = replace(destination, account_key=login)
+    made = backup.create(given, place, backup.Options())
+    assert verify.verify(place, made.id).problems == []
+    artifacts = connect(source.artifacts)
+    artifacts.delete("3/ü %20 3")
+    restore.run(
+        place, made.id, restore.Target(given.databases, artifacts=given.artifacts), restore.Options(keep_replaced=False)
+    )
+    assert content(artifacts) == CONTENT
+
+
 def test_a_wrong_key_is_named_as_that(source: backup.Source, destination: Place) -> None:
     wrong = replace(destination, account_key="d3Jvbmc=")
     with pytest.raises(SnapshotError, match=r"^Cannot .* the keys "):

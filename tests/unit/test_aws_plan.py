@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.aws import inspect
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.aws import inspect, prices
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.aws.client import Service
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.aws.plan import plan
 from support.aws import ACCOUNT, Call, answering
@@ -105,6 +105,14 @@ def test_the_price_counts_what_costs_and_names_what_it_does_not_know() -> None:
     ]
     assert "us-west-2" not in own["costs"][-1]
     assert planned(existing=True)["costs"][0].startswith("node group")
+
+
+def test_a_standby_of_a_database_costs_as_much_again() -> None:
+    given = {"name": "d", "instance_class": "db.m7g.large", "storage_size": 20, "multi_az": True, "prices": {}}
+    assert prices.database(given)[0] == "RDS d: 2 db.m7g.large with 20 GiB each: 250"
+    assert prices.database({**given, "multi_az": False})[0].endswith(": 125")
+    other = prices.database({**given, "instance_class": "db.x", "prices": {"storage": 1}})
+    assert other[-1].endswith("rds_postgresql_prices does not say what they cost: db.x")
 
 
 def test_what_a_check_run_lists_is_what_there_would_be() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection import Connection
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage import cloud
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.storage.connection import bucket, container
 
@@ -38,6 +39,23 @@ def test_a_container_of_azure_is_reached_by_an_identity_or_with_the_key_of_its_a
     Connection.parse(found, "mlflow_server_artifact_store")
     keys = container(uri, "keys")["secrets"]
     assert keys == {"AZURE_STORAGE_ACCESS_KEY": {"secret": "keys", "key": "account-key"}}
+    keys = container(uri, "keys", "connection-string")["secrets"]
+    assert keys == {"AZURE_STORAGE_CONNECTION_STRING": {"secret": "keys", "key": "connection-string"}}
+    with pytest.raises(BadInput, match="offered are account-key, connection-string"):
+        container(uri, "keys", "password")
+
+
+@pytest.mark.parametrize(
+    ("given", "login"),
+    [
+        ("a2V5Cg==", {"account_key": "a2V5Cg=="}),
+        ("DefaultEndpointsProtocol=https;AccountName=a;AccountKey=a2V5Cg==;", {"account_key": "a2V5Cg=="}),
+        ("BlobEndpoint=https://a/;SharedAccessSignature=sv=1&sig=x%3D", {"sas_key": "sv=1&sig=x%3D"}),
+        ("?sv=1&sig=x%3D", {"sas_key": "sv=1&sig=x%3D"}),
+    ],
+)
+def test_an_account_is_opened_by_a_key_a_sas_token_or_a_connection_string(given: str, login: dict[str, str]) -> None:
+    assert cloud._azure_login(given) == login
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,17 @@ LISTED = {
 }
 
 
+# The same of RDS for PostgreSQL; of an instance without a standby, which costs as much again.
+DATABASES = {
+    "storage": 0.115,
+    "db.t4g.medium": 0.065,
+    "db.m7g.large": 0.168,
+    "db.m7g.xlarge": 0.337,
+    "db.r7g.large": 0.239,
+}
+_CALCULATOR = " by prices of us-west-2 to be checked at https://calculator.aws"
+
+
 def estimate(settings: Mapping[str, Any], gateways: int, endpoints: int) -> list[str]:
     """A line for each thing that costs whether it is used or not, and one for all of it.
 
@@ -56,5 +67,17 @@ def estimate(settings: Mapping[str, Any], gateways: int, endpoints: int) -> list
         lines.append(
             (f"node group {group['name']}: {fewest} to {greatest} {kind}", node * fewest, node * (greatest - fewest))
         )
-    where = "" if settings["prices"] else " by prices of us-west-2 to be checked at https://calculator.aws"
-    return said(lines, where, unknown, "eks_cluster_prices")
+    return said(lines, "" if settings["prices"] else _CALCULATOR, unknown, "eks_cluster_prices")
+
+
+def database(settings: Mapping[str, Any]) -> list[str]:
+    """As C(estimate), of an instance of RDS.
+
+    :param settings: C(name), C(instance_class), C(storage_size), C(multi_az), C(prices).
+    """
+    prices = {**DATABASES, **{name: float(price) for name, price in settings["prices"].items()}}
+    kind, size, count = settings["instance_class"], int(settings["storage_size"]), 2 if settings["multi_az"] else 1
+    each = prices.get(kind, 0.0) * HOURS + prices["storage"] * size
+    lines: list[Line] = [(f"RDS {settings['name']}: {count} {kind} with {size} GiB each", each * count, 0.0)]
+    where = "" if settings["prices"] else _CALCULATOR
+    return said(lines, where, [] if kind in prices else [kind], "rds_postgresql_prices")

@@ -33,6 +33,8 @@ SECRET_FILES = {
     "artifacts_secret_key_file": "AWS_SECRET_ACCESS_KEY",
     "artifacts_account_key_file": "AZURE_STORAGE_ACCESS_KEY",
 }
+# What holds the key of the artifacts in its place.
+_CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
 Settings = Mapping[str, Any]
 # More than what a backup says of itself has.
 _LONGEST_RUN = 1 << 20
@@ -277,7 +279,7 @@ def artifacts(settings: Settings) -> Place | None:
         access_key=_secret(settings, "artifacts_access_key_file"),
         secret_key=_secret(settings, "artifacts_secret_key_file"),
         account=settings.get("artifacts_account") or None,
-        account_key=_secret(settings, "artifacts_account_key_file"),
+        account_key=_secret(settings, "artifacts_account_key_file") or os.environ.get(_CONNECTION_STRING),
     )
 
 

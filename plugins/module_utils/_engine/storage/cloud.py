@@ -36,6 +36,7 @@ class Place:
     :param uri: an absolute path, C(s3://bucket/prefix), C(az://container/prefix) or MLflow's
         C(wasbs://container@account.blob.core.windows.net/prefix).
     :param account: Azure's storage account.
+    :param account_key: its key, a SAS token, or a connection string that holds one of these.
     :param encryption: S3's server-side encryption, C(AES256) or C(aws:kms), with C(kms_key).
     """
 
@@ -261,8 +262,17 @@ def _azure(place: Place) -> Any:
         account = account or host.partition(".")[0]
     if not container:
         raise BadInput(f"'{place.uri}' names no container: write az://CONTAINER/PREFIX.")
-    options = {"account_name": account, "account_key": place.account_key, "endpoint": place.endpoint}
+    options = {"account_name": account, "endpoint": place.endpoint, **_azure_login(place.account_key or "")}
     return _open("AzureStore", container, parts.path, options, place.endpoint)
+
+
+def _azure_login(text: str) -> dict[str, str]:
+    """A key of an account, a SAS token, or a connection string that holds one of these, as the library takes it."""
+    parts = dict(part.strip().split("=", 1) for part in text.split(";") if "=" in part)
+    if "AccountKey" in parts:
+        return {"account_key": parts["AccountKey"]}
+    sas = parts.get("SharedAccessSignature") or (text if "sig=" in text else "")
+    return {"sas_key": sas.lstrip("?")} if sas else {"account_key": text}
 
 
 def _open(kind: str, container: str, path: str, options: dict[str, Any], endpoint: str | None) -> Any:

@@ -22,6 +22,8 @@ _BLOB = re.compile(
     r"wasbs://([a-z0-9][a-z0-9-]{1,61}[a-z0-9])@([a-z0-9]{3,24})\.blob\.core\.windows\.net(/[^?#\x00-\x1f]*)?"
 )
 _PORTS = {"http": 80, "https": 443}
+# Of Azure Blob, by the key in a Secret, the environment that MLflow reads it from.
+_LOGINS = {"account-key": "AZURE_STORAGE_ACCESS_KEY", "connection-string": "AZURE_STORAGE_CONNECTION_STRING"}
 # By the environment that holds it, the key in a Secret.
 _KEYS = {"AWS_ACCESS_KEY_ID": "access-key", "AWS_SECRET_ACCESS_KEY": "secret-key"}
 
@@ -74,10 +76,11 @@ def bucket(
     }
 
 
-def container(uri: str, secret: str = "") -> dict[str, Any]:
+def container(uri: str, secret: str = "", key: str = "account-key") -> dict[str, Any]:
     """How a container of Azure Blob is reached: by the pod's identity, or with the key of its account.
 
-    :param secret: Kubernetes Secret with C(account-key); empty where the pod has an identity.
+    :param secret: Kubernetes Secret with the key; empty where the pod has an identity.
+    :param key: C(account-key), or C(connection-string), which may hold a SAS token in place of the key.
     :raises BadInput: it is no container, or the URI holds a key.
     """
     found = _BLOB.fullmatch(without_secret(uri, "mlflow_artifact_store_uri"))
@@ -85,7 +88,9 @@ def container(uri: str, secret: str = "") -> dict[str, Any]:
         raise BadInput(
             f"mlflow_artifact_store_uri is '{uri}'; it must be wasbs://CONTAINER@ACCOUNT.blob.core.windows.net/prefix."
         )
-    keys = {"AZURE_STORAGE_ACCESS_KEY": {"secret": secret, "key": "account-key"}} if secret else {}
+    if key not in _LOGINS:
+        raise BadInput(f"mlflow_artifact_store_blob_login is '{key}'; offered are {', '.join(_LOGINS)}.")
+    keys = {_LOGINS[key]: {"secret": secret, "key": key}} if secret else {}
     return {
         "type": "azure_blob",
         "uri": uri,
