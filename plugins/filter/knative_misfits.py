@@ -42,10 +42,11 @@ _value:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import knative as engine
-
 
 def knative_misfits(found: Sequence[Mapping[str, Any]], version: str, existing: bool) -> list[str]:
+    # Ansible loads every filter for one of them.
+    from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import knative as engine
+
     return engine.misfits(found[0] if found else None, str(version), existing)
 
 
