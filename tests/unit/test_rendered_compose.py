@@ -31,9 +31,11 @@ def test_every_target_is_published_on_its_port_by_exactly_one_container(case: Re
         assert port == 5000
 
 
-def test_the_servers_own_metrics_are_not_published(rendered: dict[str, Rendered]) -> None:
-    assert "deny deny_status 404 if { path,url_dec /metrics /metrics }" in rendered["monitored"].haproxy
-    assert "/metrics" not in rendered["compose_multi_az"].haproxy
+def test_the_load_balancer_says_nothing_of_the_servers_own_metrics(rendered: dict[str, Rendered]) -> None:
+    template = (REPOSITORY / "roles/mlflow_server/templates/compose/haproxy.cfg.j2").read_text()
+    denied = "http-request deny deny_status 404 if { path,url_dec /metrics {{ mlflow_server_static_prefix }}/metrics }"
+    assert denied in template
+    assert "/metrics" not in rendered["compose_multi_az"].haproxy, "where the servers have none"
 
 
 def test_probes_ask_for_health_and_the_database_and_not_for_a_page_of_the_user_interface(case: Rendered) -> None:

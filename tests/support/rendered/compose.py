@@ -47,7 +47,6 @@ CASES: dict[str, tuple[str, Mapping[str, Any]]] = {
         {
             "mlflow_monitoring_enabled": "true",
             "mlflow_server_auth": "basic",
-            "mlflow_server_metrics_dir": "/tmp/metrics",
             "mlflow_backup_enabled": "true",
             "mlflow_monitoring_env": {"AWS_CA_BUNDLE": "/etc/ssl/corporate.pem"},
         },
