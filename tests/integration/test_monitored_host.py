@@ -37,7 +37,7 @@ def monitored(environments: Environments, read: Path) -> Iterator[Deployment]:
         "light",
         mlflow_monitoring_enabled="true",
         mlflow_monitoring_port=str(free_port()),
-        mlflow_monitoring_interval="1",
+        mlflow_monitoring_interval="5",
         mlflow_monitoring_prometheus_dir=str(read),
         mlflow_monitoring_grafana_dir=str(read / "grafana"),
         mlflow_monitoring_thresholds={"latency_seconds": "5"},
