@@ -44,10 +44,12 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import EngineError
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import knative as engine
 
 
 def knative_release(files: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> dict[str, Any]:
+    # Ansible loads every filter for one of them.
+    from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import knative as engine
+
     try:
         read = [{"file": one["file"], "text": str(one["ansible_facts"]["__knative_text"])} for one in files]
         return engine.release(read, settings)
