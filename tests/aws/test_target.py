@@ -162,30 +162,6 @@ def test_it_comes_from_nothing_and_goes_with_nothing_but_data_left(target: Targe
     assert {kind for kind in holds(client, name) if kind != "keys"} == {"logs"}
 
 
-@pytest.mark.parametrize(("egress", "gateways", "endpoints"), [("endpoints", 0, 8), ("nat_per_zone", 2, 1)])
-def test_nodes_have_another_way_out_and_it_goes_with_the_network(
-    target: Target, client: Client, egress: str, gateways: int, endpoints: int
-) -> None:
-    other = {"eks_cluster_egress": egress, "eks_cluster_autoscaler": False, "efs_csi_file_systems": 0}
-    ec2 = client("ec2")
-    target.run(**other).succeeded()
-    made = holds(client, target.name)
-    [vpc] = made["vpcs"]
-    assert len(made.get("gateways", [])) == len(made.get("addresses", [])) == gateways
-    found = ec2.describe_vpc_endpoints(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["VpcEndpoints"]
-    assert len(found) == endpoints
-    for one in found:
-        if one["VpcEndpointType"] == "Interface":
-            [group] = one["Groups"]
-            [rule] = ec2.describe_security_groups(GroupIds=[group["GroupId"]])["SecurityGroups"][0]["IpPermissions"]
-            assert (rule["FromPort"], [each["CidrIp"] for each in rule["IpRanges"]]) == (443, ["10.42.0.0/16"])
-            assert len(one["SubnetIds"]) == 2
-    assert changed(target.run(**other).succeeded()) == []
-    data = {"eks_storage_remove_data": True, "eks_cluster_remove_images": True}
-    target.run(**other, **REMOVE, **data).succeeded()
-    assert {kind for kind in holds(client, target.name) if kind != "keys"} == {"logs"}
-
-
 def check_cluster(client: Client, name: str) -> None:
     cluster = client("eks").describe_cluster(name=name)["cluster"]
     network = cluster["resourcesVpcConfig"]

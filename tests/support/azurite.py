@@ -58,7 +58,7 @@ class Azurite:
         environment = {**os.environ, "AZURITE_ACCOUNTS": f"{self._account}:{KEY}"}
         with (self.home / "log").open("wb") as log:
             self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while b"successfully listens" not in (self.home / "log").read_bytes():
             assert self._process.poll() is None and time.monotonic() < end, (self.home / "log").read_text()
             time.sleep(0.05)
