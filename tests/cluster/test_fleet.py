@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,14 +21,17 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet import deploy, health, table
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet.declaration import declare
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import Cluster
+from support import locust
 from support.api_server import ApiServer
 from support.fleet_cluster import SAMPLE, objects
-from support.playbooks import REPOSITORY
+from support.playbooks import REPOSITORY, run_playbook
+from support.stub_instances import Instances
 
 pytestmark = pytest.mark.cluster
 MERGE = "application/merge-patch+json"
 SERVICES = "/apis/serving.knative.dev/v1/namespaces/{}/services/"
 CONFIGURATIONS = "/api/v1/namespaces/{}/configmaps/"
+PLAYBOOK = (REPOSITORY / "playbooks/fleet_load_test.yml", REPOSITORY / "inventories/kubernetes_knative")
 
 
 @pytest.fixture(scope="module")
@@ -117,13 +121,14 @@ def test_what_the_api_server_refuses_is_named_and_the_rest_stands(cluster: Clust
     assert done["created"] == ["t-0003", "t-0004"]
 
 
-def tell(cluster: Cluster, namespace: str, name: str, status: str, reason: str = "") -> None:
+def tell(cluster: Cluster, namespace: str, name: str, status: str, reason: str = "", **more: Any) -> None:
     """What Knative would say of the service of an instance."""
     path = f"{SERVICES.format(namespace)}{name}"
     found = cluster.get(path)
     assert found is not None
     condition = {"type": "Ready", "status": status, **({"reason": reason} if reason else {})}
-    body = {"status": {"observedGeneration": found["metadata"]["generation"], "conditions": [condition]}}
+    generation = found["metadata"]["generation"]
+    body = {"status": {"observedGeneration": generation, "conditions": [condition], **more}}
     cluster.call("PATCH", f"{path}/status", body, content_type=MERGE)
 
 
@@ -141,6 +146,39 @@ def test_health_is_what_the_tables_of_the_api_server_tell(cluster: Cluster, name
     }  # fmt: skip
     assert "t-0004 (not_ready: RevisionFailed)" in found["verdict"]
     assert found["counts"] == {"declared": 5, "healthy": 2, "unhealthy": 3, "stopped": 0, "undeclared": 0}
+
+
+def test_the_playbook_loads_the_instances_that_are_ready_and_wakes_nobody_else(
+    api: ApiServer, cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    run(cluster, namespace, 4)
+    for name in ("t-0001", "t-0002", "t-0003"):
+        tell(cluster, namespace, name, "True", url=f"http://{name}.{namespace}.example.com")
+    tell(cluster, namespace, "t-0004", "False", "RevisionFailed", url=f"http://t-0004.{namespace}.example.com")
+    with Instances(wake_seconds=1.0) as gateway:
+        variables = {
+            "mlflow_cluster": {"kubeconfig": str(api.kubeconfig)},
+            "mlflow_namespace": namespace,
+            "mlflow_fleet_name": "one",
+            "mlflow_load_test_dir": str(locust.installed()),
+            "locust_report_dir": str(tmp_path),
+            "locust_gateway": f"127.0.0.1:{gateway.port}",
+            "locust_users": 12,
+            "locust_run_time": 5,
+            "locust_workload": "reference",
+            "locust_slos": {"all": {"error_rate": 0}, "wake": {"error_rate": 0}},
+        }
+        refused = run_playbook(*PLAYBOOK, variables)
+        assert refused.code != 0 and "set mlflow_load_test_allowed: true" in refused.message and not gateway.asked
+        variables["mlflow_load_test_allowed"] = True
+        played = run_playbook(*PLAYBOOK, variables).succeeded()
+        asked = {name.partition(".")[0] for name in gateway.asked}
+    assert "The load test passed: 2 objectives held" in played.of("Report the verdict")["msg"]
+    assert asked == {"t-0001", "t-0002", "t-0003"}, "twelve users draw all three, and one is not ready"
+    report = json.loads((tmp_path / "result.json").read_text())
+    wake = next(one for one in report["operations"] if one["name"] == "wake")
+    assert wake["requests"] == 2, "the third was inspected, and awake then"
+    assert report["servers"][0]["why_not"].startswith("the cluster tells no metrics of pods")
 
 
 def test_a_roll_out_waits_for_each_wave_and_goes_on_from_there(cluster: Cluster, namespace: str) -> None:
