@@ -94,6 +94,18 @@ def test_no_task_calls_docker_in_another_way() -> None:
     assert [path for path in YAML if "mlflow_image_builder" in path.read_text()] == [REPOSITORY / BUILDS]
 
 
+def test_no_container_is_sent_a_signal_through_the_engine() -> None:
+    """The engine notes that as a stop by hand, whichever signal it is, and starts it no more after a crash."""
+    kills = re.compile(r"""call\(\s*["']kill["']|docker kill -|argv: .*\bkill\b.*docker""")
+    files = [*PYTHON, *YAML, *REPOSITORY.glob("roles/*/templates/**/*")]
+    said = {path.name: kills.findall(path.read_text()) for path in files if path.is_file()}
+    assert {name: found for name, found in said.items() if found} == {}
+    assert (
+        'call("exec", name, "bash", "-c", "kill -USR2 1")'
+        in (REPOSITORY / "plugins/module_utils/_engine/compose/load_balancer.py").read_text()
+    )
+
+
 def test_one_file_starts_the_program() -> None:
     starts = re.compile(r"[\[(]\s*[\"']docker[\"']|= [\"']docker[\"']")
     assert [path.name for path in PYTHON if starts.search(path.read_text())] == ["client.py"]

@@ -139,6 +139,20 @@ def test_the_collection_depends_on_what_something_of_it_uses() -> None:
     assert used == set(load(ROOT / "galaxy.yml")["dependencies"])
 
 
+def test_what_is_shipped_needs_nothing_that_stays_in_the_clone() -> None:
+    left_out = set(load(ROOT / "galaxy.yml")["build_ignore"])
+    assert {"tools", "tests", "molecule", "benchmarks"} <= left_out
+    needing = re.compile(r"\b(tests/run|tools/\w|benchmarks/)")
+    shipped = [path for path in ROOT.iterdir() if path.is_file() and path.name not in left_out and path.suffix != ".md"]
+    assert {path.name: found for path in shipped if (found := needing.findall(_spoken(path)))} == {}
+
+
+def _spoken(path: Path) -> str:
+    """Without comments, and what of a project is for who develops it."""
+    text = "" if path.name == "pyproject.toml" else path.read_text()
+    return re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
+
+
 # Fragments that also say that a module is of the group.
 MORE = {"mlflow": ["operations"], "operations": ["snapshot", "runner"]}
 
