@@ -93,7 +93,7 @@ def test_backups_may_be_in_another_region_with_a_key_there(role: Role, client: C
 def test_a_bucket_of_another_account_is_used_and_never_touched(role: Role, client: Client, endpoint: str) -> None:
     s3, key = clients(endpoint, ELSEWHERE)("s3"), f"arn:aws:kms:{ELSEWHERE}:210987654321:key/1"
     s3.create_bucket(Bucket=role.backups, CreateBucketConfiguration={"LocationConstraint": ELSEWHERE})
-    theirs = {"eks_storage_backup_existing": True, "eks_storage_backup_region": ELSEWHERE}
+    theirs: dict[str, Any] = {"eks_storage_backup_existing": True, "eks_storage_backup_region": ELSEWHERE}
     made = role(**theirs, eks_storage_backup_key=key).succeeded()
     with pytest.raises(ClientError, match="NoSuchBucketPolicy"):
         s3.get_bucket_policy(Bucket=role.backups)
