@@ -105,6 +105,7 @@ def test_a_break_makes_no_run_twice_and_writers_do_not_stop_each_other(
     assert answer["handed out"] == {
         "server": ["FastStore", True], "workspaces": ["WorkspaceAwareSqlAlchemyStore", True], **stock
     }  # fmt: skip
+    assert answer["contradicting"] == {"refused": [15, "INVALID_PARAMETER_VALUE"], "logged": 15}
     assert answer["side by side"] == {"errors": [], "latest": [47.0], "params": 20, "history": 40}
 
 

@@ -87,6 +87,30 @@ def side_by_side(store: FastStore) -> dict[str, Any]:
     }
 
 
+def contradicting(store: FastStore) -> dict[str, Any]:
+    """Two that log one parameter with two values at once, with a metric each: one is refused, and leaves nothing."""
+    refused, logged = [], 0
+    for number in range(15):
+        run = store.create_run("0", "u", 1, [], f"contradicting {number}").info.run_id
+        together = threading.Barrier(2)
+
+        def write(value: str, run: str = run, together: threading.Barrier = together) -> None:
+            together.wait()
+            try:
+                store.log_batch(run, [Metric(f"of {value}", 1.0, 1, 1)], [Param("p", value)], [])
+            except Exception as error:
+                refused.append(getattr(error, "error_code", repr(error)))
+
+        threads = [threading.Thread(target=write, args=(value,)) for value in ("a", "b")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        found = store.get_run(run).data
+        logged += found.metrics == {f"of {found.params['p']}": 1.0}
+    return {"refused": [len(refused), *sorted(set(refused))], "logged": logged}
+
+
 def handed_out(uri: str) -> dict[str, Any]:
     """Which store MLflow's registries get, and whether it has a place for artifacts."""
     root = "s3://bucket/root"
@@ -113,6 +137,7 @@ def main() -> None:
     store.connections = Breaking(store.engine)
     once, twice = created(store, "once", 1), created(store, "twice", 2)
     answer = {"once": once, "twice": twice, "repeated": repeated(store), "side by side": side_by_side(store)}
+    answer["contradicting"] = contradicting(store)
     json.dump({**answer, "handed out": handed_out(sys.argv[1])}, sys.stdout)
 
 

@@ -4,14 +4,16 @@
 
 Rows are written by parts of one C(WITH): all or nothing. Parts that write several rows do it in the order of their
 keys, so that two writers do not wait for each other crosswise. A statement that finds no active run writes nothing and
-has no row to answer with; C(1 / 0) takes back all of one that met a parameter with another value. Numbers may be
-negative, and psycopg2 writes them as they are: they stand in brackets before a cast, which comes before a sign.
+has no row to answer with, nor has one that finds a parameter with another value; C(1 / 0) takes back all of one that
+such a parameter came before meanwhile. Numbers may be negative, and psycopg2 writes them as they are: they stand in
+brackets before a cast, which comes before a sign.
 """
 # ruff: noqa: S608 - of constants and names of columns; values go beside them
 
 from __future__ import annotations
 
-_ACTIVE = "r AS MATERIALIZED (SELECT run_uuid FROM runs WHERE run_uuid = %(run)s AND lifecycle_stage = 'active')"
+_IF_ACTIVE = "AS MATERIALIZED (SELECT run_uuid FROM runs WHERE run_uuid = %(run)s AND lifecycle_stage = 'active')"
+_ACTIVE = f"r {_IF_ACTIVE}"
 # A metric is the latest by step, then time, then value; NaN is stored as 0. MLflow takes -0 for 0, and
 # leaves what is there.
 _LATEST = """ ON CONFLICT (key, run_uuid) DO UPDATE
@@ -37,8 +39,10 @@ t AS (INSERT INTO tags (key, value, run_uuid) SELECT %(key)s::text, %(value)s::t
   ON CONFLICT (key, run_uuid) DO UPDATE SET value = EXCLUDED.value)
 SELECT 1 FROM r"""
 
-_BATCH_PARAMS = """,
+_BATCH_PARAMS = f"""a {_IF_ACTIVE},
 p AS MATERIALIZED (SELECT * FROM unnest(%(param_keys)s::text[], %(param_values)s::text[]) AS t(key, value)),
+r AS MATERIALIZED (SELECT run_uuid FROM a WHERE NOT EXISTS (SELECT 1 FROM p JOIN params x
+  ON x.key = p.key AND x.value <> p.value WHERE x.run_uuid = a.run_uuid)),
 s AS MATERIALIZED (SELECT count(*) AS number FROM p JOIN params x ON x.key = p.key AND x.value = p.value
   JOIN r ON x.run_uuid = r.run_uuid),
 i AS (INSERT INTO params (key, value, run_uuid) SELECT p.key, p.value, r.run_uuid FROM p, r ORDER BY p.key
@@ -57,10 +61,10 @@ t AS (INSERT INTO tags (key, value, run_uuid)
 
 
 def log_batch(metrics: bool, params: bool, tags: bool) -> str:
-    parts = [_BATCH_PARAMS if params else "", _BATCH_METRICS if metrics else "", _BATCH_TAGS if tags else ""]
-    # Each parameter was written now, or is there with this value; what another writer wrote meanwhile is neither.
+    parts = [_BATCH_PARAMS if params else _ACTIVE, _BATCH_METRICS if metrics else "", _BATCH_TAGS if tags else ""]
+    # Each parameter was written now, or was there with this value; what another writer wrote meanwhile is neither.
     answer = "1 / ((SELECT count(*) FROM i) + s.number = %(params)s)::int FROM r, s" if params else "1 FROM r"
-    return f"WITH {_ACTIVE}{''.join(parts)}\nSELECT {answer}"
+    return f"WITH {''.join(parts)}\nSELECT {answer}"
 
 
 # Where a slash and the rest make of the experiment's place what MLflow's rules make of it. Sent twice, it makes one
