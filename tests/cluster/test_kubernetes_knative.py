@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
+import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from support.certificates import Authority
 from support.kubernetes.client import RealClient
 from support.kubernetes.knative import SERVICE, KnativeDeployment, variables_of_the_cluster
 from support.kubernetes.kubectl import Kubectl, eventually
@@ -133,6 +138,42 @@ def test_an_upload_of_three_minutes_is_not_cut(instance: KnativeDeployment) -> N
     connection.close()
     assert seconds >= 180
     assert ask(instance, "GET", path) == (200, part * parts)
+
+
+def test_one_certificate_serves_the_names_of_all_at_the_gateway(instance: KnativeDeployment, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    names = f"DNS:*.{instance.namespace}.{instance.domain}"
+    certificate, key = (file.read_text() for file in authority.issue("wildcard", names))
+    metadata = {"name": "wildcard", "namespace": "knative-serving"}
+    secret = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": metadata}
+    refused = instance.play("knative", knative_tls_secret="wildcard")
+    assert refused.code != 0 and "There is no Secret knative-serving/wildcard" in refused.message
+    instance.kubectl.within("knative-serving").apply({**secret, "stringData": {"tls.crt": certificate, "tls.key": key}})
+    try:
+        instance.play("knative", knative_tls_secret="wildcard").succeeded()
+        trusting = ssl.create_default_context(cafile=str(authority.file))
+
+        def answers() -> bool:
+            with (
+                socket.create_connection((instance.address, 443), 120) as plain,
+                trusting.wrap_socket(plain, server_hostname=instance.host) as connection,
+            ):
+                asked = f"GET /version HTTP/1.1\r\nHost: {instance.host}\r\nConnection: close\r\n\r\n"
+                connection.sendall(asked.encode())
+                return connection.recv(1024).startswith(b"HTTP/1.1 200 ")
+
+        eventually("an answer over TLS", lambda: _without_errors(answers), 300, 2)
+        eventually("https in its URL", lambda: instance.service()["status"]["url"] == f"https://{instance.host}", 120)
+    finally:
+        instance.play("knative").succeeded()
+        instance.kubectl.within("knative-serving")("delete", "secret", "wildcard")
+
+
+def _without_errors(answers: Callable[[], bool]) -> bool:
+    """The gateway takes a while to hear of a certificate."""
+    with contextlib.suppress(OSError):
+        return answers()
+    return False
 
 
 def test_knative_stays_while_something_needs_it(instance: KnativeDeployment) -> None:

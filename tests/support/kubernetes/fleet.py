@@ -58,7 +58,7 @@ class Fleet(KnativeDeployment):
             "locust_report_dir": str(folder),
             "locust_gateway": f"{self.address}:80",
             "locust_users": 6,
-            "locust_run_time": 30,
+            "locust_run_time": 60,
             "locust_request_timeout": 180,
             "locust_weights": {"artifact_32m": 0},
         }
