@@ -51,7 +51,7 @@ SERVER = {
     },
     "workload": {"python": "/srv/mlflow/python"},
 }
-BACKUP = {
+BACKUP: dict[str, Any] = {
     "schedule": "0 2 * * *",
     "object": "mlflow-backup",
     "settings": {

@@ -268,7 +268,7 @@ def _disks(
 
 def _certificates(server: Mapping[str, Any], platform: str) -> dict[str, str]:
     runner, workload = server["runner"], server.get("workload") or {}
-    found = {}
+    found: dict[str, str] = {}
     if platform == "kubernetes":
         trusted = workload.get("trusted") or {}
         url = str(runner.get("inside") or "")
