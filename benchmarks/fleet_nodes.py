@@ -41,7 +41,8 @@ def main() -> int:
     # What was started ends also when this is ended.
     signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(143))
     load, size = os.getloadavg()[0], options.instances
-    changed = [{"name": f"t-{number:05}", "labels": {"team": "vision"}} for number in range(1, size + 1, 100)]
+    # The first ones, which stay: who is listed is declared.
+    changed = [{"name": f"t-{number:05}", "labels": {"team": "vision"}} for number in range(1, size // 100 + 1)]
     stages: dict[str, Mapping[str, Any]] = {
         "first run": {"count": size, "own": []},
         "second run": {"count": size, "own": []},
