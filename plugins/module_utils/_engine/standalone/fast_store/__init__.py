@@ -81,7 +81,8 @@ def _begin() -> None:
     from flask import request_finished
     from mlflow.version import VERSION
 
-    request_finished.connect(_answered)
+    # Not weak: of a module whose import fails nothing else is left.
+    request_finished.connect(_answered, weak=False)
     if VERSION not in PROVEN:
         _state["said"] = f"{ASIDE}MLflow is {VERSION}, and it is proven with {', '.join(PROVEN)}"
         # The one error, besides AttributeError, at which MLflow's registry goes on without a plugin and says why.
