@@ -27,6 +27,11 @@ class Undecided(Exception):
     """Nobody knows whether it was done, and to do it again could do it twice."""
 
 
+def are(kind: type, *values: Any) -> bool:
+    """Whether all are of that class itself, which a flag that stands for a number is not."""
+    return all(type(value) in (kind,) for value in values)
+
+
 def or_stock(call: Callable[..., Any]) -> Callable[..., Any]:
     """What C(call) does not do, MLflow's own method of that name does.
 

@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from . import statements
-from .attempt import Unusual, or_stock
+from .attempt import Unusual, are, or_stock
 from .connections import Connections
 from .entities import experiment_of, metric, run_of
 
@@ -44,7 +44,7 @@ class Reads:
     def get_experiment_by_name(self, experiment_name: str) -> Any:
         usual_experiments()
         rows = self.connections.all(statements.GET_EXPERIMENT_BY_NAME, {"name": experiment_name})
-        if len(rows) > 1 or type(experiment_name) is not str:
+        if len(rows) > 1 or not are(str, experiment_name):
             raise Unusual
         return experiment_of(rows[0]) if rows else None
 

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+try:
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+except ImportError:  # it runs in MLflow's environment; elsewhere it is only copied
+    SqlAlchemyStore = object
 
 from .connections import Connections
 from .reads import Reads

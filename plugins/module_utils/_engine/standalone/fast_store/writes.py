@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import statements
-from .attempt import Undecided, Unusual, or_stock
+from .attempt import Undecided, Unusual, are, or_stock
 from .connections import Connections, Lost
 from .entities import info_of
 
@@ -80,7 +80,7 @@ class Writes:
         if not named:
             tags.append(RunTag(MLFLOW_RUN_NAME, name))
         keys, texts = _texts(tags)
-        plain = type(start_time) is int and type(name) is str and type(user_id) is str
+        plain = are(int, start_time) and are(str, name, user_id)
         if not plain or str(int(experiment_id)) != experiment_id or len(set(keys)) != len(keys):
             raise Unusual
         run_id = uuid.uuid4().hex
@@ -101,7 +101,7 @@ class Writes:
     def update_run_info(self, run_id: str, run_status: Any, end_time: int | None, run_name: str | None) -> Any:
         status = None if run_status is None else RunStatus.to_string(run_status)
         name = run_name or None
-        if (end_time is not None and type(end_time) is not int) or (name is not None and type(name) is not str):
+        if not (end_time is None or are(int, end_time)) or not (name is None or are(str, name)):
             raise Unusual
         values = {"run": run_id, "status": status, "end": end_time, "name": name}
         return info_of(self._write(statements.UPDATE_RUN, values))
@@ -141,9 +141,9 @@ class Writes:
 
     def _row(self, metric: Any) -> tuple[str, float, int, int, bool]:
         value, timestamp, step = metric.value, metric.timestamp, metric.step
-        if metric.model_id is not None or type(value) not in (float, int) or type(metric.key) is not str:
+        if metric.model_id is not None or type(value) not in (float, int) or not are(str, metric.key):
             raise Unusual
-        if type(timestamp) is not int or type(step) is not int:
+        if not are(int, timestamp, step):
             raise Unusual
         nan, value = self.sanitize_metric_value(value)
         return metric.key, float(value), timestamp, step, nan
@@ -153,7 +153,7 @@ def _texts(pairs: Iterable[Any]) -> tuple[list[str], list[str]]:
     """Keys and values of parameters or tags, which are texts where they came by the API."""
     keys, values = [], []
     for pair in pairs:
-        if type(pair.key) is not str or type(pair.value) is not str:
+        if not are(str, pair.key, pair.value):
             raise Unusual
         keys.append(pair.key)
         values.append(pair.value)
