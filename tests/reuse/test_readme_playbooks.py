@@ -92,6 +92,13 @@ def prerequisites(place: Elsewhere) -> None:
     assert "kind: ResourceQuota" in (place.folder / "namespace/prerequisites.yaml").read_text()
 
 
+def monitoring(place: Elsewhere) -> None:
+    folder = place.folder / "monitored"
+    cluster = {"mlflow_platform": "kubernetes", "mlflow_image": "registry.example.com/mlflow:1"}
+    play(place, "mlflow_monitoring", mlflow_render_dir=str(folder), **cluster)
+    assert "MlflowServerDown" in "".join(file.read_text() for file in folder.rglob("*.yaml"))
+
+
 def host(place: Elsewhere) -> None:
     shown = play(place, "host_prerequisites", "--check", host_prerequisites_packages=[], ansible_become=False)
     assert "Create the system user" in shown
@@ -124,6 +131,7 @@ CHECKS: dict[str, Callable[[Elsewhere], None]] = {
     "mlflow_artifact_store": artifact_store,
     "mlflow_backup": backup,
     "mlflow_database": database,
+    "mlflow_monitoring": monitoring,
 }
 
 
