@@ -55,6 +55,7 @@ def test_it_is_proven_with_the_version_that_is_deployed() -> None:
     assert pinned_version() in fast_store.PROVEN
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 def test_answers_and_tables_are_those_of_mlflows_store(
     driver: str, compare: Callable[[int, int, str], dict[str, Any]]
@@ -158,6 +159,7 @@ def test_two_servers_answer_alike_and_one_says_that_it_is_fast(
         client.close()
 
 
+@pytest.mark.ci
 def test_with_another_mlflow_it_steps_aside_and_says_so(
     environments: Environments,
     databases: Databases,
