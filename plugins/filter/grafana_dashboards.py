@@ -36,9 +36,9 @@ EXAMPLES = r"""
 - name: Give Grafana the dashboards
   kubernetes.core.k8s:
     namespace: monitoring
-    definition: "{{ query('ansible.builtin.fileglob', dashboards ~ '/*.json') | mlops.mlflow.grafana_dashboards('mlflow-dashboards') }}"
+    definition: "{{ dashboards | mlops.mlflow.grafana_dashboards('mlflow-dashboards') }}"
   vars:
-    dashboards: "{{ playbook_dir }}/dashboards"
+    dashboards: "{{ query('ansible.builtin.fileglob', playbook_dir ~ '/dashboards/*.json') }}"
 """
 
 RETURN = r"""
