@@ -80,7 +80,7 @@ def test_it_is_on_loopback_alone_and_shows_no_secret(monitored: Deployment) -> N
 
 def test_prometheus_on_the_host_is_told_and_removal_takes_that_away(monitored: Deployment, prometheus: Path) -> None:
     [target] = json.loads((prometheus / "targets/t-monitoring-monitoring.json").read_text())
-    assert target == {"targets": ["127.0.0.1:9510"], "labels": {"deployment": "t-monitoring"}}
+    assert target == {"targets": ["127.0.0.1:9510"], "labels": {"deployment": "t-monitoring", "job": "mlflow-ops"}}
     assert "alert: Down" in (prometheus / "rules/t-monitoring-monitoring.yml").read_text()
     monitored.destroy().succeeded()
     assert [path for path in prometheus.rglob("*") if path.is_file()] == []

@@ -88,7 +88,7 @@ def test_nobody_else_reads_what_it_is_told_and_no_secret_is_in_it(monitored: Dep
 
 def test_prometheus_on_the_host_is_told(prometheus: Path, monitored: Deployment, port: int) -> None:
     [target] = json.loads((prometheus / "targets/mlflow-monitoring.json").read_text())
-    assert target == {"targets": [f"127.0.0.1:{port}"], "labels": {"deployment": "mlflow"}}
+    assert target == {"targets": [f"127.0.0.1:{port}"], "labels": {"deployment": "mlflow", "job": "mlflow-ops"}}
     assert "alert: Down" in (prometheus / "rules/mlflow-monitoring.yml").read_text()
 
 
