@@ -18,7 +18,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {"advice", "errors", "http", "secrets", "connection", "names", "image_names", "paths", "ports", "progress"}
         | {"programs", "protocol", "quantities", "renamed", "backup_settings", "fingerprint", "proofs", "schedule"}
-        | {"authorities", "certificates", "monitoring_settings", "trust", "patience", "estimate", "tokens"}
+        | {"authorities", "certificates", "trust", "patience", "estimate", "tokens"}
+        | {"data_settings", "monitoring_settings"}
     ),
     frozenset({"storage"}),
     # One may keep its own snapshots in an object store.

@@ -13,18 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import trust
+from . import data_settings, trust
 from .connection import without_secret
 from .names import host_of_url
 from .paths import absolute_path
 from .quantities import number, whole
 from .schedule import Schedule
-from .secrets import in_pods
+from .secrets import IN_CONTAINERS, in_pods
 
-# Where containers find secrets that are files on their host.
-INSIDE = "/run/secrets"
 # Where pods find the secrets that a restored server needs, each under its name.
-_RESTORED = f"{INSIDE}/mlflow"
+_RESTORED = f"{IN_CONTAINERS}/mlflow"
 # Of the destination, by variables of the same names.
 _DESTINATION = (
     "destination",
@@ -94,7 +92,7 @@ def compute(
         fixed = {**{name: place["file"] for name, place in restored.items()}, **(options["secrets"] or {})}
     told = {
         **{name: options[name] for name in _DESTINATION},
-        **_data(owner, store, server),
+        **data_settings.compute(owner, store, server),
         "secrets": fixed,
         "pg_bindir": options["pg_bindir"],
         "jobs": whole(options["jobs"], "mlflow_backup_jobs", 1),
@@ -118,9 +116,9 @@ def compute(
     }
     files = {name: path for name, path in told.items() if name.endswith("_file")}
     further_secrets = told.get("secrets", {})
-    inside = settings | {name: f"{INSIDE}/{name}" for name in files}
+    inside = settings | {name: f"{IN_CONTAINERS}/{name}" for name in files}
     if further_secrets:
-        inside["secrets"] = {name: f"{INSIDE}/{name}" for name in further_secrets}
+        inside["secrets"] = {name: f"{IN_CONTAINERS}/{name}" for name in further_secrets}
     copies = {f"secrets/{name}": path for name, path in {**files, **further_secrets}.items()}
     mounted = [
         {"secret": {"name": place["secret"], "items": [{"key": place["key"], "path": name}]}}
@@ -170,27 +168,6 @@ def _pinned(
         for component, volume in volumes.items()
         if volume.get("access_mode") == "ReadWriteOnce"
     ]
-
-
-def _data(owner: Mapping[str, Any], store: Mapping[str, Any], server: Mapping[str, Any]) -> dict[str, Any]:
-    """What is backed up, and the files with what it takes to read it."""
-    env, secrets = store.get("env") or {}, store.get("secrets") or {}
-
-    def file(places: Mapping[str, Any], name: str) -> str:
-        return str((places.get(name) or {}).get("file") or "")
-
-    return {
-        "database_uri": owner.get("uri"),
-        "auth_uri": owner.get("auth_uri") if "MLFLOW_TRACKING_USERNAME" in (server.get("env") or {}) else "",
-        "database_password_file": file(owner.get("secrets") or {}, "PGPASSWORD"),
-        "artifacts_uri": store.get("uri"),
-        "artifacts_endpoint": env.get("MLFLOW_S3_ENDPOINT_URL"),
-        "artifacts_region": env.get("AWS_DEFAULT_REGION"),
-        "artifacts_account": env.get("AZURE_STORAGE_ACCOUNT"),
-        "artifacts_access_key_file": file(secrets, "AWS_ACCESS_KEY_ID"),
-        "artifacts_secret_key_file": file(secrets, "AWS_SECRET_ACCESS_KEY"),
-        "artifacts_account_key_file": file(secrets, "AZURE_STORAGE_ACCESS_KEY"),
-    }
 
 
 def _places(options: Mapping[str, Any], *connections: Mapping[str, Any]) -> dict[str, dict[str, str]]:

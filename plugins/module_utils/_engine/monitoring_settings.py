@@ -14,15 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import trust
+from . import data_settings, trust
 from .errors import BadInput
 from .paths import absolute_path
 from .quantities import number, whole
 from .schedule import Schedule
-from .secrets import in_pods
+from .secrets import IN_CONTAINERS, in_pods
 
-# Where containers find secrets that are files on their host.
-_INSIDE = "/run/secrets"
 # The port within a container; on a host it is that of the settings.
 _PORT = 9500
 _DAY = 86400.0
@@ -33,17 +31,6 @@ _DESTINATION = (
     "destination", "endpoint", "region", "account", "access_key_file", "secret_key_file", "account_key_file", "name",
     "result_file",
 )  # fmt: skip
-# Of a store's connection.
-_STORE_ENV = {
-    "MLFLOW_S3_ENDPOINT_URL": "endpoint",
-    "AWS_DEFAULT_REGION": "region",
-    "AZURE_STORAGE_ACCOUNT": "account",
-}
-_STORE_SECRETS = {
-    "AWS_ACCESS_KEY_ID": "access_key_file",
-    "AWS_SECRET_ACCESS_KEY": "secret_key_file",
-    "AZURE_STORAGE_ACCESS_KEY": "account_key_file",
-}
 _KNATIVE = "KnativeService"
 # MLflow tells its maker of nothing that happens here.
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -102,6 +89,7 @@ def compute(
         raise BadInput("mlflow_monitoring_env must be a dict of variables and values.")
     contained = platform != "host"
     secrets = {**(database.get("secrets") or {}), **(store.get("secrets") or {})}
+    data = data_settings.compute(database, store, server)
     snapshots = _snapshots(backup, platform)
     volumes = _volumes(store, backup if snapshots else {}, platform)
     settings: dict[str, Any] = {
@@ -114,8 +102,8 @@ def compute(
         "port": _PORT if contained else port,
         "interval": number(options["interval"], "mlflow_monitoring_interval", 5),
         "server": _server(server),
-        "database": _database(database, server),
-        "artifacts": _artifacts(store, volumes, platform),
+        "database": _database(data),
+        "artifacts": _artifacts(data, volumes, platform),
         "snapshots": snapshots,
         "snapshot_seconds": _promised(backup) if snapshots else 0.0,
         "drill_seconds": days * _DAY if snapshots else 0.0,
@@ -189,14 +177,8 @@ def _server(server: Mapping[str, Any]) -> dict[str, Any]:
     return asked
 
 
-def _database(database: Mapping[str, Any], server: Mapping[str, Any]) -> dict[str, Any]:
-    login = "MLFLOW_TRACKING_USERNAME" in (server.get("env") or {})
-    file = ((database.get("secrets") or {}).get("PGPASSWORD") or {}).get("file")
-    found = {
-        "uri": database.get("uri"),
-        "auth_uri": database.get("auth_uri") if login else "",
-        "password_file": file,
-    }
+def _database(data: Mapping[str, Any]) -> dict[str, Any]:
+    found = {"uri": data["database_uri"], "auth_uri": data["auth_uri"], "password_file": data["database_password_file"]}
     return {name: value for name, value in found.items() if value}
 
 
@@ -233,15 +215,12 @@ def _volumes(store: Mapping[str, Any], backup: Mapping[str, Any], platform: str)
     return found
 
 
-def _artifacts(store: Mapping[str, Any], volumes: Mapping[str, Any], platform: str) -> dict[str, Any]:
-    uri = str(store.get("uri") or "")
+def _artifacts(data: Mapping[str, Any], volumes: Mapping[str, Any], platform: str) -> dict[str, Any]:
+    uri = str(data["artifacts_uri"] or "")
     if not uri or ("://" not in uri and platform != "host" and "artifacts" not in volumes):
         return {}
-    env, secrets = store.get("env") or {}, store.get("secrets") or {}
-    found = {"artifacts_uri": uri.removeprefix("file://")}
-    found |= {f"artifacts_{option}": str(env[name]) for name, option in _STORE_ENV.items() if env.get(name)}
-    files = {option: (secrets.get(name) or {}).get("file") for name, option in _STORE_SECRETS.items()}
-    return found | {f"artifacts_{option}": file for option, file in files.items() if file}
+    found = {name: value for name, value in data.items() if name.startswith("artifacts_") and value}
+    return found | {"artifacts_uri": uri.removeprefix("file://")}
 
 
 def _disks(
@@ -296,7 +275,7 @@ def _inside(settings: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(settings)
     for group in ("server", "database", "artifacts", "snapshots"):
         found[group] = {
-            name: f"{_INSIDE}/{group}_{name}" if name.endswith("_file") else value
+            name: f"{IN_CONTAINERS}/{group}_{name}" if name.endswith("_file") else value
             for name, value in settings[group].items()
             if name != "result_file"
         }

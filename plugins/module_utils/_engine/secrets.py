@@ -14,6 +14,8 @@ from .errors import BadInput
 
 # More than any key or password has; a file of another kind, named by mistake, is not read into memory.
 _LONGEST = 1 << 16
+# Where containers find secrets that are files on their host.
+IN_CONTAINERS = "/run/secrets"
 # NAME_FILE names a file with the value of NAME. Only of these: AWS and others have variables of their own that end so.
 _FROM_FILES = (
     "AWS_ACCESS_KEY_ID",

@@ -23,7 +23,7 @@ from ..storage.base import Store
 from ..storage.cloud import connect
 from . import commands, layout
 
-_KEY = re.compile(r"(backup|drill)-([0-9a-f]{16})-(\d{8}T\d{6}Z)-(succeeded|failed)")
+_KEY = re.compile(r"(backup|drill)-([0-9a-f]{16})-(\d{8}T\d{6}Z)-(succeeded|failed)", re.ASCII)
 _FORMAT = "%Y%m%dT%H%M%SZ"
 _KEPT = 10
 # More than are ever kept, of many deployments.

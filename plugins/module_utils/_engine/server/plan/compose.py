@@ -11,11 +11,11 @@ from typing import Any
 
 from ...compose import template
 from ...errors import BadInput
+from ...secrets import IN_CONTAINERS
 from ..launch import STORED_KEYS
 from ..settings import Errors
 from . import common
 
-_RUN_SECRETS = "/run/secrets"
 # What no operation alongside the servers needs.
 _OF_SERVERS = ("MLFLOW_FLASK_SERVER_SECRET_KEY", *STORED_KEYS.values())
 _LOAD_BALANCER = "load-balancer"
@@ -87,7 +87,7 @@ def plan(request: common.Request) -> dict[str, Any]:
     places = {name: place["file"] for name, place in launch.get("secrets", {}).items() if "file" in place}
     inside = {
         **launch,
-        "secrets": launch.get("secrets", {}) | {name: {"file": f"{_RUN_SECRETS}/{name}"} for name in places},
+        "secrets": launch.get("secrets", {}) | {name: {"file": f"{IN_CONTAINERS}/{name}"} for name in places},
     }
     secrets = _secrets(request, places, password)
     urls = _urls(request, containers[0], balancer if balanced else "", tls)
@@ -341,8 +341,8 @@ def _contents(
     settings = request.settings
     user, balancer_user = (settings.number(name) for name in ("run_as", "load_balancer_run_as"))
     drain = settings.number("drain_seconds", 2)
-    pgpassword = {"PGPASSWORD_FILE": f"{_RUN_SECRETS}/PGPASSWORD"} if "PGPASSWORD" in places else {}
-    login = {"MLFLOW_TRACKING_PASSWORD_FILE": f"{_RUN_SECRETS}/MLFLOW_TRACKING_PASSWORD"} if request.auth else {}
+    pgpassword = {"PGPASSWORD_FILE": f"{IN_CONTAINERS}/PGPASSWORD"} if "PGPASSWORD" in places else {}
+    login = {"MLFLOW_TRACKING_PASSWORD_FILE": f"{IN_CONTAINERS}/MLFLOW_TRACKING_PASSWORD"} if request.auth else {}
     database_env, store_env = request.database.get("env") or {}, request.store.get("env") or {}
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true"}
     return {
@@ -379,7 +379,7 @@ def _text(env: Mapping[str, Any]) -> dict[str, str]:
 def _files(secrets: Mapping[str, str], whose: str) -> dict[str, str]:
     """Environment that says where a container reads its secrets."""
     names = [path.rpartition("/")[2] for path in secrets if path.startswith(f"secrets/{whose}/")]
-    return {f"{name}_FILE": f"{_RUN_SECRETS}/{name}" for name in names}
+    return {f"{name}_FILE": f"{IN_CONTAINERS}/{name}" for name in names}
 
 
 def _deployed(request: common.Request) -> str:
