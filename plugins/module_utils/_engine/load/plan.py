@@ -123,6 +123,11 @@ class Wanted:
             return self.targets
         return [next((target for target in self.targets if target.awake), self.targets[0])]
 
+    def _awake(self) -> list[str]:
+        """Of a fleet, who answers without being woken when users come: whoever is inspected was woken before."""
+        inspected = self.inspected
+        return [one.name for one in self.targets if self.fleet and (one.awake or one in inspected)]
+
     def tasks(self, without: str = "") -> dict[str, float]:
         """Weights of what is done; C(without) leaves out the tasks that need something the targets do not have."""
         chosen = operations.weights(self.workload, self.weights)
@@ -144,8 +149,7 @@ class Wanted:
             "timeout": self.timeout,
             "targets": [_place(target, number) for number, target in enumerate(self.targets)],
             "fleet": self.fleet,
-            # Whoever is inspected is awake then.
-            "awake": [one.name for one in self.targets if self.fleet and (one.awake or one in self.inspected)],
+            "awake": self._awake(),
             "processes": self.processes,
             "label_targets": self.labelled,
             "separator": SEPARATOR,
