@@ -90,6 +90,16 @@ def test_a_changed_secret_is_noticed_at_the_next_deploy_by_all_that_read_it_and_
     assert small.deploy().succeeded().stats.get("changed", 0) == 0
 
 
+def test_a_changed_password_of_the_database_holds_on_both_sides_after_one_deployment(small: Deployment) -> None:
+    before = uids(small)
+    overwrite(small, "mlflow-database", password="it's \\ another % päss:word/@", owner_password="an owner's \\' one")
+    small.deploy().succeeded()
+    kept = {pod["metadata"]["uid"] for pod in small.kubectl.pods("artifact-store")}
+    assert uids(small) & before == kept, "database and servers read it"
+    assert ask(small, "GET", _ARTIFACT) == (200, WEIGHTS)
+    assert small.deploy().succeeded().stats.get("changed", 0) == 0
+
+
 def test_a_restart_that_breaks_the_server_is_not_green(small: Deployment) -> None:
     known = small.secrets()["mlflow-database/password"]
     overwrite(small, "mlflow-database", password="not what the database has")

@@ -136,6 +136,26 @@ def test_while_the_database_is_away_no_server_is_ready_and_afterwards_all_are(ma
     _no_server_was_restarted(main, before)
 
 
+def test_a_node_can_be_drained_of_servers_that_are_not_ready_because_the_database_is_away(
+    main: Deployment, cluster: Kubectl
+) -> None:
+    pods = [name(pod) for pod in main.servers()]
+    node = main.servers()[0]["spec"]["nodeName"]
+    with _database_away(main):
+        main.kubectl("delete", "pod", "mlflow-database-0", "--grace-period=0", "--force")
+        eventually("no server is ready", lambda: not any(map(is_ready, main.servers())), 90)
+        main.kubectl("label", "pod", *pods, "to-be-drained=true")
+        try:
+            drained = cluster(
+                "drain", node, "--pod-selector=to-be-drained=true", "--delete-emptydir-data", "--timeout=120s"
+            )
+        finally:
+            cluster("uncordon", node)
+        assert all(f"pod/{pod} evicted" in drained for pod in pods), drained
+        assert not set(pods) & {name(pod) for pod in main.servers()}
+    main.wait_until_ready()
+
+
 def _forget_crashes(deployment: Deployment, pod: dict[str, Any]) -> None:
     """A new pod for the next kill: the kubelet waits longer after each crash of the same one, minutes at last."""
     deployment.kubectl("delete", "pod", name(pod))

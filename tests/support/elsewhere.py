@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from .playbooks import REPOSITORY
@@ -25,12 +26,22 @@ class Elsewhere:
         # Variables of what is deployed there.
         self.words: list[str] = []
 
-    def run(self, *command: str) -> str:
+    def run(self, *command: str, programs: Path = BIN) -> str:
+        """
+        :param programs: the folder with those of another Ansible.
+        """
         hidden = ("ANSIBLE_", "PYTHONPATH")
         env = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
-        env |= {"ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"), "ANSIBLE_NOCOLOR": "1"}
+        # The collections that ours needs are those of the package ansible, whoever runs them.
+        places = [str(self.folder / "collections"), sysconfig.get_path("purelib")]
+        env |= {"ANSIBLE_COLLECTIONS_PATH": ":".join(places), "ANSIBLE_NOCOLOR": "1"}
         done = subprocess.run(
-            [str(BIN / command[0]), *command[1:]], cwd=self.folder, env=env, capture_output=True, text=True, check=False
+            [str(programs / command[0]), *command[1:]],
+            cwd=self.folder,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -25,7 +25,7 @@ FOUND: dict[str, Any] = {
 
 def container(service: str, **fields: Any) -> dict[str, Any]:
     own = {"name": f"mlflow-{service}", "service": service, "component": "server", "state": "running", "problem": ""}
-    return {**own, "version": "3.17.2", **fields}
+    return {**own, "version": "3.17.2", "networks": ["mlflow"], "zone": "", **fields}
 
 
 def seen(change: dict[str, Any] | None = None, **found: Any) -> dict[str, Any]:
@@ -102,6 +102,13 @@ def test_only_servers_that_run_are_replaced_one_after_the_other() -> None:
 def test_a_problem_of_any_container_keeps_the_deployment_unsettled() -> None:
     there = [container("server-1"), container("server-2"), container("database", component="database", problem="x")]
     assert not seen(containers=there)["compose"]["settled"]
+
+
+def test_a_server_without_a_network_is_cut_off_and_nobody_waits_for_it() -> None:
+    there = [container("server-1", networks=[], zone="a"), container("server-2"), container("server-3", networks=[])]
+    there[2]["state"] = "exited"
+    found = seen(containers=there)["compose"]
+    assert (found["cut_off"], found["reachable"]) == ({"mlflow-server-1": "a"}, ["server-2"])
 
 
 def test_the_deployed_version_is_that_of_servers_running_or_not() -> None:

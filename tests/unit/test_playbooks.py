@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -230,3 +231,28 @@ def test_a_playbook_is_given_up_by_its_task_and_not_by_its_length() -> None:
     assert pauses(1, 1, 1, 1) == 0
     with pytest.raises(AssertionError, match="for 3 s no task ended; running: second"):
         pauses(0, 100)
+
+
+def copied_folders(tasks: list[dict[str, Any]]) -> Iterator[str]:
+    for task in tasks:
+        if str((task.get("ansible.builtin.copy") or {}).get("src", "")).endswith("/"):
+            yield task["ansible.builtin.copy"]["src"]
+        for part in ("block", "rescue", "always"):
+            yield from copied_folders(task.get(part) or [])
+
+
+def test_no_folder_of_many_files_is_copied_one_module_call_after_the_other() -> None:
+    """Each file of a copied folder costs two calls: the whole engine took five minutes once."""
+    seen = 0
+    for play in yaml.safe_load((PLAYBOOKS / "images.yml").read_text()):
+        for source in copied_folders(play["tasks"]):
+            files = [path for path in (PLAYBOOKS / source).resolve().rglob("*") if path.is_file()]
+            assert len(files) <= 8, f"{source} has {len(files)} files: write an archive of them"
+            seen += len(files)
+    assert seen
+
+
+def test_the_report_of_a_load_test_is_no_change_of_the_clone() -> None:
+    report = "load-test-mlflow/result.json"
+    asked = subprocess.run(["git", "check-ignore", report], cwd=PLAYBOOKS.parent, check=False, capture_output=True)
+    assert asked.returncode == 0, "git status would show it"

@@ -30,5 +30,12 @@ SQL
 fi
 hba=/etc/postgresql/pg_hba.conf
 [ -e "$hba" ] || hba=$data/pg_hba.conf
-exec postgres -D "$data" -c config_file=/etc/postgresql/postgresql.conf -c hba_file="$hba" \
-	-c ident_file="$data/pg_ident.conf"
+set -- -D "$data" -c config_file=/etc/postgresql/postgresql.conf -c hba_file="$hba" -c ident_file="$data/pg_ident.conf"
+# Each start gives the roles the passwords that lie there now: one that was changed holds on both sides. Before anybody
+# is let in, and a statement with a password must not reach the log, even if it fails.
+for role in mlflow mlflow_owner; do
+	file=/run/secrets/database/password
+	[ "$role" = mlflow ] || file=/run/secrets/database/owner-password
+	printf "ALTER ROLE %s PASSWORD '%s';\n" "$role" "$(sed "s/'/''/g" "$file")"
+done | postgres --single "$@" -c log_min_error_statement=panic -c standard_conforming_strings=on postgres >/dev/null
+exec postgres "$@"

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput
@@ -50,7 +52,7 @@ class Project:
         wait: int = 0,
         dry_run: bool = False,
     ) -> list[dict[str, str]]:
-        """Let the containers be what a compose file says.
+        """Let the containers be what a compose file says, and know the secrets that lie there.
 
         :param orphans: whether ours that the file does not name any more are removed. :param wait: seconds until they
             must be healthy; 0 does not wait.
@@ -70,13 +72,19 @@ class Project:
         gone = [one["name"] for one in before.values() if orphans and one["service"] not in document["services"]]
         if gone and not dry_run:
             _remove(gone)  # first, because one of them may hold a port that another gets
+        asked = [name for name in document["services"] if not services or name in services]
+        stale = [] if recreate else _stale({name: document["services"][name] for name in asked}, before.values())
         argv = ["--ansi=never", "--progress=plain", "up", "--detach", "--no-color", "--quiet-pull", "--pull=never"]
+        renew = [*argv, "--force-recreate", "--no-deps"]
         argv += ["--force-recreate"] if recreate else []
         argv += [] if dependencies else ["--no-deps"]
         if dry_run:
             said = call_compose(file, *argv, "--dry-run", *services, timeout=_STOP_SECONDS, merge=True).stdout
             actions = {name: _ACTIONS[verb] for name, verb in reversed(_EVENT.findall(said))}
+            actions |= {document["services"][name]["container_name"]: "recreate" for name in stale}
         else:
+            if stale:
+                call_compose(file, *renew, *stale, timeout=_STOP_SECONDS)
             argv += ["--wait", f"--wait-timeout={wait}"] if wait else []
             call_compose(file, *argv, *services, timeout=_STOP_SECONDS)
             actions = _difference(before, {one["name"]: one for one in self.containers()})
@@ -115,6 +123,22 @@ class Project:
                 f"The compose file {file} is that of the project {document['name']}, and not of {self.name}."
             )
         return document
+
+
+def _stale(services: Mapping[str, Any], before: Iterable[dict[str, Any]]) -> list[str]:
+    """Services that run since before a secret of theirs was written, whoever wrote it and whatever became of that run.
+
+    A process reads its secrets when it starts.
+    """
+    started = {one["name"]: datetime.fromisoformat(one["started"]).timestamp() for one in before if _lives(one)}
+    stale = []
+    for name, service in services.items():
+        mounts = [one for one in service.get("volumes") or [] if str(one["target"]).startswith("/run/secrets")]
+        files = [path for one in mounts for path in (Path(str(one["source"])), *Path(str(one["source"])).rglob("*"))]
+        written = [path.stat().st_mtime for path in files if path.is_file()]
+        if written and max(written) > started.get(str(service["container_name"]), max(written)):
+            stale.append(name)
+    return stale
 
 
 def _difference(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> dict[str, str]:

@@ -59,7 +59,7 @@ for kind in remove:
         except Exception as error:
             held.add(experiment)
             # The reason stands at the end of long ones.
-            text = one_line(error)
+            text = " ".join(str(error).split())
             text = text if len(text) < 320 else f"{text[:150]} … {text[-150:]}"
             refused.append([kind, one, uri, f"{type(error).__name__}: {text}"])
 print(json.dumps(refused))

@@ -43,7 +43,8 @@ def plan(request: common.Request) -> dict[str, Any]:
     trial).
 
     Once the engine was asked also C(running) (names of services), C(replaceable) (those of C(services) that are
-    replaced one after the other), C(settled) (whether all servers run, and nothing has a problem), C(balancing)
+    replaced one after the other), C(cut_off) (zones of servers without a network, by container), C(reachable) (names of
+    the other services), C(settled) (whether all servers run, and nothing has a problem), C(balancing)
     (whether there is a load balancer), C(superfluous) (volumes of servers that are no more).
 
     C(plan["secrets"]) maps files in C(dir) to what they are copies of.
@@ -394,12 +395,15 @@ def _seen(request: common.Request, services: list[dict[str, str]]) -> dict[str, 
     own = [one for one in there if one["component"] == "server" and one["state"] == "running"]
     running = [one["service"] for one in own if str(one["service"]).startswith("server-")]
     servers = [one["name"] for one in services]
+    alone = {str(one["name"]): str(one["zone"]) for one in own if not one["networks"]}
     kept = _scratch(request, servers)
     of_servers = re.compile(rf"{re.escape(request.name)}-server-\d+-")
     return {
         "running": running,
         # At the first deployment all start at once.
         "replaceable": [one for one in services if one["name"] in running] if len(running) > 1 else [],
+        "cut_off": alone,
+        "reachable": [one["name"] for one in services if one["container"] not in alone],
         "settled": set(servers) <= set(running) and not any(one["problem"] for one in there),
         "balancing": any(one["service"] == _LOAD_BALANCER for one in there),
         "superfluous": [
