@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.environments import Environments
 from support.host.deployment import Deployment
-from support.ports import free_port
+from support.ports import NOBODYS_PORT
 
 PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
@@ -15,7 +15,7 @@ def test_a_first_deployment_is_proven_on_this_host_and_not_through_the_proxy(
     environments: Environments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment = Deployment(environments, "light", mlflow_server_auth="basic")
-    nobody = f"http://127.0.0.1:{free_port()}"
+    nobody = f"http://127.0.0.1:{NOBODYS_PORT}"
     for name in PROXIES:
         monkeypatch.setenv(name, nobody)
     for name in ("NO_PROXY", "no_proxy"):

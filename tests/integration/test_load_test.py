@@ -16,7 +16,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.load.targets 
 from support import locust
 from support.host.deployment import Deployment
 from support.playbooks import PlayResult, run_module, run_play
-from support.ports import free_port
+from support.ports import NOBODYS_PORT
 from support.postgresql import PostgreSQL
 from support.servers import API, RunningServer
 
@@ -125,7 +125,7 @@ def test_an_impossible_objective_fails_with_what_was_seen_and_still_cleans_up(
         ({"allowed": False}, ["not allowed", "mlflow_load_test_allowed: true"]),
         ({"slos": {"fly": {"p95_ms": 1}}}, ["the operation 'fly', which does not exist"]),
         (
-            {"url": f"http://127.0.0.1:{free_port()}"},
+            {"url": f"http://127.0.0.1:{NOBODYS_PORT}"},
             ["cannot be loaded, and nothing was started", "Connection refused"],
         ),
         ({"weights": {"sing": 1}}, ["the task 'sing', which does not exist"]),

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from support.databases import Databases
 from support.playbooks import PlayResult, run_module, run_play
-from support.ports import free_port
+from support.ports import NOBODYS_PORT
 from support.postgresql import OWNER, OWNER_PASSWORD, SERVER, SERVER_PASSWORD, PostgreSQL
 from support.servers import RunningServer
 
@@ -102,7 +102,7 @@ def refusals(databases: Databases, postgresql: PostgreSQL) -> PlayResult:
         "foreign": databases.schema_arguments("foreign"),
         "absent": databases.schema_arguments("absent"),
         "wrong password": databases.schema_arguments("older") | {"password_file": str(wrong)},
-        "unreachable": {"uri": f"postgresql+psycopg://{OWNER}@127.0.0.1:{free_port()}/mlflow"},
+        "unreachable": {"uri": f"postgresql+psycopg://{OWNER}@127.0.0.1:{NOBODYS_PORT}/mlflow"},
         "no right to create": {"uri": postgresql.uri("not_mine", SERVER), **server_only},
     }
     before = {name: postgresql.row_counts(name) for name in ("older", "newer", "foreign", "not_mine")}

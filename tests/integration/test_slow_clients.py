@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,13 @@ def test_the_apis_p99_stays_within_twice_its_own_beside_a_hundred_slow_clients(s
         client.close()
     print(f"\np99 alone and beside 100 slow clients: {', '.join(f'{a:.4f} s, {b:.4f} s' for a, b in seen)}")
     assert seen[-1][1] <= 2 * seen[-1][0], seen
+
+
+def test_a_request_that_comes_with_the_rest_of_a_refused_upload_is_answered(server: RunningServer) -> None:
+    """A client that keeps its connection, or a proxy that shares one, would wait until that is given up."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        path = "/api/2.0/mlflow-artifacts/artifacts/../x"
+        connection.sendall(f"PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n".encode())
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 400 ")
+        connection.sendall(b"late" + b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")

@@ -82,7 +82,10 @@ def test_no_path_leads_out_of_the_artifacts(
         if body:
             connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body)
-        answer = connection.getresponse()
+        try:
+            answer = connection.getresponse()
+        except OSError as error:
+            pytest.fail(f"request {asked}: {method} {route} {path}: {error!r}\n{server.log.read_text()[-2000:]}")
         said = answer.read()
         answers[answer.status] += 1
         asked += 1

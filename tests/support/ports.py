@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+# Where nobody listens, and never will: below the ports that are given out. A free one is somebody's a moment later.
+NOBODYS_PORT = 1
+
 
 def free_port() -> int:
     with socket.socket() as probe:

@@ -44,6 +44,7 @@ def test_transfers_get_threads_of_their_own_and_the_api_keeps_what_it_is_fastest
     ):
         started = computed(profile="throughput", database=POSTGRESQL, auth=auth, transfers="transfers")
         assert started.argv[-1] == f"transfers:application({served})"
+        assert option(started, "--worker-class") == "transfers.Worker"
         assert int(option(started, "--threads") or 0) >= 100
         assert pool(started) == pool(computed(profile="throughput", database=POSTGRESQL, auth=auth)), (
             "not for transfers"

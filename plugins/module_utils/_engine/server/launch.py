@@ -414,11 +414,12 @@ def _argv(
         # The heartbeat of a threaded worker is its main thread's, so the time-out bounds a hang, not an upload.
         module, name = ("mlflow.server.auth", "create_app()") if auth else ("mlflow.server", "app")
         application = f"{module}:{name}"
-        most = threads
+        most, worker = threads, "gthread"
         if apart := settings.text("transfers"):
+            worker = f"{apart}.Worker"
             application = f"{apart}:application({module!r}, {name!r}, {threads}, {_TRANSFERS})"
             most += _TRANSFERS + _WAITING
-        argv += ["--worker-class", "gthread", "--threads", str(most), "--workers", str(workers)]
+        argv += ["--worker-class", worker, "--threads", str(most), "--workers", str(workers)]
         argv += ["--bind", listen.with_port(port)]
         argv += ["--timeout", "120", "--graceful-timeout", "30", "--keep-alive", "75"]
         argv += ["--no-control-socket"] if version >= _CONTROL_SOCKET_SINCE else []

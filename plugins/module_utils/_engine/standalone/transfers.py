@@ -8,7 +8,8 @@ little while they wait, and as many of them as before work at the same time: a r
 it takes its turn, and gives it back before its answer is sent. Uploads and downloads of artifacts need no turn, because
 they mostly wait; there is room for so many of them, and the next one is told to come again.
 
-One file, standard library only: it is copied to hosts and images, and gunicorn imports it by its name.
+One file, standard library only: it is copied to hosts and images, and gunicorn imports it by its name. The worker that
+serves it, C(Worker), is gunicorn's own but for one thing, and is made when gunicorn asks for it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,39 @@ _TRANSFER = re.compile(r"/mlflow-artifacts/|/(get-artifact|get-trace-artifact|up
 _IN_MEMORY = 1 << 20
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Worker":
+        raise AttributeError(name)
+    from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+    class Worker(ThreadWorker):
+        """What an application leaves of a request, as of an upload that it refuses, is taken once the answer is sent.
+
+        A client that is quick has sent its next request by then, and both are read at once. gunicorn 26 waits then for
+        something to read, while all of it is read: the client would wait for as long as connections are kept.
+        """
+
+        def finish_request(self, *given: Any) -> None:
+            # Older versions of MLflow bring an older gunicorn, which is given one thing and waits in another way.
+            if len(given) == 2 and self.alive and _kept(given[1]) and _read_ahead(given[0]):
+                self.enqueue_req(given[0])
+            else:
+                super().finish_request(*given)
+
+    return Worker
+
+
+def _kept(done: Any) -> bool:
+    """Whether a request has ended in such a way that its connection is kept."""
+    return not done.cancelled() and not done.exception() and done.result() is True
+
+
+def _read_ahead(conn: Any) -> bool:
+    """Whether bytes of the next request of a connection are read already."""
+    buffered = getattr(getattr(conn.parser, "unreader", None), "buf", None)
+    return bool(buffered and buffered.getvalue())
 
 
 def application(module: str, name: str, threads: int, transfers: int) -> Application:
