@@ -81,9 +81,13 @@ def test_a_standalone_program_imports_the_standard_library_only(file: Path) -> N
         elif isinstance(node, ast.ImportFrom):
             assert not node.level
             modules.add(str(node.module).partition(".")[0])
-    # The artifact proxy is a plugin of MLflow, and what judges keys or serves it runs in MLflow's environment.
-    # One more plugin is a package: see the next test.
-    others = {"stored_keys.py": {"cryptography", "psycopg", "psycopg2"}, "cratedb_application.py": {"mlflow_cratedb"}}
+    # The artifact proxy is a plugin of MLflow, what judges keys or serves it runs in MLflow's environment, and gunicorn
+    # asks for its own worker. One more plugin is a package: see the next test.
+    others = {
+        "stored_keys.py": {"cryptography", "psycopg", "psycopg2"},
+        "cratedb_application.py": {"mlflow_cratedb"},
+        "transfers.py": {"gunicorn"},
+    }
     libraries = others.get(file.name, {"mlflow"})
     assert modules - set(sys.stdlib_module_names) <= libraries
 

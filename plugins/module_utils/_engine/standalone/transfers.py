@@ -9,7 +9,7 @@ it takes its turn, and gives it back before its answer is sent. Uploads and down
 they mostly wait; there is room for so many of them, and the next one is told to come again.
 
 One file, standard library only: it is copied to hosts and images, and gunicorn imports it by its name. The worker that
-serves it, C(Worker), is gunicorn's own but for one thing, and is made when gunicorn asks for it.
+serves it, C(Worker), is gunicorn's own but for one thing, and is made when gunicorn asks for it by this name.
 """
 
 from __future__ import annotations
