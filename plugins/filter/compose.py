@@ -40,6 +40,8 @@ _value:
   type: str
 """
 
+import io
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,7 +54,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 
 def compose(text: str, common: Mapping[str, Any]) -> str:
     try:
-        done = engine.complete(yaml_load(str(text)), common)
+        # As a stream, and as plain texts: see the filter manifests.
+        done = engine.complete(yaml_load(io.StringIO(text)), json.loads(json.dumps(common)))
     except EngineError as error:
         raise AnsibleFilterError(str(error)) from error
     except yaml.YAMLError as error:

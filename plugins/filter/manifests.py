@@ -40,6 +40,7 @@ _value:
   elements: dict
 """
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,12 +52,13 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes im
 
 
 def manifests(texts: str | list[str] | None, common: Mapping[str, Any]) -> list[dict[str, Any]]:
-    # Ansible makes nothing of a template that renders nothing.
+    # Ansible makes nothing of a template that renders nothing. As streams, because YAML's parser in C refuses the texts
+    # of ansible-core 2.17 and 2.18, which are of a kind of their own.
     listed = [texts] if isinstance(texts, str) else texts or []
     try:
         engine.check_name(str(common["name"]), "mlflow_name")
         engine.check_name(str(common["namespace"]), "mlflow_namespace")
-        return engine.complete((item for text in listed for item in yaml_load_all(str(text))), common)
+        return engine.complete((item for text in listed for item in yaml_load_all(io.StringIO(text))), common)
     except EngineError as error:
         raise AnsibleFilterError(str(error)) from error
     except yaml.YAMLError as error:

@@ -11,20 +11,28 @@ from support.playbooks import REPOSITORY
 
 # With a Python that each of them runs on. The one that `requirements.txt` brings is that of all other tests.
 CORES = {"2.17.14": "3.11", "2.18.19": "3.11", "2.20.10": ">=3.12", "2.21.5": ">=3.12"}
+# The shims of pyenv are no interpreters that uv can ask.
+PYENVS = sorted(map(str, Path("~/.pyenv/versions").expanduser().glob("3.1[2-9].*/bin/python")))
 
 
-@pytest.fixture(scope="module", params=CORES)
+def makes(uv: str, python: str, folder: Path) -> bool:
+    """Whether there is such a Python, and now an environment of it."""
+    command = [uv, "venv", "--quiet", "--no-python-downloads", f"--python={python}", str(folder)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def with_long_variants(cores: dict[str, str]) -> list[object]:
+    """The oldest and the newest always, those between where there is time."""
+    ends = (next(iter(cores)), list(cores)[-1])
+    return [core if core in ends else pytest.param(core, marks=pytest.mark.soak) for core in cores]
+
+
+@pytest.fixture(scope="module", params=with_long_variants(CORES))
 def programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("core") / request.param
-    uv = str(BIN / "uv")
-    made = subprocess.run(
-        [uv, "venv", "--quiet", "--no-python-downloads", f"--python={CORES[request.param]}", str(folder)],
-        text=True,
-        capture_output=True,
-        check=False,
-    )
-    if made.returncode:
-        pytest.skip(f"ansible-core {request.param} needs a Python {CORES[request.param]}: {made.stderr.strip()}")
+    folder, uv = tmp_path_factory.mktemp("core") / request.param, str(BIN / "uv")
+    found = [CORES[request.param], *PYENVS] if CORES[request.param].startswith(">") else [CORES[request.param]]
+    if not any(makes(uv, python, folder) for python in found):
+        pytest.skip(f"ansible-core {request.param} needs a Python {CORES[request.param]}, and there is none")
     install = [uv, "pip", "install", "--quiet", f"--python={folder}", f"ansible-core=={request.param}"]
     subprocess.run(install, check=True)
     return folder / "bin"
@@ -44,3 +52,16 @@ def test_a_deployment_is_operated(deployed: Elsewhere, programs: Path, playbook:
     )
     assert "failed=0" in shown
     assert "[DEPRECATION WARNING]" not in shown, shown
+
+
+def rendered(place: Elsewhere, target: str, folder: Path, programs: Path) -> dict[str, str]:
+    words = [f"-emlflow_render_dir={folder}", f"-emlflow_data_dir={place.folder / 'nothing'}"]
+    inventory = str(REPOSITORY / "inventories" / target)
+    place.run("ansible-playbook", "-i", inventory, f"mlops.mlflow.{target}", *words, programs=programs)
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("target", ["kubernetes", "compose_multi_az"])
+def test_what_is_rendered_is_the_same(elsewhere: Elsewhere, programs: Path, target: str, tmp_path: Path) -> None:
+    found = rendered(elsewhere, target, tmp_path / "by it", programs)
+    assert found and found == rendered(elsewhere, target, tmp_path / "by ours", BIN)
