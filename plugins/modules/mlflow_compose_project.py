@@ -11,6 +11,7 @@ author: The mlops.mlflow authors (@mlops-mlflow)
 description:
   - Lets the containers of one compose project be what its file says. What is not this deployment's, as its label tells, is
     neither changed nor removed; a container of others in the project or with one of its names is an error.
+  - A container that runs since before one of the files that it reads its secrets from was written is replaced.
 extends_documentation_fragment:
   - mlops.mlflow.docker
   - mlops.mlflow.attributes

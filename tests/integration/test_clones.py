@@ -8,32 +8,19 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.clones import copy_to
 from support.environments import Environments
 from support.host.deployment import Deployment
-from support.playbooks import ANSIBLE_PLAYBOOK, REPOSITORY
+from support.playbooks import ANSIBLE_PLAYBOOK
 
 PLACES = ["Müller's clone 東京", "plain"]
 
 
 @pytest.fixture(params=PLACES)
 def clone(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """What git would check out, with what is not committed yet."""
     folder = tmp_path / request.param
     folder.mkdir()
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        check=True,
-    ).stdout
-    packed = subprocess.run(
-        ["tar", "--null", "--no-recursion", "--ignore-failed-read", "--create", "--files-from=-"],
-        cwd=REPOSITORY,
-        input=listed,
-        capture_output=True,
-        check=True,
-    ).stdout
-    subprocess.run(["tar", "--extract", "--directory", str(folder)], input=packed, check=True)
+    copy_to(folder)
     return folder
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +9,10 @@ import pytest
 from support import deployment as deployments
 from support import playbooks
 from support.architecture import files_for
+from support.clones import copy_to
 from support.environments import Environments
 from support.files import sqlite_rows
 from support.host.deployment import Deployment
-from support.playbooks import REPOSITORY
 
 ROW = "kind of database"
 ENGINE = "plugins/module_utils/_engine/database"
@@ -81,14 +79,7 @@ def listed() -> set[str]:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This collection with the toy in it."""
     folder = tmp_path_factory.mktemp("collection")
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.split("\0")
-    for name in filter(None, names):
-        source, goal = REPOSITORY / name, folder / name
-        # A file that is removed and not yet committed is still listed.
-        if not name.startswith(("tests/", "benchmarks/")) and (source.is_symlink() or source.is_file()):
-            goal.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, goal, follow_symlinks=False)
+    copy_to(folder, leave_out=("tests/", "benchmarks/"))
     new = {
         f"{ENGINE}/toy_sqlite.py": CLASS,
         f"{ENGINE}/kinds.py": registered((folder / ENGINE / "kinds.py").read_text()),

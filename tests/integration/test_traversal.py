@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import http.client
 import itertools
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import transfers
 from support.databases import Databases
 from support.environments import Environments
-from support.servers import RunningServer, create_run
+from support.servers import RunningServer, create_run, transfers_apart
 
 CANARY = b"that nobody may read who only has an address"
 UP = [
@@ -61,10 +58,7 @@ def test_no_path_leads_out_of_the_artifacts(
     tmp_path: Path,
     profile: str,
 ) -> None:
-    settings: dict[str, Any] = {}
-    if profile == "throughput":
-        shutil.copy(Path(str(transfers.__file__)), tmp_path / "mlops_mlflow_transfers.py")
-        settings = {"plugins_dir": str(tmp_path), "transfers": "mlops_mlflow_transfers"}
+    settings = transfers_apart(tmp_path) if profile == "throughput" else {}
     server = run_server(
         environments.slim, profile, databases.connection(databases.copy(f"paths_{profile}")), **settings
     )

@@ -17,13 +17,19 @@ from typing import Any
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Client, Server
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.names import ListenAddress
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import health, launch
-from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import starter
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import starter, transfers
 
 from .ports import free_port
 
 # Generous: the machine may be busy, and no test asks how fast something is.
 PATIENCE = 180.0
 API = "/api/2.0/mlflow"
+
+
+def transfers_apart(folder: Path) -> dict[str, str]:
+    """Settings of a server that keeps transfers apart from the API, with the program for it in a folder."""
+    shutil.copy(Path(str(transfers.__file__)), folder / "mlops_mlflow_transfers.py")
+    return {"plugins_dir": str(folder), "transfers": "mlops_mlflow_transfers"}
 
 
 class RunningServer:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput
+from ..secrets import IN_CONTAINERS
 from .client import DockerError, call, call_compose
 from .inspect import PROJECT, containers, find, foreign_containers, labelled
 from .template import SCRATCH
@@ -72,8 +73,8 @@ class Project:
         gone = [one["name"] for one in before.values() if orphans and one["service"] not in document["services"]]
         if gone and not dry_run:
             _remove(gone)  # first, because one of them may hold a port that another gets
-        asked = [name for name in document["services"] if not services or name in services]
-        stale = [] if recreate else _stale({name: document["services"][name] for name in asked}, before.values())
+        asked = {name: one for name, one in document["services"].items() if not services or name in services}
+        stale = [] if recreate else _stale(asked, before)
         argv = ["--ansi=never", "--progress=plain", "up", "--detach", "--no-color", "--quiet-pull", "--pull=never"]
         renew = [*argv, "--force-recreate", "--no-deps"]
         argv += ["--force-recreate"] if recreate else []
@@ -81,7 +82,7 @@ class Project:
         if dry_run:
             said = call_compose(file, *argv, "--dry-run", *services, timeout=_STOP_SECONDS, merge=True).stdout
             actions = {name: _ACTIONS[verb] for name, verb in reversed(_EVENT.findall(said))}
-            actions |= {document["services"][name]["container_name"]: "recreate" for name in stale}
+            actions |= {asked[name]["container_name"]: "recreate" for name in stale}
         else:
             if stale:
                 call_compose(file, *renew, *stale, timeout=_STOP_SECONDS)
@@ -125,18 +126,20 @@ class Project:
         return document
 
 
-def _stale(services: Mapping[str, Any], before: Iterable[dict[str, Any]]) -> list[str]:
+def _stale(services: Mapping[str, Any], before: Mapping[str, dict[str, Any]]) -> list[str]:
     """Services that run since before a secret of theirs was written, whoever wrote it and whatever became of that run.
 
     A process reads its secrets when it starts.
     """
-    started = {one["name"]: datetime.fromisoformat(one["started"]).timestamp() for one in before if _lives(one)}
     stale = []
     for name, service in services.items():
-        mounts = [one for one in service.get("volumes") or [] if str(one["target"]).startswith("/run/secrets")]
-        files = [path for one in mounts for path in (Path(str(one["source"])), *Path(str(one["source"])).rglob("*"))]
-        written = [path.stat().st_mtime for path in files if path.is_file()]
-        if written and max(written) > started.get(str(service["container_name"]), max(written)):
+        one = before.get(str(service["container_name"]))
+        if not one or not _lives(one):
+            continue
+        mounts = service.get("volumes") or []
+        folders = [Path(str(mount["source"])) for mount in mounts if str(mount["target"]).startswith(IN_CONTAINERS)]
+        written = [path.stat().st_mtime for folder in folders for path in folder.rglob("*") if path.is_file()]
+        if max(written, default=0.0) > datetime.fromisoformat(one["started"]).timestamp():
             stale.append(name)
     return stale
 
