@@ -77,7 +77,7 @@ def acts(result: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 def shown(result: PlayResult) -> list[str]:
-    return list(result.of("Show what there is and what was done")["msg"])
+    return str(result.of("Show what there is and what was done")["msg"]).splitlines()
 
 
 def used(postgresql: PostgreSQL, name: str) -> dict[str, int]:
