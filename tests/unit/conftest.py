@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from support.playbooks import REPOSITORY
 from support.rendered import compose as rendered_compose
+from support.rendered import fleet_monitoring as rendered_fleet_monitoring
 from support.rendered import launch as rendered_launch
 from support.rendered import manifests, surveys
 from support.rendered.once import digest, made
@@ -55,6 +56,11 @@ def once() -> Once:
 @pytest.fixture(scope="session")
 def deployments(once: Once) -> dict[str, manifests.Deployment]:
     return manifests.read(once(manifests.render))
+
+
+@pytest.fixture(scope="session")
+def fleet_monitoring(once: Once) -> manifests.Deployment:
+    return rendered_fleet_monitoring.read(once(rendered_fleet_monitoring.render))
 
 
 @pytest.fixture(scope="session")
