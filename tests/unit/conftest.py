@@ -20,7 +20,10 @@ from support.rendered.once import digest, made
 
 CACHE = REPOSITORY / ".cache" / "rendered"
 # Files that take long come first: at the end, one process would work on one of them alone.
-FIRST = ("rendered_manifests", "rendered_compose", "surveys", "fleet_role", "snapshot_mutations", "golden", "snapshot")
+FIRST = (
+    *("rendered_manifests", "rendered_compose", "surveys", "fleet_role", "snapshot_mutations", "golden", "snapshot"),
+    "monitoring_fleet",
+)
 Once = Callable[[Callable[[Path], None]], Path]
 # With the code and the roles' files that Ansible reads, which is written down, all that decides what is rendered.
 SOURCES = ("inventories/**/*", "playbooks/**/*", "roles/*/defaults/**/*", "roles/*/meta/*")
