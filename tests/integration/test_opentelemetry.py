@@ -158,6 +158,9 @@ def test_every_worker_of_several_counts(
         counted = settled(receiver) - quiet
         assert {key: counted[key] for key in sent} == dict(sent)
         server.stop()
+        # Those of the last seconds were not sent yet when the workers were told to end.
+        spans = Counter(one["own"].get("http.route") for one in receiver.spans())
+        assert spans[NAMED[1]] == receiver.requests()[NAMED], "the end of a worker loses spans"
     finally:
         receiver.stop()
 

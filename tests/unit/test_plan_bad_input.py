@@ -285,8 +285,12 @@ def _opentelemetry() -> Iterator[Row]:
         ("http://coll ector", " holds a space"),
         ("http://", " must look like http"),
     ):
-        change = {"opentelemetry_endpoint": endpoint}
-        yield Row("no receiver", "host", change, (f"mlflow_server_opentelemetry_endpoint{error}",))
+        yield Row(
+            "no receiver",
+            "host",
+            {"opentelemetry_endpoint": endpoint},
+            (f"mlflow_server_opentelemetry_endpoint{error}",),
+        )
     for name, value, error in (
         ("sample_ratio", "2", " is 2; it must be a number from 0"),
         ("sample_ratio", "-0.1", " is -0.1; it must be a number from 0"),

@@ -15,11 +15,13 @@ One file without imports from the engine: it is copied to hosts and images, and 
 from __future__ import annotations
 
 import ast
+import atexit
 import importlib
 import json
 import os
 import re
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,8 +35,10 @@ _DURATION = "http.server.request.duration"
 # Seconds, as the semantic conventions of HTTP advise.
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-# Seconds that sending may take, and characters of a path: it is the client's.
-_TIMEOUT, _LONGEST = 5, 1024
+# Seconds that sending may take, and that the end of a worker waits for what was not sent yet.
+_TIMEOUT, _ENDING = 5, 3
+# Characters of a path: it is the client's.
+_LONGEST = 1024
 # A part of a path in the language of FastAPI ({name:path}) and of Flask (<path:name>).
 _PART = re.compile(r"\{([^:{}]+)(?::[^{}]*)?\}|<(?:[^:<>]*:)?([^<>]+)>")
 _MEMORY = Path("/proc/self/statm")
@@ -89,9 +93,11 @@ class Requests:
         own = {"service.instance.id": str(uuid.uuid4()), "host.name": socket.gethostname()}
         self._resource = Resource.create({**own, **settings["attributes"]})
         self._endpoint = settings["endpoint"].rstrip("/")
+        self._providers: list[Any] = []
         self._sent = {"headers": parse_env_headers(headers, liberal=True), "timeout": _TIMEOUT}
         self._duration = self._histogram(settings["interval"]) if "metrics" in settings["signals"] else None
         self._tracer = self._sampled(settings["sample_ratio"]) if "traces" in settings["signals"] else None
+        self._end_with_the_worker()
 
     def _histogram(self, seconds: int) -> Any:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -102,7 +108,9 @@ class Requests:
         exporter = OTLPMetricExporter(endpoint=f"{self._endpoint}/v1/metrics", **self._sent)
         reader = PeriodicExportingMetricReader(exporter, seconds * 1000, _TIMEOUT * 1000)
         view = View(instrument_name=_DURATION, aggregation=ExplicitBucketHistogramAggregation(_BUCKETS))
-        meter = MeterProvider([reader], self._resource, views=[view]).get_meter(_NAME)
+        provider = MeterProvider([reader], self._resource, shutdown_on_exit=False, views=[view])
+        self._providers.append(provider)
+        meter = provider.get_meter(_NAME)
         meter.create_observable_counter("process.cpu.time", [_cpu], "s", "Processor time of a worker")
         if _MEMORY.exists():
             meter.create_observable_up_down_counter("process.memory.usage", [_memory], "By", "Memory of a worker")
@@ -116,11 +124,32 @@ class Requests:
 
         # By the trace's id alone: a client that calls all its requests sampled does not decide what is sent.
         limits = SpanLimits(max_span_attribute_length=_LONGEST)
-        provider = TracerProvider(TraceIdRatioBased(ratio), self._resource, span_limits=limits)
+        provider = TracerProvider(TraceIdRatioBased(ratio), self._resource, shutdown_on_exit=False, span_limits=limits)
+        self._providers.append(provider)
         provider.add_span_processor(
             BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{self._endpoint}/v1/traces", **self._sent))
         )
         return provider.get_tracer(_NAME)
+
+    def _end_with_the_worker(self) -> None:
+        """Send what is left, but do not wait long: the SDK would, up to half a minute, for a receiver that is away.
+
+        The thread is there before, because Python starts none while it ends.
+        """
+        ending, ended = threading.Event(), threading.Event()
+
+        def send() -> None:
+            ending.wait()
+            for provider in self._providers:
+                provider.shutdown()
+            ended.set()
+
+        def end() -> None:
+            ending.set()
+            ended.wait(_ENDING)
+
+        threading.Thread(target=send, daemon=True).start()
+        atexit.register(end)
 
     def add(self, started: int, method: str, scheme: str, path: str, route: str, status: int, parent: str) -> None:
         """
