@@ -148,6 +148,15 @@ def test_a_request_of_uvicorn_is_one_with_the_route_of_flask_or_of_fastapi() -> 
     assert ask(fine, kind="websocket").found == []
 
 
+@pytest.mark.parametrize("known", ["/ml/health", "/health"])
+def test_a_route_has_no_prefix(monkeypatch: pytest.MonkeyPatch, known: str) -> None:
+    monkeypatch.setenv("_MLFLOW_STATIC_PREFIX", "/ml")
+    assert ask(fine, path="/ml/health", route=types.SimpleNamespace(path=known)).found[0][2:4] == (
+        "/ml/health",
+        "/health",
+    )
+
+
 def test_what_fails_is_an_error_and_goes_on_to_those_who_serve() -> None:
     async def broken(*_given: Any) -> None:
         raise ZeroDivisionError

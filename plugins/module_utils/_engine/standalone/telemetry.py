@@ -18,6 +18,7 @@ import ast
 import atexit
 import importlib
 import json
+import logging
 import os
 import re
 import socket
@@ -88,6 +89,8 @@ class Requests:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
         from opentelemetry.util.re import parse_env_headers
 
+        # One line each time that nothing arrives is enough, without one for each attempt.
+        logging.getLogger("opentelemetry.exporter.otlp.proto.http").setLevel(logging.ERROR)
         self._server, self._error = SpanKind.SERVER, StatusCode.ERROR
         self._context = TraceContextTextMapPropagator().extract
         own = {"service.instance.id": str(uuid.uuid4()), "host.name": socket.gethostname()}
@@ -193,16 +196,18 @@ def _memory(_options: Any) -> Iterator[Any]:
 class _Measured:
     def __init__(self, served: Any, requests: Requests, rules: Any) -> None:
         self.served, self._requests, self._rules = served, requests, rules
+        self._prefix = os.environ.get("_MLFLOW_STATIC_PREFIX", "")
 
     def _route(self, path: str, method: str, native: str = "") -> str:
         """The path as the application knows it, C(/experiments/{id}): a client's path would be a series of its own.
 
-        Empty where it knows none. C(native) is that of FastAPI, which knows some of the paths before Flask does.
+        Empty where it knows none. C(native) is that of FastAPI, which knows some of the paths before Flask does. It names
+        some of these without the prefix below which everything is published, so no route has it.
         """
         if not native:
             with suppress(Exception):  # no such path, another method, a path that is redirected
                 native = self._rules.match(path, method, return_rule=True)[0].rule
-        return _PART.sub(lambda part: f"{{{part[1] or part[2]}}}", native)
+        return _PART.sub(lambda part: f"{{{part[1] or part[2]}}}", native.removeprefix(self._prefix))
 
 
 class Asgi(_Measured):
