@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shutil
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,7 +16,6 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone im
 from support.environments import Environments
 from support.host.deployment import Deployment
 from support.otlp import Receiver
-from support.ports import free_port
 from support.processes import until
 from support.servers import API, RunningServer, transfers_apart
 
@@ -165,25 +165,29 @@ def test_every_worker_of_several_counts(
         receiver.stop()
 
 
-@pytest.mark.parametrize("profile", ["light", "throughput"])
-def test_a_receiver_that_is_away_is_no_matter_for_those_who_are_served(
-    environments: Environments, run_server: Callable[..., RunningServer], tmp_path: Path, profile: str
+@pytest.mark.parametrize(("profile", "listens"), [("light", False), ("throughput", True)])
+def test_a_receiver_that_is_away_or_never_answers_is_no_matter_for_those_who_are_served(
+    environments: Environments, run_server: Callable[..., RunningServer], tmp_path: Path, profile: str, listens: bool
 ) -> None:
-    settings = {**transfers_apart(tmp_path), **measured(tmp_path, f"http://127.0.0.1:{free_port()}")}
-    database = {"type": "sqlite", "uri": f"sqlite:///{tmp_path}/mlflow.db"}
-    server = run_server(environments.slim, profile, database, workers=1, **settings)
-    until(lambda: "Failed to export" in server.log.read_text(), "the log does not say that nothing arrives", 60)
-    report = server.check("deep")
-    assert report.healthy, report.verdict
-    client = Client(server.server())
-    try:
-        use(client)
-    finally:
-        client.close()
-    began = time.monotonic()
-    server.stop()
-    # A supervisor would kill it after 45 s; RunningServer does after 20.
-    assert time.monotonic() - began < 20, "the receiver holds up the end"
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if listens:
+            silent.listen(512)
+        settings = {**transfers_apart(tmp_path), **measured(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}")}
+        database = {"type": "sqlite", "uri": f"sqlite:///{tmp_path}/mlflow.db"}
+        server = run_server(environments.slim, profile, database, workers=1, **settings)
+        until(lambda: "Failed to export" in server.log.read_text(), "the log does not say that nothing arrives", 60)
+        report = server.check("deep")
+        assert report.healthy, report.verdict
+        client = Client(server.server())
+        try:
+            use(client)
+        finally:
+            client.close()
+        began = time.monotonic()
+        server.stop()
+        # RunningServer kills it after 20 s, and so does a supervisor after 45.
+        assert time.monotonic() - began < 20, "the receiver holds up the end"
 
 
 def measured(folder: Path, endpoint: str) -> dict[str, str]:

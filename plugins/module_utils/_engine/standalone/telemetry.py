@@ -201,8 +201,8 @@ class _Measured:
     def _route(self, path: str, method: str, native: str = "") -> str:
         """The path as the application knows it, C(/experiments/{id}): a client's path would be a series of its own.
 
-        Empty where it knows none. C(native) is that of FastAPI, which knows some of the paths before Flask does. It names
-        some of these without the prefix below which everything is published, so no route has it.
+        Empty where it knows none. C(native) is that of FastAPI, which knows some of the paths before Flask does.
+        Some of those lack the prefix below which everything is published, so no route has it.
         """
         if not native:
             with suppress(Exception):  # no such path, another method, a path that is redirected
