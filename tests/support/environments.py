@@ -15,7 +15,7 @@ from .playbooks import REPOSITORY, run_play
 _ROLE = REPOSITORY / "roles" / "mlflow_server"
 # One environment of each flavor serves every test: both drivers' owner and user databases, and basic authentication.
 _REQUIREMENTS = ["uvloop", "httptools", "psycopg[binary]", "Flask-WTF", "prometheus-flask-exporter", "boto3"]
-_REQUIREMENTS += ["psycopg2-binary", "obstore", "pyfastcdc", "zstandard"]
+_REQUIREMENTS += ["psycopg2-binary", "obstore", "pyfastcdc", "zstandard", "opentelemetry-exporter-otlp-proto-http"]
 
 
 class Environments:

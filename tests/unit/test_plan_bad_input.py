@@ -274,11 +274,48 @@ def _variables() -> Iterator[Row]:
     yield Row("no variable", "host", {"env": {"PYTHONPATH": "/x"}}, ("mlflow_server_env may not set PYTHONPATH",))
 
 
+def _opentelemetry() -> Iterator[Row]:
+    there: dict[str, Any] = {"opentelemetry_endpoint": "http://collector:4318"}
+    for endpoint, error in (
+        ("collector:4318", " must look like http"),
+        ("grpc://collector:4317", " must look like http"),
+        ("http://me:hunter2@collector:4318", " holds credentials"),
+        ("http://collector:4318?token=hunter2", " must look like http"),
+        ("http://collector:99999", " must look like http"),
+        ("http://coll ector", " holds a space"),
+        ("http://", " must look like http"),
+    ):
+        yield Row(
+            "no receiver",
+            "host",
+            {"opentelemetry_endpoint": endpoint},
+            (f"mlflow_server_opentelemetry_endpoint{error}",),
+        )
+    for name, value, error in (
+        ("sample_ratio", "2", " is 2; it must be a number from 0"),
+        ("sample_ratio", "-0.1", " is -0.1; it must be a number from 0"),
+        ("sample_ratio", "nan", " is nan; it must be a number from 0"),
+        ("sample_ratio", "all", " is all; it must be a number from 0"),
+        ("interval", 0, " is 0; it must be between 1 and 3600"),
+        ("interval", "often", " must be a whole number"),
+        ("signals", ["logs"], " names logs; offered are metrics and traces"),
+        ("attributes", ["a"], " must be a dict"),
+        ("attributes", {"a": ["b"]}, ": a must be a text of at most 255 characters"),
+        ("attributes", {"a": "b" * 256}, ": a must be a text of at most 255 characters"),
+        ("headers", "Authorization=hunter2", " must be a dict"),
+        ("headers", {"Authorization": "hunter2"}, " must name a file on the host that holds it"),
+    ):
+        change = {**there, f"opentelemetry_{name}": value}
+        yield Row("no receiver", "host", change, (f"mlflow_server_opentelemetry_{name}{error}",))
+    alone = {"opentelemetry_headers": {"file": "/x"}}
+    yield Row("no receiver", "host", alone, ("mlflow_server_opentelemetry_endpoint is empty",))
+
+
 ROWS = [
     row
     for table in (
         _types, _too_large, _variables, _numbers, _ranges, _flags, _choices, _paths, _texts, _limits, _metrics,
-        _prefixes, _contradictions, _quantities, _databases, _objects,
+        _prefixes, _contradictions, _quantities, _databases, _objects, _opentelemetry,
     )
     for row in table()
 ]  # fmt: skip

@@ -21,6 +21,7 @@ from ..database import kinds
 from ..database.base import Adapter
 from ..errors import BadInput
 from ..names import Host, ListenAddress, Origin
+from . import opentelemetry
 from .settings import Settings
 
 # Threads of one uvicorn worker: AnyIO's default limit, which nothing outside the program can change.
@@ -123,7 +124,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         C(otlp), C(auth) (C(config) file, C(secret_key), and C(database) of those who log in),
         C(keys) (places by variable of STORED_KEYS), C(metrics_dir), C(access_log), C(telemetry), C(pool_size),
         C(max_overflow), C(max_connections) (for C(servers) of them together), C(scratch_dir), C(tls_certificate),
-        C(tls_key), C(env), C(secret_env) (places of secrets), C(inherits).
+        C(tls_key), C(env), C(secret_env) (places of secrets), C(inherits), those of C(opentelemetry.py).
         Strings are accepted for numbers and booleans, because surveys and C(-e) pass nothing else.
     :raises BadInput: unknown or contradictory settings; the message names the variables.
     """
@@ -184,6 +185,11 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         secrets["MLFLOW_FLASK_SERVER_SECRET_KEY"] = Secret.parse(auth.get("secret_key"), "secret_key of auth")
     if folder := settings.text("temporary_dir"):
         env["TMPDIR"] = folder  # where uploads pass through
+    argv = _argv(settings, profile, workers, threads, bool(auth), version, kind.adapter)
+    if measured := opentelemetry.settings_of(settings, argv):
+        env[opentelemetry.SETTINGS], argv = measured, opentelemetry.served(argv)
+        if headers := settings.mapping("opentelemetry_headers"):
+            secrets[opentelemetry.HEADERS] = Secret.parse(headers, "mlflow_server_opentelemetry_headers")
     jobs = None
     if profile.server == "uvicorn" and workers > 1:
         # Its supervisor kills a worker that does not answer within 5 s, which healthy ones do on a busy host. Told by
@@ -196,8 +202,8 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         if auth:
             secrets["_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN"] = Secret(random_bytes=32)
     extra, further = dict(intent.get("env") or {}), dict(intent.get("secret_env") or {})
-    # Where the programs are that run as a part of the server.
-    programs = {name: env[name] for name in ("PYTHONPATH",) if name in env}
+    # Where the programs are that run as a part of the server, and what they are told.
+    programs = {name: env[name] for name in ("PYTHONPATH", opentelemetry.SETTINGS) if name in env}
     for variable, given, others in (
         ("mlflow_server_env", extra, {**secrets, **programs}),
         ("mlflow_server_secret_env", further, {**secrets, **env, **extra}),
@@ -215,7 +221,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
     judged = [] if kind.adapter else list(keys)
     secrets |= {name: Secret.parse(place, f"{name} of keys") for name, place in keys.items()}
     return Launch(
-        argv=_argv(settings, profile, workers, threads, bool(auth), version, kind.adapter),
+        argv=argv,
         env=env,
         secrets=secrets,
         jobs=jobs,

@@ -93,7 +93,8 @@ def _places(request: common.Request, *, external: bool) -> list[Mapping[str, Any
         places += [*secrets_of(request.database).values(), *secrets_of(request.database.get("owner") or {}).values()]
     if is_meant(request.store):
         places += secrets_of(request.store).values()
-    given = request.settings.mapping("secret_env").values()
+    headers = request.settings.mapping("opentelemetry_headers")
+    given = [*request.settings.mapping("secret_env").values(), *([headers] if headers else [])]
     return [place for place in [*places, *given] if isinstance(place, Mapping)]
 
 

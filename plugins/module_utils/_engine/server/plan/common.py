@@ -45,7 +45,8 @@ _LEAST = {"cpu": quantity("1m"), "memory": quantity("6Mi")}
 _OF_LAUNCH = (
     "version", "profile", "direct_artifacts", "signed_artifacts", "workers", "threads", "otlp", "cors_origins",
     "hostname", "url", "static_prefix", "pool_size", "max_overflow", "metrics_dir", "access_log", "telemetry", "env",
-    "fast_store",
+    "fast_store", "name", "opentelemetry_endpoint", "opentelemetry_headers", "opentelemetry_signals",
+    "opentelemetry_sample_ratio", "opentelemetry_interval", "opentelemetry_attributes",
 )  # fmt: skip
 PERMISSIONS = ("READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS")
 _CHOICES = {
@@ -397,10 +398,13 @@ def key_places(stored: Mapping[str, dict[str, str]]) -> dict[str, dict[str, str]
 
 
 def check_secret_env(request: Request, example: str, *keys: str) -> None:
-    """That each is a place as the platform has it."""
+    """That each secret of the user is a place as the platform has it."""
     for name, place in request.settings.mapping("secret_env").items():
         if not (isinstance(place, Mapping) and all(place.get(key) for key in keys)):
             request.settings.reject("secret_env", f"mlflow_server_secret_env: {name} must name {example}.")
+    headers = request.settings.mapping("opentelemetry_headers")
+    if headers and not all(headers.get(key) for key in keys):
+        request.settings.reject("opentelemetry_headers", f"mlflow_server_opentelemetry_headers must name {example}.")
 
 
 def check_secret_files(request: Request) -> None:

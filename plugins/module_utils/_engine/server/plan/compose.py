@@ -12,12 +12,13 @@ from typing import Any
 from ...compose import template
 from ...errors import BadInput
 from ...secrets import IN_CONTAINERS
+from .. import opentelemetry
 from ..launch import STORED_KEYS
 from ..settings import Errors
 from . import common
 
 # What no operation alongside the servers needs.
-_OF_SERVERS = ("MLFLOW_FLASK_SERVER_SECRET_KEY", *STORED_KEYS.values())
+_OF_SERVERS = ("MLFLOW_FLASK_SERVER_SECRET_KEY", *STORED_KEYS.values(), opentelemetry.HEADERS)
 _LOAD_BALANCER = "load-balancer"
 # What a container can write, beside its volumes.
 _TMP = "/tmp"  # noqa: S108

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .. import opentelemetry
 from ..launch import release
 from ..settings import Errors
 from . import common
@@ -254,6 +255,7 @@ def _requirements(request: common.Request) -> list[str]:
         *(["Flask-WTF"] if request.auth else []),
         *(["prometheus-flask-exporter"] if settings.text("metrics_dir") else []),
         *(["prometheus-client"] if settings.flag("monitored") else []),
+        *([opentelemetry.PACKAGE] if settings.text("opentelemetry_endpoint") else []),
         *(["sqlalchemy<2.1"] if release(version) < _NEWER_SQLALCHEMY_SINCE else []),
     ]
 

@@ -108,6 +108,7 @@ def plan(request: common.Request) -> dict[str, Any]:
             "auth": common.auth_place(request, common.CONTAINER_AUTH_FILE, stored.get(common.FLASK_KEY, {})),
             "keys": common.key_places(stored),
             "inherits": list(_INHERITED),
+            "namespace": namespace,
         },
     )
     secret_env = {name: place for name, place in secrets_of(launch).items() if "secret" in place}
