@@ -1,0 +1,119 @@
+# Copyright (c) 2026, the mlops.mlflow authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A Prometheus and an Alertmanager of a deployment's own: what they are given, from the variables of their role.
+
+They find the exporter and the servers by the names of containers, and are published on loopback alone: neither has a
+login.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..errors import BadInput
+from ..quantities import number, quantity, whole
+from . import alertmanager
+
+_LOOPBACK = "127.0.0.1"
+# Within the containers.
+_ALERTMANAGER, _EXPORTER = 9093, 9500
+_INSIDE = {"prometheus": 9090, "alertmanager": _ALERTMANAGER}
+RULES = "configuration/prometheus/rules/mlflow.yml"
+ROUTING = "configuration/alertmanager/alertmanager.yml"
+# Less than this is full before a day is over.
+_LEAST_BYTES = 100 * 2**20
+
+
+def compute(options: Mapping[str, Any], server: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    :param options: C(name), C(port), C(alertmanager_port), C(exporter_port), C(interval), C(days), C(size), C(rules),
+        C(server_metrics), C(alertmanager_config) and C(alertmanager_secrets) of the role.
+    :param server: connection of the server.
+    :returns: C(files) (contents by the path in the project), C(copies) (files of the host by the same), and of
+        C(prometheus) and C(alertmanager) each its C(commands), C(published) (address of host and container) and
+        C(uris) (on the host).
+    :raises BadInput: all that is wrong, at once.
+    """
+    if wrong := alertmanager.errors(options.get("alertmanager_config"), options.get("alertmanager_secrets")):
+        raise BadInput(" ".join(wrong))
+    interval = number(options["interval"], "mlflow_monitoring_prometheus_interval", 1)
+    days = number(options["days"], "mlflow_monitoring_prometheus_days", 1)
+    ports = _ports(options, server)
+    name = str(options["name"])
+    uris = {program: f"http://{_LOOPBACK}:{port}" for program, port in ports.items()}
+    configuration = {
+        "global": {"scrape_interval": f"{interval:g}s", "evaluation_interval": f"{interval:g}s"},
+        "rule_files": ["/etc/prometheus/rules/*.yml"],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"{name}-alertmanager:{_ALERTMANAGER}"]}]}]},
+        # The label job says which of them it is.
+        "scrape_configs": [{"job_name": "deployment", "static_configs": _targets(name, options, server)}],
+    }
+    files = {
+        "configuration/prometheus/prometheus.yml": configuration,
+        RULES: options.get("rules") or {},
+        ROUTING: alertmanager.configuration(options.get("alertmanager_config")),
+    }
+    return {
+        "files": {path: content for path, content in files.items() if content},
+        "commands": {
+            "prometheus": [
+                "--config.file=/etc/prometheus/prometheus.yml",
+                "--storage.tsdb.path=/prometheus",
+                f"--storage.tsdb.retention.time={round(days * 24)}h",
+                f"--storage.tsdb.retention.size={_bytes(options['size'])}B",
+                f"--web.external-url={uris['prometheus']}",
+            ],
+            "alertmanager": [
+                "--config.file=/etc/alertmanager/alertmanager.yml",
+                "--storage.path=/alertmanager",
+                # It is one, and looks for no others.
+                "--cluster.listen-address=",
+                f"--web.external-url={uris['alertmanager']}",
+            ],
+        },
+        "published": {program: f"{_LOOPBACK}:{port}:{_INSIDE[program]}" for program, port in ports.items()},
+        "uris": uris,
+        "copies": alertmanager.copies(options.get("alertmanager_secrets") or {}),
+    }
+
+
+def _ports(options: Mapping[str, Any], server: Mapping[str, Any]) -> dict[str, int]:
+    """Of the two on the host; nobody else's of this deployment."""
+    published = urlsplit(str((server.get("runner") or {}).get("published") or "")).port
+    variables = {
+        "mlflow_monitoring_prometheus_port": options["port"],
+        "mlflow_monitoring_alertmanager_port": options["alertmanager_port"],
+        "mlflow_monitoring_port": options["exporter_port"],
+        **({"mlflow_server_port": published} if published else {}),
+    }
+    ports = {variable: whole(port, variable, 1) for variable, port in variables.items()}
+    if len(set(ports.values())) < len(ports):
+        listed = ", ".join(f"{variable} {port}" for variable, port in ports.items())
+        raise BadInput(f"Two programs cannot have one port: {listed}. Choose another for one of them.")
+    prometheus, alerts = list(ports.values())[:2]
+    return {"prometheus": prometheus, "alertmanager": alerts}
+
+
+def _bytes(size: Any) -> int:
+    try:
+        found = int(quantity(size))
+    except BadInput as error:
+        raise BadInput(f"mlflow_monitoring_prometheus_size: {error}") from None
+    if found < _LEAST_BYTES:
+        raise BadInput(f"mlflow_monitoring_prometheus_size is {size}; it must be at least {_LEAST_BYTES >> 20}Mi.")
+    return found
+
+
+def _targets(name: str, options: Mapping[str, Any], server: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of servers each, not what is before them: every one has numbers of its own."""
+    found = [
+        {"targets": [f"{name}-exporter:{_EXPORTER}"], "labels": {"job": "mlflow-ops", "deployment": name}},
+    ]
+    workload = server.get("workload") or {}
+    port = urlsplit(str(workload.get("inside_uri") or "")).port
+    if options.get("server_metrics") and port:
+        servers = [f"{container}:{port}" for container in workload.get("containers") or []]
+        found.append({"targets": servers, "labels": {"job": "mlflow", "deployment": name}})
+    return found
