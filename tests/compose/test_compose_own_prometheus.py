@@ -26,14 +26,7 @@ ROUTING = {
     "receivers": [
         {
             "name": "chat",
-            "slack_configs": [
-                {
-                    "api_url_file": "/run/secrets/chat",
-                    "channel": "#mlflow",
-                    "send_resolved": True,
-                    "text": "{{ .CommonLabels.alertname }} {{ .Status }}",
-                }
-            ],
+            "slack_configs": [{"api_url_file": "/run/secrets/chat", "channel": "#mlflow", "send_resolved": True}],
         }
     ],
 }
@@ -129,11 +122,11 @@ def test_a_second_run_changes_nothing(own: Deployment) -> None:
 def test_a_fault_reaches_the_receiver_and_its_end_too(own: Deployment, receiver: str) -> None:
     docker("stop", *own.servers())
     try:
-        until(lambda: "MlflowServerDown firing" in docker("logs", receiver), "nobody was told", PATIENCE)
+        until(lambda: "[FIRING:1] MlflowServerDown" in docker("logs", receiver), "nobody was told", PATIENCE)
         assert f"/{SECRET} " in docker("logs", receiver)
     finally:
         docker("start", *own.servers())
-    until(lambda: "MlflowServerDown resolved" in docker("logs", receiver), "its end was not told", PATIENCE)
+    until(lambda: "[RESOLVED] MlflowServerDown" in docker("logs", receiver), "its end was not told", PATIENCE)
 
 
 def test_changed_rules_and_routes_are_read_without_a_restart(own: Deployment) -> None:

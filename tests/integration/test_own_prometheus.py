@@ -27,6 +27,7 @@ pytestmark = pytest.mark.ci
 
 # The last part of an address of a chat: who has it may write there.
 SECRET = "4f0a9d1c22b7"
+CHAT = {"api_url_file": "/run/secrets/chat", "channel": "#mlflow", "send_resolved": True}
 ROUTING = {
     "route": {
         "receiver": "mail",
@@ -37,7 +38,7 @@ ROUTING = {
     },
     "receivers": [
         {"name": "mail", "email_configs": [{"to": "a@example.com", "from": "b@example.com", "smarthost": "m:25"}]},
-        {"name": "chat", "slack_configs": [{"api_url_file": "/run/secrets/chat", "channel": "#mlflow"}]},
+        {"name": "chat", "slack_configs": [CHAT]},
     ],
 }
 OPTIONS: dict[str, Any] = {
@@ -88,14 +89,14 @@ def test_their_own_checkers_accept_what_is_rendered(routing: dict[str, Any], tmp
 def test_an_alert_goes_to_the_receiver_of_its_route(tmp_path: Path) -> None:
     rendered(tmp_path, {})
     file = tmp_path / "configuration" / "alertmanager" / "alertmanager.yml"
-    asked = [program("amtool"), "config", "routes", "test", f"--config.file={file}"]
+    asked = [str(program("amtool")), "config", "routes", "test", f"--config.file={file}"]
     assert said_by(*asked, "severity=critical").split()[0] == "chat"
     assert said_by(*asked, "severity=warning").split()[0] == "mail"
 
 
 @dataclass
 class Running:
-    """Both, and what is around them. C(up) is what a scrape says of the server, C(told) what the chat was: path, body."""
+    """Both, and what is around them. C(up) is what a scrape says of the server, C(told) what the chat was told."""
 
     folder: Path
     places: dict[str, str]
@@ -111,12 +112,20 @@ class Running:
         self.told.append((handler.path, handler.body.decode()))
         handler.answer(200, b"ok")
 
+    def was_told(self, words: str) -> bool:
+        return any(words in body for _path, body in self.told)
+
     def start(self, name: str, program_name: str, words: Sequence[str]) -> None:
         with (self.folder / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
                 [*command(program_name), *words], cwd=self.folder, stdout=log, stderr=log
             )
         until(lambda: self._ready(name), f"{name} does not get ready: {self.log(name)}", PATIENCE)
+
+    def end(self) -> None:
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()[-3000:]
@@ -152,8 +161,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     one = Running(folder, {})
     with ExitStack() as stack:
         page, chat = stack.enter_context(serve(one.page)), stack.enter_context(serve(one.hear))
-        stack.callback(lambda: [process.wait() for process in one.processes.values()])
-        stack.callback(lambda: [process.kill() for process in one.processes.values()])
+        stack.callback(one.end)
         one.urls = {name: f"http://127.0.0.1:{free_port()}" for name in ("prometheus", "alertmanager")}
         (folder / "chat").write_text(f"{chat.url}/{SECRET}")
         one.places |= {
@@ -181,11 +189,11 @@ def test_they_run_as_they_are_called_and_a_fault_reaches_the_receiver_whose_addr
     until(lambda: ask(running.urls["prometheus"], "up == 1"), "nothing is scraped", PATIENCE)
     running.up = 0
     try:
-        until(lambda: running.told, "nobody was told", PATIENCE)
+        until(lambda: running.was_told("[FIRING:1] MlflowServerDown"), "nobody was told", PATIENCE)
     finally:
         running.up = 1
-    path, body = running.told[0]
-    assert path == f"/{SECRET}" and "MlflowServerDown" in body
+    until(lambda: running.was_told("[RESOLVED] MlflowServerDown"), "its end was not told", PATIENCE)
+    assert {path for path, _body in running.told} == {f"/{SECRET}"}
     status = api(running.urls["alertmanager"], "/api/v2/status")
     assert SECRET not in str(status) + running.log("alertmanager")
 

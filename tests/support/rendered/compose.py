@@ -26,6 +26,8 @@ ROUTING = {
         {"name": "chat", "slack_configs": [{"api_url_file": "/run/secrets/chat", "channel": "#mlflow"}]},
     ],
 }
+# One group is enough: summaries with braces that are none of Ansible's.
+RULES = "{{ {'groups': [({} | mlops.mlflow.prometheus_rules({'deployment': mlflow_name})).groups[1]]} }}"
 CASES: dict[str, tuple[str, Mapping[str, Any]]] = {
     "compose_local": ("compose_local", {}),
     "compose_single_az": ("compose_single_az", {}),
@@ -64,7 +66,7 @@ CASES: dict[str, tuple[str, Mapping[str, Any]]] = {
             "mlflow_monitoring_prometheus_enabled": "true",
             "mlflow_monitoring_prometheus_port": "9190",
             "mlflow_monitoring_prometheus_days": "90",
-            "mlflow_monitoring_rules": {"groups": [{"name": "own", "rules": [{"alert": "Down", "expr": "up == 0"}]}]},
+            "mlflow_monitoring_rules": RULES,
             "mlflow_monitoring_alertmanager_config": ROUTING,
             "mlflow_monitoring_alertmanager_secrets": {"chat": "/etc/mlflow/chat-url"},
         },
