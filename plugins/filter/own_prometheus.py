@@ -14,8 +14,8 @@ positional: server
 options:
   _input:
     description: >-
-      C(name), C(port), C(alertmanager_port), C(exporter_port), C(interval) (seconds), C(days), C(size), C(rules),
-      C(server_metrics), C(alertmanager_config) and C(alertmanager_secrets).
+      C(name), C(platform), C(port), C(alertmanager_port), C(exporter_port), C(interval) (seconds), C(days), C(size),
+      C(rules), C(server_metrics), C(alertmanager_config) and C(alertmanager_secrets); on a host also C(targets).
     type: dict
     required: true
   server:
@@ -33,9 +33,10 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(files), texts by their path in the compose project; C(copies), files with secrets by the path of their copy. Of
-      C(prometheus) and C(alertmanager) each its C(commands), C(published), the address of host and container, and C(uris)
-      on the host.
+    - C(uris) of C(prometheus) and C(alertmanager) on the host.
+    - Under compose C(files), texts by their path in the compose project; C(copies), files with secrets by the path of their
+      copy; of each program its C(commands) and C(published), the address of host and container.
+    - On a host C(variables) of the roles of the collection prometheus.prometheus.
     - With wrong options only C(errors), the sentences.
   type: dict
 """
@@ -57,7 +58,7 @@ def own_prometheus(options: Mapping[str, Any], server: Mapping[str, Any]) -> dic
     except EngineError as error:
         return {"errors": [str(error)]}
     # Plain texts, which the types of Ansible are not for who writes YAML.
-    plain = json.loads(json.dumps(done["files"]))
+    plain = json.loads(json.dumps(done.get("files", {})))
     return {**done, "files": {path: yaml.safe_dump(one, sort_keys=False, width=1000) for path, one in plain.items()}}
 
 

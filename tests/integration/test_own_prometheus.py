@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.mlops.mlflow.plugins.filter.own_prometheus import own_prometheus
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.alerts.rendering import rules_file
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import configuration
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose.client import DockerError
 from support.debian_programs import command, program
 from support.loopback import Handler, serve
+from support.playbooks import LOCAL_HOST, run_playbook
 from support.ports import free_port
 from support.processes import until
 from support.prometheus import PATIENCE, api, ask
@@ -28,7 +31,7 @@ pytestmark = pytest.mark.ci
 # The last part of an address of a chat: who has it may write there.
 SECRET = "4f0a9d1c22b7"
 CHAT = {"api_url_file": "/run/secrets/chat", "channel": "#mlflow", "send_resolved": True}
-ROUTING = {
+ROUTING: dict[str, Any] = {
     "route": {
         "receiver": "mail",
         "group_by": ["alertname"],
@@ -43,6 +46,7 @@ ROUTING = {
 }
 OPTIONS: dict[str, Any] = {
     "name": "team",
+    "platform": "compose",
     "port": 9090,
     "alertmanager_port": 9093,
     "exporter_port": 9500,
@@ -225,3 +229,76 @@ def test_what_cannot_be_read_is_an_error_and_they_go_on_with_what_they_had(in_co
     assert rules_of(in_containers) == before
     file.write_text(good)
     assert in_containers.reload("prometheus") is True
+
+
+# On a host. The collection that runs them there takes its programs from the internet: one of its name stands in, which
+# writes what it is given where that one's templates write it.
+STAND_IN: dict[str, dict[str, Any]] = {
+    "prometheus": {
+        "prometheus.yml": {
+            "global": "{{ prometheus_global }}",
+            "rule_files": ["rules.yml"],
+            "alerting": {"alertmanagers": "{{ prometheus_alertmanager_config }}"},
+            "scrape_configs": "{{ prometheus_scrape_configs }}",
+        },
+        "rules.yml": {"groups": [{"name": "managed", "rules": "{{ prometheus_alert_rules }}"}]},
+    },
+    "alertmanager": {
+        "alertmanager.yml": {
+            "route": "{{ alertmanager_route }}",
+            "receivers": "{{ alertmanager_receivers }}",
+            "inhibit_rules": "{{ alertmanager_inhibit_rules }}",
+            "time_intervals": "{{ alertmanager_time_intervals }}",
+        }
+    },
+}
+ON_HOST = {
+    "mlflow_name": "team",
+    "mlflow_platform": "host",
+    "mlflow_monitoring_prometheus_enabled": "true",
+    "mlflow_monitoring_server": {
+        "runner": {"type": "host", "published": "http://127.0.0.1:5000"},
+        "uri": "http://a:5000",
+    },
+    "mlflow_monitoring_alertmanager_config": {
+        **ROUTING,
+        "receivers": [ROUTING["receivers"][0], {"name": "chat", "slack_configs": [{"api_url_file": "/etc/chat"}]}],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def on_host(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the roles of that collection were given by ours, beside the playbook as one finds collections there."""
+    folder = tmp_path_factory.mktemp("host")
+    collection = folder / "collections" / "ansible_collections" / "prometheus" / "prometheus"
+    for role, files in STAND_IN.items():
+        tasks = [
+            {
+                "ansible.builtin.copy": {"dest": f"{folder}/{name}", "content": "{{ told | to_nice_yaml }}"},
+                "vars": {"told": told},
+            }
+            for name, told in files.items()
+        ]
+        (collection / "roles" / role / "tasks").mkdir(parents=True)
+        (collection / "roles" / role / "tasks" / "main.yml").write_text(json.dumps(tasks))
+    (collection / "galaxy.yml").write_text("{namespace: prometheus, name: prometheus, version: 0.30.2}")
+    role = "mlops.mlflow.mlflow_monitoring"
+    tasks = [
+        {"ansible.builtin.include_role": {"name": role, "tasks_from": entry}}
+        for entry in ("connection", "host/prometheus")
+    ]
+    (folder / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": {"one": LOCAL_HOST}}}))
+    run_playbook(folder / "play.yml", folder / "hosts.json", ON_HOST).succeeded()
+    return folder
+
+
+def test_what_the_roles_of_a_host_are_given_is_accepted_as_well(on_host: Path) -> None:
+    said = said_by(program("promtool"), "check", "config", on_host / "prometheus.yml")
+    assert "1 rule files found" in said and "31 rules found" in said
+    assert "2 receivers" in said_by(program("amtool"), "check-config", on_host / "alertmanager.yml")
+    [job] = yaml.safe_load((on_host / "prometheus.yml").read_text())["scrape_configs"]
+    assert job["static_configs"] == [
+        {"targets": ["127.0.0.1:9500"], "labels": {"job": "mlflow-ops", "deployment": "team"}}
+    ]

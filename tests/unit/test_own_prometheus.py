@@ -16,10 +16,11 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.alerts import
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose import configuration
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.compose.client import DockerError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
-from support.playbooks import LOCAL_HOST, WITHOUT_FORKS, run_playbook
+from support.playbooks import LOCAL_HOST, REPOSITORY, WITHOUT_FORKS, run_playbook
 
 OPTIONS: dict[str, Any] = {
     "name": "team",
+    "platform": "compose",
     "port": "9090",
     "alertmanager_port": 9093,
     "exporter_port": "9500",
@@ -168,10 +169,58 @@ def test_an_address_is_no_secret_and_all_that_is_wrong_is_said_at_once() -> None
         assert words in str(refused.value)
 
 
+# On a host, where the roles of another collection run them
+
+
+TARGETS = [{"targets": ["127.0.0.1:9500"], "labels": {"job": "mlflow-ops", "deployment": "team"}}]
+HOST = {"platform": "host", "targets": TARGETS}
+
+
+def test_a_host_gives_the_roles_of_the_collection_what_containers_would_be_given() -> None:
+    rules = {"groups": [{"name": name, "rules": [{"record": name, "expr": "1"}]} for name in ("a", "b")]}
+    mail = {**routed(MAIL), "inhibit_rules": [{"equal": ["deployment"]}]}
+    found = computed(**HOST, rules=rules, alertmanager_config=mail, days=1)["variables"]
+    assert found["prometheus_web_listen_address"] == "127.0.0.1:9090"
+    assert found["alertmanager_web_listen_address"] == "127.0.0.1:9093"
+    assert found["prometheus_scrape_configs"] == [{"job_name": "deployment", "static_configs": TARGETS}]
+    assert found["prometheus_alertmanager_config"] == [{"static_configs": [{"targets": ["127.0.0.1:9093"]}]}]
+    assert [rule["record"] for rule in found["prometheus_alert_rules"]] == ["a", "b"]
+    assert (found["prometheus_storage_retention"], found["prometheus_storage_retention_size"]) == ("24h", "5368709120B")
+    assert (found["alertmanager_route"], found["alertmanager_receivers"]) == (mail["route"], [MAIL])
+    assert (found["alertmanager_inhibit_rules"], found["alertmanager_time_intervals"]) == (mail["inhibit_rules"], [])
+
+
+def test_every_variable_is_passed_on_by_the_role() -> None:
+    tasks = (REPOSITORY / "roles/mlflow_monitoring/tasks/host/prometheus.yml").read_text()
+    passed = re.findall(r'^    (\w+): "{{ _mlflow_monitoring_roles\.(\w+) }}"$', tasks, re.MULTILINE)
+    assert {said for said, _read in passed} == set(computed(**HOST)["variables"])
+    assert [one for one in passed if one[0] != one[1]] == []
+
+
+def test_on_a_host_files_with_secrets_are_where_they_are() -> None:
+    chat = {"name": "chat", "slack_configs": [{"api_url_file": "/etc/mlflow/chat"}]}
+    computed(**HOST, alertmanager_config=routed(chat))
+    for key, value, words in (
+        ("api_url_file", "chat", "api_url_file is 'chat'; it must be an absolute path"),
+        ("api_url", "https://x", "write it to a file, then set api_url_file to its path instead"),
+    ):
+        with pytest.raises(BadInput, match=re.escape(words)):
+            computed(**HOST, alertmanager_config=routed({"name": "chat", "slack_configs": [{key: value}]}))
+    with pytest.raises(BadInput, match="has global, templates, which the role of Alertmanager does not take on a host"):
+        computed(**HOST, alertmanager_config={**routed(MAIL), "global": {}, "templates": []})
+
+
 # What the role refuses: one run of Ansible tells all, a host for each.
 ENABLED = {"mlflow_monitoring_prometheus_enabled": "true"}
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "on-a-host": ({**ENABLED, "mlflow_platform": "host"}, "mlflow_monitoring_prometheus_enabled runs Prometheus under"),
+    "no-collection": (
+        {**ENABLED, "mlflow_platform": "host"},
+        "mlflow_monitoring_prometheus_enabled needs the collection prometheus.prometheus on a host, which is not",
+    ),
+    "in-a-cluster": (
+        {**ENABLED, "mlflow_platform": "kubernetes"},
+        "mlflow_monitoring_prometheus_enabled is for hosts and compose: set it to false.",
+    ),
     "unrouted": ({**ENABLED, PATH: routed(MAIL, {"name": "pager"})}, "has 'pager', and no route goes there"),
     "twice": (
         {"mlflow_monitoring_rules": {"groups": [{"name": "one", "rules": []}, {"name": "one", "rules": []}]}},

@@ -9,7 +9,7 @@ nobody is ever sent to, and a secret in a file that everybody who may look at th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..errors import BadInput
@@ -33,17 +33,19 @@ def configuration(given: Any) -> dict[str, Any]:
     return dict(given) if given else _NOBODY
 
 
-def errors(given: Any, files: Any) -> list[str]:
+def errors(given: Any, files: Any, contained: bool = True) -> list[str]:
     """All that is wrong with it, in sentences.
 
     :param given: a configuration of Alertmanager; empty for none.
     :param files: secrets that are files of the host, by the name that they have below C(/run/secrets).
+    :param contained: whether it runs in a container. On a host it finds files where they are.
     """
     if not given:
         return []
     if not isinstance(given, Mapping) or not isinstance(given.get("route"), Mapping):
         return [f"{VARIABLE} has no route: it is a configuration of Alertmanager, with route and receivers."]
-    return [*_routing(given), *_secrets(given, files if isinstance(files, Mapping) else {})]
+    known = {f"{IN_CONTAINERS}/{name}" for name in files} if isinstance(files, Mapping) else set()
+    return [*_routing(given), *_secrets(given, known if contained else None)]
 
 
 def copies(files: Any) -> dict[str, str]:
@@ -95,16 +97,18 @@ def _receivers(route: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]
             yield from _receivers(inner, f"{where}.routes.{number}")
 
 
-def _secrets(given: Mapping[str, Any], files: Mapping[str, Any]) -> Iterator[str]:
-    known = {f"{IN_CONTAINERS}/{name}" for name in files}
+def _secrets(given: Mapping[str, Any], known: Collection[str] | None) -> Iterator[str]:
+    place, listed = (f"{IN_CONTAINERS}/NAME", f" and name that in {FILES}") if known is not None else ("its path", "")
     for where, value in _values({name: given.get(name) for name in ("global", "receivers")}, VARIABLE):
         key = where.rpartition(".")[2]
-        if key.endswith("_file") and value not in known:
-            yield f"{where} is '{value}'; it must be {IN_CONTAINERS}/NAME, with NAME and its file in {FILES}."
+        if key.endswith("_file"):
+            if value not in known if known is not None else not str(value).startswith("/"):
+                wanted = f"{place}, with NAME and its file in {FILES}" if known is not None else "an absolute path"
+                yield f"{where} is '{value}'; it must be {wanted}."
         elif _SECRET.fullmatch(key) or _ADDRESSED_BY_SECRET.search(where) or _LOGIN_IN_URL.search(str(value)):
             yield (
-                f"{where} is a secret, and would be readable: write it to a file, name that in {FILES}, and set "
-                f"{key}_file to {IN_CONTAINERS}/NAME instead."
+                f"{where} is a secret, and would be readable: write it to a file{listed}, then set {key}_file to "
+                f"{place} instead."
             )
 
 

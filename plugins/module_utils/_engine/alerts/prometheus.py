@@ -28,54 +28,90 @@ _LEAST_BYTES = 100 * 2**20
 
 def compute(options: Mapping[str, Any], server: Mapping[str, Any]) -> dict[str, Any]:
     """
-    :param options: C(name), C(port), C(alertmanager_port), C(exporter_port), C(interval), C(days), C(size), C(rules),
-        C(server_metrics), C(alertmanager_config) and C(alertmanager_secrets) of the role.
+    :param options: C(name), C(platform), C(port), C(alertmanager_port), C(exporter_port), C(interval), C(days),
+        C(size), C(rules), C(server_metrics), C(alertmanager_config) and C(alertmanager_secrets) of the role; C(targets)
+        on a host.
     :param server: connection of the server.
-    :returns: C(files) (contents by the path in the project), C(copies) (files of the host by the same), and of
-        C(prometheus) and C(alertmanager) each its C(commands), C(published) (address of host and container) and
-        C(uris) (on the host).
+    :returns: C(uris) of C(prometheus) and C(alertmanager) on the host. On a host C(variables) of the roles that run
+        them. Under compose C(files) (contents by the path in the project), C(copies) (files of the host by the same),
+        and of each its C(commands) and C(published) (address of host and container).
     :raises BadInput: all that is wrong, at once.
     """
-    if wrong := alertmanager.errors(options.get("alertmanager_config"), options.get("alertmanager_secrets")):
+    contained = options["platform"] == "compose"
+    given, secrets = options.get("alertmanager_config"), options.get("alertmanager_secrets")
+    if wrong := alertmanager.errors(given, secrets, contained):
         raise BadInput(" ".join(wrong))
     interval = number(options["interval"], "mlflow_monitoring_prometheus_interval", 1)
-    days = number(options["days"], "mlflow_monitoring_prometheus_days", 1)
+    hours = round(24 * number(options["days"], "mlflow_monitoring_prometheus_days", 1))
+    size = _bytes(options["size"])
     ports = _ports(options, server)
     name = str(options["name"])
     uris = {program: f"http://{_LOOPBACK}:{port}" for program, port in ports.items()}
+    alerts = f"{name}-alertmanager:{_ALERTMANAGER}" if contained else f"{_LOOPBACK}:{ports['alertmanager']}"
+    targets = _targets(name, options, server) if contained else list(options["targets"])
     configuration = {
         "global": {"scrape_interval": f"{interval:g}s", "evaluation_interval": f"{interval:g}s"},
         "rule_files": ["/etc/prometheus/rules/*.yml"],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"{name}-alertmanager:{_ALERTMANAGER}"]}]}]},
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alerts]}]}]},
         # The label job says which of them it is.
-        "scrape_configs": [{"job_name": "deployment", "static_configs": _targets(name, options, server)}],
+        "scrape_configs": [{"job_name": "deployment", "static_configs": targets}],
     }
-    files = {
-        "configuration/prometheus/prometheus.yml": configuration,
-        RULES: options.get("rules") or {},
-        ROUTING: alertmanager.configuration(options.get("alertmanager_config")),
-    }
+    rules, routing = options.get("rules") or {}, alertmanager.configuration(given)
+    if not contained:
+        kept = {"prometheus_storage_retention": f"{hours}h", "prometheus_storage_retention_size": f"{size}B"}
+        return {"uris": uris, "variables": {**_variables(uris, configuration, rules, routing), **kept}}
+    files = {"configuration/prometheus/prometheus.yml": configuration, RULES: rules, ROUTING: routing}
     return {
-        "files": {path: content for path, content in files.items() if content},
-        "commands": {
-            "prometheus": [
-                "--config.file=/etc/prometheus/prometheus.yml",
-                "--storage.tsdb.path=/prometheus",
-                f"--storage.tsdb.retention.time={round(days * 24)}h",
-                f"--storage.tsdb.retention.size={_bytes(options['size'])}B",
-                f"--web.external-url={uris['prometheus']}",
-            ],
-            "alertmanager": [
-                "--config.file=/etc/alertmanager/alertmanager.yml",
-                "--storage.path=/alertmanager",
-                # It is one, and looks for no others.
-                "--cluster.listen-address=",
-                f"--web.external-url={uris['alertmanager']}",
-            ],
-        },
-        "published": {program: f"{_LOOPBACK}:{port}:{_INSIDE[program]}" for program, port in ports.items()},
         "uris": uris,
-        "copies": alertmanager.copies(options.get("alertmanager_secrets") or {}),
+        "files": {path: content for path, content in files.items() if content},
+        "copies": alertmanager.copies(secrets or {}),
+        "commands": _commands(uris, hours, size),
+        "published": {program: f"{_LOOPBACK}:{port}:{_INSIDE[program]}" for program, port in ports.items()},
+    }
+
+
+def _commands(uris: Mapping[str, str], hours: int, size: int) -> dict[str, list[str]]:
+    return {
+        "prometheus": [
+            "--config.file=/etc/prometheus/prometheus.yml",
+            "--storage.tsdb.path=/prometheus",
+            f"--storage.tsdb.retention.time={hours}h",
+            f"--storage.tsdb.retention.size={size}B",
+            f"--web.external-url={uris['prometheus']}",
+        ],
+        "alertmanager": [
+            "--config.file=/etc/alertmanager/alertmanager.yml",
+            "--storage.path=/alertmanager",
+            # It is one, and looks for no others.
+            "--cluster.listen-address=",
+            f"--web.external-url={uris['alertmanager']}",
+        ],
+    }
+
+
+def _variables(
+    uris: Mapping[str, str], configuration: Mapping[str, Any], rules: Mapping[str, Any], routing: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Of the roles prometheus and alertmanager of the collection prometheus.prometheus.
+
+    :raises BadInput: the routing has what these have no variable for.
+    """
+    parts = ("route", "receivers", "inhibit_rules", "time_intervals")
+    if more := sorted(routing.keys() - set(parts)):
+        raise BadInput(
+            f"{alertmanager.VARIABLE} has {', '.join(more)}, which the role of Alertmanager does not take on a host: "
+            f"say it in the receivers. It takes {', '.join(parts)}."
+        )
+    return {
+        **{f"{program}_web_external_url": uri for program, uri in uris.items()},
+        **{f"{program}_web_listen_address": urlsplit(uri).netloc for program, uri in uris.items()},
+        "prometheus_global": configuration["global"],
+        "prometheus_scrape_configs": configuration["scrape_configs"],
+        "prometheus_alertmanager_config": configuration["alerting"]["alertmanagers"],
+        # They make one group of them. What is recorded comes first in each of ours.
+        "prometheus_alert_rules": [rule for group in rules.get("groups") or [] for rule in group["rules"]],
+        "alertmanager_route": routing["route"],
+        **{f"alertmanager_{part}": routing.get(part) or [] for part in parts[1:]},
     }
 
 
