@@ -35,7 +35,8 @@ _value:
   description:
     - C(uris) of C(prometheus) and C(alertmanager) on the host.
     - Under compose C(files), texts by their path in the compose project; C(copies), files with secrets by the path of their
-      copy; of each program its C(commands) and C(published), the address of host and container.
+      copy; C(with_secrets), programs that get some; of each program its C(commands) and C(published), the address of host and
+      container.
     - On a host C(variables) of the roles of the collection prometheus.prometheus.
     - With wrong options only C(errors), the sentences.
   type: dict

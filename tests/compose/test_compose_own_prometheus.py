@@ -53,6 +53,7 @@ def own(make: Callable[..., Deployment], tmp_path_factory: pytest.TempPathFactor
         "compose_local",
         NAME,
         mlflow_server_port=5012,
+        mlflow_server_auth="basic",
         mlflow_server_metrics_dir="/tmp/metrics",
         mlflow_monitoring_enabled=True,
         mlflow_monitoring_port=9512,
@@ -96,7 +97,7 @@ def threshold() -> str:
     return next(str(rule["query"]) for group in groups for rule in group["rules"] if rule["name"] == "MlflowSlow")
 
 
-def test_exporter_and_server_are_scraped_by_their_names(own: Deployment) -> None:
+def test_exporter_and_server_are_scraped_by_their_names_and_with_the_login(own: Deployment) -> None:
     until(lambda: scraped() == {"mlflow-ops": "1", "mlflow": "1"}, f"not all are scraped: {scraped()}", PATIENCE)
     [process] = ask(PROMETHEUS, 'mlflow_ops_check_up{check="process"}')
     assert (process["metric"]["deployment"], process["value"][1]) == (NAME, "1")
@@ -104,12 +105,14 @@ def test_exporter_and_server_are_scraped_by_their_names(own: Deployment) -> None
 
 
 def test_both_are_on_loopback_alone_without_rights_and_show_no_secret(own: Deployment) -> None:
+    password = (own.folder / "secrets" / "admin-password").read_text().strip()
     for name, port in zip(BOTH, ("9093/tcp", "9090/tcp"), strict=True):
         seen = inspect(name)
         assert {bound["HostIp"] for bound in seen["NetworkSettings"]["Ports"][port]} == {"127.0.0.1"}
         assert seen["Config"]["User"] == "65534:65534" and seen["HostConfig"]["ReadonlyRootfs"]
-        assert SECRET not in json.dumps(seen) + docker("logs", name)
-    assert SECRET not in own.output
+        said = json.dumps(seen) + docker("logs", name)
+        assert SECRET not in said and password not in said
+    assert SECRET not in own.output and password not in own.output
     assert SECRET not in json.dumps(api(ALERTMANAGER, "/api/v2/status"))
 
 

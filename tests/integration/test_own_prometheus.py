@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -54,9 +55,16 @@ OPTIONS: dict[str, Any] = {
     "days": 30,
     "size": "5Gi",
     "rules": rules_file({"down_minutes": 0}, {"deployment": "team"}),
-    "server_metrics": "",
+    "server_metrics": "/tmp/metrics",
     "alertmanager_config": ROUTING,
     "alertmanager_secrets": {"chat": "/etc/mlflow/chat"},
+}
+
+
+PASSWORD = "a long password"
+SERVER = {
+    "runner": {"options": {"username": "admin", "password_file": "/etc/mlflow/password"}},
+    "workload": {"inside_uri": "http://team-server-1:5000", "containers": ["team-server-1"]},
 }
 
 
@@ -68,7 +76,7 @@ def rendered(folder: Path, places: dict[str, str], **options: Any) -> dict[str, 
             text = text.replace(said, place)
         return text
 
-    found = own_prometheus({**OPTIONS, **options}, {})
+    found = own_prometheus({**OPTIONS, **options}, SERVER)
     for path, text in found["files"].items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(here(text))
@@ -83,7 +91,8 @@ def said_by(*words: str | Path) -> str:
 
 @pytest.mark.parametrize("routing", [{}, ROUTING], ids=["nobody", "routed"])
 def test_their_own_checkers_accept_what_is_rendered(routing: dict[str, Any], tmp_path: Path) -> None:
-    rendered(tmp_path, {}, alertmanager_config=routing)
+    (tmp_path / "password").write_text(PASSWORD)
+    rendered(tmp_path, {"/run/secrets/": f"{tmp_path}/"}, alertmanager_config=routing)
     folder = tmp_path / "configuration"
     said = said_by(program("promtool"), "check", "config", folder / "prometheus" / "prometheus.yml")
     assert "1 rule files found" in said and "rules found" in said.rpartition("SUCCESS")[2]
@@ -111,6 +120,11 @@ class Running:
 
     def page(self, handler: Handler) -> None:
         handler.answer(200, f'mlflow_ops_check_up{{check="process"}} {self.up}\n'.encode())
+
+    def server(self, handler: Handler) -> None:
+        given = handler.headers.get("Authorization", "").removeprefix("Basic ")
+        known = base64.b64decode(given).decode() == f"admin:{PASSWORD}"
+        handler.answer(200 if known else 401, b"mlflow_exporter_info 1\n" if known else b"")
 
     def hear(self, handler: Handler) -> None:
         self.told.append((handler.path, handler.body.decode()))
@@ -164,14 +178,16 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("own")
     one = Running(folder, {})
     with ExitStack() as stack:
-        page, chat = stack.enter_context(serve(one.page)), stack.enter_context(serve(one.hear))
+        page, server, chat = (stack.enter_context(serve(answer)) for answer in (one.page, one.server, one.hear))
         stack.callback(one.end)
         one.urls = {name: f"http://127.0.0.1:{free_port()}" for name in ("prometheus", "alertmanager")}
         (folder / "chat").write_text(f"{chat.url}/{SECRET}")
+        (folder / "password").write_text(f"{PASSWORD}\n")
         one.places |= {
             "/run/secrets/": f"{folder}/",
             "path=/": f"path={folder}/stored-",
             "team-exporter:9500": page.url.removeprefix("http://"),
+            "team-server-1:5000": server.url.removeprefix("http://"),
             "team-alertmanager:9093": one.urls["alertmanager"].removeprefix("http://"),
         }
         words = rendered(folder, one.places)
@@ -200,6 +216,21 @@ def test_they_run_as_they_are_called_and_a_fault_reaches_the_receiver_whose_addr
     assert {path for path, _body in running.told} == {f"/{SECRET}"}
     status = api(running.urls["alertmanager"], "/api/v2/status")
     assert SECRET not in str(status) + running.log("alertmanager")
+
+
+def test_servers_with_a_login_are_scraped_and_refused_credentials_are_seen(running: Running) -> None:
+    def state(health: str) -> str:
+        targets = api(running.urls["prometheus"], "/api/v1/targets")["data"]["activeTargets"]
+        found = [one["lastError"] for one in targets if one["labels"]["job"] == "mlflow" and one["health"] == health]
+        return "".join(found) or ("fine" if found else "")
+
+    until(lambda: state("up") == "fine", "the server is not scraped", PATIENCE)
+    (running.folder / "password").write_text("another")
+    try:
+        until(lambda: "401" in state("down"), "nobody sees that", PATIENCE)
+    finally:
+        (running.folder / "password").write_text(PASSWORD)
+    assert PASSWORD not in running.log("prometheus")
 
 
 def rules_of(running: Running) -> set[str]:

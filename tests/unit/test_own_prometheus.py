@@ -32,7 +32,7 @@ OPTIONS: dict[str, Any] = {
     "alertmanager_config": {},
     "alertmanager_secrets": {},
 }
-SERVER = {
+SERVER: dict[str, Any] = {
     "runner": {"type": "compose", "published": "http://127.0.0.1:5000"},
     "workload": {"inside_uri": "https://team-load-balancer:5000", "containers": ["team-server-1", "team-server-2"]},
 }
@@ -47,7 +47,7 @@ def computed(server: Any = SERVER, **options: Any) -> dict[str, Any]:
 
 def scraped(server: Any = SERVER, **options: Any) -> list[dict[str, Any]]:
     found = computed(server, **options)["files"]["configuration/prometheus/prometheus.yml"]
-    return list(found["scrape_configs"][0]["static_configs"])
+    return [target for job in found["scrape_configs"] for target in job["static_configs"]]
 
 
 def routed(*receivers: Any, **route: Any) -> dict[str, Any]:
@@ -60,6 +60,26 @@ def test_each_server_is_scraped_by_itself_whatever_is_before_them() -> None:
         {"targets": ["team-server-1:5000", "team-server-2:5000"], "labels": {"job": "mlflow", "deployment": "team"}},
     ]
     assert len(scraped(server_metrics="")) == 1, "servers that export nothing would be down for ever"
+
+
+LOGIN = {**SERVER, "runner": {**SERVER["runner"], "options": {"username": "admin", "password_file": "/s/admin"}}}
+
+
+def test_servers_with_a_login_are_scraped_with_it_and_nobody_else_gets_the_password() -> None:
+    found = computed(LOGIN, alertmanager_secrets={"chat": "/etc/chat"})
+    exporter, servers = found["files"]["configuration/prometheus/prometheus.yml"]["scrape_configs"]
+    assert servers["basic_auth"] == {"username": "admin", "password_file": "/run/secrets/password"}
+    assert "basic_auth" not in exporter
+    assert found["copies"] == {
+        "secrets/prometheus/password": "/s/admin",
+        "secrets/alertmanager/chat": "/etc/chat",
+    }
+    assert found["with_secrets"] == ["alertmanager", "prometheus"]
+    assert computed(LOGIN, server_metrics="")["copies"] == {}, "nobody would read it"
+    [servers] = computed(LOGIN, platform="host", targets=[{"targets": ["a:5000"], "labels": {"job": "mlflow"}}])[
+        "variables"
+    ]["prometheus_scrape_configs"]
+    assert servers["basic_auth"]["password_file"] == "/s/admin"
 
 
 def test_what_is_kept_is_bounded_in_time_and_on_the_disk() -> None:
@@ -85,7 +105,7 @@ def test_the_files_are_yaml_and_one_without_rules_is_none() -> None:
     found = own_prometheus(told, SERVER)
     texts = {path.rpartition("/")[2]: yaml.safe_load(text) for path, text in found["files"].items()}
     assert texts["mlflow.yml"] == OPTIONS["rules"] and texts["alertmanager.yml"]["receivers"] == [CHAT]
-    assert found["copies"] == {"secrets/chat": "/etc/chat"}
+    assert found["copies"] == {"secrets/alertmanager/chat": "/etc/chat"}
     assert len(own_prometheus({**OPTIONS, "rules": {}}, SERVER)["files"]) == 2
 
 
@@ -173,7 +193,7 @@ def test_an_address_is_no_secret_and_all_that_is_wrong_is_said_at_once() -> None
 
 
 TARGETS = [{"targets": ["127.0.0.1:9500"], "labels": {"job": "mlflow-ops", "deployment": "team"}}]
-HOST = {"platform": "host", "targets": TARGETS}
+HOST: dict[str, Any] = {"platform": "host", "targets": TARGETS}
 
 
 def test_a_host_gives_the_roles_of_the_collection_what_containers_would_be_given() -> None:
@@ -182,7 +202,7 @@ def test_a_host_gives_the_roles_of_the_collection_what_containers_would_be_given
     found = computed(**HOST, rules=rules, alertmanager_config=mail, days=1)["variables"]
     assert found["prometheus_web_listen_address"] == "127.0.0.1:9090"
     assert found["alertmanager_web_listen_address"] == "127.0.0.1:9093"
-    assert found["prometheus_scrape_configs"] == [{"job_name": "deployment", "static_configs": TARGETS}]
+    assert found["prometheus_scrape_configs"] == [{"job_name": "mlflow-ops", "static_configs": TARGETS}]
     assert found["prometheus_alertmanager_config"] == [{"static_configs": [{"targets": ["127.0.0.1:9093"]}]}]
     assert [rule["record"] for rule in found["prometheus_alert_rules"]] == ["a", "b"]
     assert (found["prometheus_storage_retention"], found["prometheus_storage_retention_size"]) == ("24h", "5368709120B")

@@ -59,7 +59,7 @@ def copies(files: Any) -> dict[str, str]:
         if not _NAME.fullmatch(str(name)):
             raise BadInput(f"{FILES} has '{name}', which is no name of a file: use letters, digits, '.', '_' and '-'.")
         absolute_path(str(path), f"{FILES}.{name}")
-    return {f"secrets/{name}": str(path) for name, path in files.items()}
+    return {f"secrets/alertmanager/{name}": str(path) for name, path in files.items()}
 
 
 def _routing(given: Mapping[str, Any]) -> Iterator[str]:

@@ -14,12 +14,15 @@ from urllib.parse import urlsplit
 
 from ..errors import BadInput
 from ..quantities import number, quantity, whole
+from ..secrets import IN_CONTAINERS
 from . import alertmanager
 
 _LOOPBACK = "127.0.0.1"
 # Within the containers.
 _ALERTMANAGER, _EXPORTER = 9093, 9500
 _INSIDE = {"prometheus": 9090, "alertmanager": _ALERTMANAGER}
+# The job of MLflow's own metrics.
+_SERVERS = "mlflow"
 RULES = "configuration/prometheus/rules/mlflow.yml"
 ROUTING = "configuration/alertmanager/alertmanager.yml"
 # Less than this is full before a day is over.
@@ -34,7 +37,8 @@ def compute(options: Mapping[str, Any], server: Mapping[str, Any]) -> dict[str, 
     :param server: connection of the server.
     :returns: C(uris) of C(prometheus) and C(alertmanager) on the host. On a host C(variables) of the roles that run
         them. Under compose C(files) (contents by the path in the project), C(copies) (files of the host by the same),
-        and of each its C(commands) and C(published) (address of host and container).
+        C(with_secrets) (programs that get some), and of each its C(commands) and C(published) (address of host and
+        container).
     :raises BadInput: all that is wrong, at once.
     """
     contained = options["platform"] == "compose"
@@ -48,23 +52,32 @@ def compute(options: Mapping[str, Any], server: Mapping[str, Any]) -> dict[str, 
     name = str(options["name"])
     uris = {program: f"http://{_LOOPBACK}:{port}" for program, port in ports.items()}
     alerts = f"{name}-alertmanager:{_ALERTMANAGER}" if contained else f"{_LOOPBACK}:{ports['alertmanager']}"
-    targets = _targets(name, options, server) if contained else list(options["targets"])
+    username, password_file = _login(server)
+    login = {"username": username, "password_file": f"{IN_CONTAINERS}/password" if contained else password_file}
     configuration = {
         "global": {"scrape_interval": f"{interval:g}s", "evaluation_interval": f"{interval:g}s"},
         "rule_files": ["/etc/prometheus/rules/*.yml"],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alerts]}]}]},
-        # The label job says which of them it is.
-        "scrape_configs": [{"job_name": "deployment", "static_configs": targets}],
+        "scrape_configs": [
+            {"job_name": one["labels"]["job"], "static_configs": [one]}
+            # MLflow answers to who has its login; the exporter to everybody who gets there.
+            | ({"basic_auth": login} if username and one["labels"]["job"] == _SERVERS else {})
+            for one in (_targets(name, options, server) if contained else options["targets"])
+        ],
     }
     rules, routing = options.get("rules") or {}, alertmanager.configuration(given)
     if not contained:
         kept = {"prometheus_storage_retention": f"{hours}h", "prometheus_storage_retention_size": f"{size}B"}
         return {"uris": uris, "variables": {**_variables(uris, configuration, rules, routing), **kept}}
+    copies = alertmanager.copies(secrets or {})
+    if username and options.get("server_metrics"):
+        copies["secrets/prometheus/password"] = password_file
     files = {"configuration/prometheus/prometheus.yml": configuration, RULES: rules, ROUTING: routing}
     return {
         "uris": uris,
         "files": {path: content for path, content in files.items() if content},
-        "copies": alertmanager.copies(secrets or {}),
+        "copies": copies,
+        "with_secrets": sorted({path.split("/")[1] for path in copies}),
         "commands": _commands(uris, hours, size),
         "published": {program: f"{_LOOPBACK}:{port}:{_INSIDE[program]}" for program, port in ports.items()},
     }
@@ -142,6 +155,12 @@ def _bytes(size: Any) -> int:
     return found
 
 
+def _login(server: Mapping[str, Any]) -> tuple[str, str]:
+    """The user and the file of the host with its password; empty where servers ask for none."""
+    options = (server.get("runner") or {}).get("options") or {}
+    return str(options.get("username") or ""), str(options.get("password_file") or "")
+
+
 def _targets(name: str, options: Mapping[str, Any], server: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Of servers each, not what is before them: every one has numbers of its own."""
     found = [
@@ -151,5 +170,5 @@ def _targets(name: str, options: Mapping[str, Any], server: Mapping[str, Any]) -
     port = urlsplit(str(workload.get("inside_uri") or "")).port
     if options.get("server_metrics") and port:
         servers = [f"{container}:{port}" for container in workload.get("containers") or []]
-        found.append({"targets": servers, "labels": {"job": "mlflow", "deployment": name}})
+        found.append({"targets": servers, "labels": {"job": _SERVERS, "deployment": name}})
     return found
