@@ -17,16 +17,16 @@ options:
     required: true
   subject:
     description:
-      - V(backup), V(restore), V(gc) and V(health) take the result of the module of that name, V(status) that of
+      - V(backup), V(restore), V(gc), V(tune) and V(health) take the result of the module of that name, V(status) that of
         M(mlops.mlflow.mlflow_health), V(containers) that of M(mlops.mlflow.mlflow_compose_info), V(failure) that of any
         task that failed, and V(upgrade) what P(mlops.mlflow.upgrade_plan#filter) returned.
     type: str
-    choices: [backup, restore, gc, health, status, containers, failure, upgrade]
+    choices: [backup, restore, gc, health, status, containers, failure, tune, upgrade]
     required: true
   details:
     description:
       - What the result does not say - C(uri) of the destination for V(backup), C(check), C(drill) and C(keep) for
-        V(restore), C(older_than) for V(gc), C(uri), C(database), C(artifacts), C(info) and C(backup) for V(status),
+        V(restore), C(older_than) for V(gc), C(check) for V(tune), C(uri), C(database), C(artifacts), C(info) and C(backup) for V(status),
         C(away), C(snapshot) and C(uri) for V(upgrade).
     type: dict
     default: {}
@@ -59,6 +59,7 @@ _SUBJECTS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]]
     "containers": reports.containers,
     "failure": reports.failure,
     "status": reports.status,
+    "tune": reports.tune,
     "upgrade": upgrade.done,
 }
 

@@ -15,6 +15,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ._engine import cli, operations, protocol, secrets
+from ._engine import deadline as time_limit
 from ._engine.connection import RunnerConnection
 from ._engine.errors import EngineError
 from ._engine.progress import Say, silent
@@ -55,7 +56,7 @@ def carry_out(
     if not params["runner"]:
         if "validate_certs" in known and "validate_certs" in params:
             given["validate_certs"] = params["validate_certs"]
-        return operations.run(_request(module, operation, given, login, deadline), say)
+        return here(_request(module, operation, given, login, deadline), say)
     return in_deployment(module, operation, given, login=login, deadline=deadline, say=say, image=image)
 
 
@@ -72,7 +73,19 @@ def carry_out_without_server(
     for option in _SECRETS:  # what stands in their files is masked in all output
         with contextlib.suppress(EngineError):
             secret_of(module, option)
-    return operations.run(_request(module, operation, given, {}, deadline), say, os.environ)
+    return here(_request(module, operation, given, {}, deadline), say, os.environ)
+
+
+def here(request: protocol.Request, say: Say, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """One operation in this process.
+
+    :raises EngineError: it cannot be done, or its time is over.
+    """
+    try:
+        with time_limit.kept(request):
+            return operations.run(request, say, env)
+    except protocol.Ended as error:
+        raise EngineError(str(error)) from None
 
 
 def in_deployment(

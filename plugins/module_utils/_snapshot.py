@@ -9,11 +9,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._engine import operations, protocol
+from ._engine import protocol
 from ._engine.progress import Say, silent
 from ._engine.snapshot.commands import SECRET_FILES
 from ._module import secret_of
-from ._runner import RUNNER_ARGS, in_deployment
+from ._runner import RUNNER_ARGS, here, in_deployment
 
 SNAPSHOT_ARGS: dict[str, Any] = {
     **RUNNER_ARGS,
@@ -58,4 +58,4 @@ def carry_out_on_snapshots(module: AnsibleModule, operation: str, *, say: Say = 
     if module.params["runner"]:
         return in_deployment(module, operation, given, deadline=hours * 3600, say=say)
     # The interpreter's own environment may hold secrets of the destination, as the cloud's libraries read them.
-    return operations.run(protocol.Request(operation, given, module.check_mode), say, os.environ)
+    return here(protocol.Request(operation, given, module.check_mode, hours * 3600), say, os.environ)

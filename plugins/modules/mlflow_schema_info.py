@@ -100,6 +100,12 @@ space:
   returned: success
   type: dict
   sample: {size: 28000000, needed: 56000000, free: 1900000000}
+indexes:
+  description: Those beyond MLflow's own that M(mlops.mlflow.mlflow_tune) has built. Migrations leave them in place.
+  returned: success
+  type: list
+  elements: str
+  sample: [runs_as_listed]
 auth:
   description: The same of the user database, with the keys RV(state), RV(revision), RV(expected), RV(pending), RV(safe).
   returned: with O(auth_uri)

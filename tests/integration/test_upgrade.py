@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import indexes
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import ServerError
 from support.databases import ADMIN_PASSWORD, Databases
 from support.environments import Environments, pinned_version
@@ -35,11 +36,24 @@ class Old:
     version: str
     database: str
     wrote: Path
+    postgresql: PostgreSQL | None = None
     acknowledged: list[str] = field(default_factory=list)
 
     @property
     def served(self) -> str:
         return self.client().get("/version").body.decode().strip()
+
+    @property
+    def indexes(self) -> set[str]:
+        """Those beyond MLflow's own that are whole."""
+        assert self.postgresql
+        with self.postgresql.superuser(self.database) as connection:
+            found = connection.execute(
+                "SELECT i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid "
+                "WHERE x.indisvalid AND starts_with(i.relname, %s)",
+                (indexes.PREFIX,),
+            ).fetchall()
+        return {str(name).removeprefix(indexes.PREFIX) for (name,) in found}
 
     def client(self) -> Any:
         return self.deployment.client()
@@ -118,10 +132,13 @@ def deployed(
     )
     deployment.variables["mlflow_database_uri"] = postgresql.uri(tracking, SERVER, "psycopg2")
     deployment.install_itself()
-    old = Old(deployment, version, tracking, folder / "wrote.json")
+    old = Old(deployment, version, tracking, folder / "wrote.json", postgresql)
     try:
         deployment.deploy(mlflow_version=version).succeeded()
         old.script("fill", version)
+        with postgresql.superuser(tracking) as connection:
+            for index, offered in indexes.OFFERED.items():
+                connection.execute(f"CREATE INDEX {indexes.PREFIX}{index} ON {offered.table} {offered.definition}")
         yield old
     finally:
         deployment.remove()
@@ -147,6 +164,7 @@ def test_an_upgrade_says_what_it_will_do_goes_back_when_it_fails_and_then_succee
     planned = deployment.play("upgrade").succeeded()
     said = str(planned.of("Report what the upgrade does")["msg"])
     assert f"MLflow {old.version} to MLflow {new}" in said and "75868b020152 destructive" in said
+    assert "runs_as_listed" in said
     assert "Nothing that serves was touched. To upgrade:" in said and "-e mlflow_upgrade=true" in said
     assert old.served == old.version
 
@@ -172,6 +190,7 @@ def test_an_upgrade_says_what_it_will_do_goes_back_when_it_fails_and_then_succee
     assert "Away for" in str(upgraded.of("Report what was done")["msg"])
     assert old.served == new
     assert old.holds_everything()
+    assert old.indexes == set(indexes.OFFERED), "an upgrade leaves indexes as they are"
     old.script("read", new)
     for unwanted in (OWNER_PASSWORD, SERVER_PASSWORD, "junk after the JSON data"):
         assert unwanted not in deployment.output
@@ -185,6 +204,7 @@ def test_an_upgrade_says_what_it_will_do_goes_back_when_it_fails_and_then_succee
     old_again = {"mlflow_version": old.version, "mlflow_snapshot": snapshot}
     deployment.play("restore", mlflow_restore="true", mlflow_restore_deploy="true", **old_again).succeeded()
     assert old.served == old.version
+    assert old.indexes == set(indexes.OFFERED), "a restore brings indexes back"
     old.script("read", old.version)
 
 

@@ -36,6 +36,7 @@ PLACES = {
         "mlflow_compose_files",
         "mlflow_schema",
         "mlflow_schema_info",
+        "mlflow_tune",
         "mlflow_smoke_test",
         "mlflow_bucket",
         "mlflow_backup",

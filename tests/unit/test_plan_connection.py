@@ -20,7 +20,7 @@ KEYS = {
         "database",
         "restored_secrets",
     ),
-    *("runner", "workload"),
+    *("runner", "workload", "schema"),
 }
 PLAN = {
     *("name", "target", "listens", "launch", "ports", "urls", "files", "secrets", "bucket", "auth"),
@@ -35,6 +35,7 @@ def test_it_has_the_same_keys_everywhere(platform: str, auth: str) -> None:
     assert set(connection) == KEYS
     assert bool(connection["secrets"]) == ("flask-secret-key" in connection["restored_secrets"]) == (auth == "basic")
     assert set(connection["database"]) == {"type", "uri"}
+    assert set(connection["schema"]) - {"password_file"} == {"uri"}, "users are no part of it"
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

@@ -20,6 +20,7 @@ MODULES = {
     "gc": "mlflow_gc",
     "restore": "mlflow_restore",
     "schema": "mlflow_schema",
+    "tune": "mlflow_tune",
 }
 # They take seconds, or only look; people see the task.
 QUIET = {"trial", "backup-info"}

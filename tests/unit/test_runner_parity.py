@@ -30,6 +30,7 @@ MODULE_OF: dict[str, tuple[str, dict[str, Any]]] = {
     "gc": ("mlflow_gc", {}),
     "schema": ("mlflow_schema", {}),
     "schema-info": ("mlflow_schema_info", {}),
+    "tune": ("mlflow_tune", {}),
     "bucket": ("mlflow_bucket", {"uri": "s3://b"}),
     "experiment": (
         "mlflow_experiments",

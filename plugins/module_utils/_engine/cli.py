@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import operations, progress, protocol, secrets
+from . import deadline, operations, progress, protocol, secrets
 from .database import revisions, waiting
 from .errors import BadInput, EngineError
 from .http import ask_directly
@@ -127,21 +127,12 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         raise BadInput(f"The request has more than {protocol.LONGEST_REQUEST} characters.")
     options.request_id = protocol.id_of(line)
     request = protocol.Request.parse(line)
-    signal.signal(signal.SIGTERM, lambda *_received: _end(f"{request.operation} was told to end before it had."))
+    told = f"{request.operation} was told to end before it had."
+    signal.signal(signal.SIGTERM, lambda *_received: deadline.end(told))
     if options.while_connected is not None:
         threading.Thread(target=_end_when_alone, args=(options.while_connected,), daemon=True).start()
-    if request.deadline:
-        late = f"{request.operation} did not end within {request.deadline:.0f} s, and was ended."
-        signal.signal(signal.SIGALRM, lambda *_received: _end(late))
-        signal.setitimer(signal.ITIMER_REAL, request.deadline)
-    try:
+    with deadline.kept(request):
         return operations.run(request, progress.Lines(), os.environ)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _end(why: str) -> NoReturn:
-    raise protocol.Ended(why)
 
 
 def _end_when_alone(silence: float) -> None:

@@ -222,6 +222,18 @@ def schema_info(call: Call) -> dict[str, Any]:
     return {**found, "version": importlib.metadata.version("mlflow")}
 
 
+def tune(call: Call) -> dict[str, Any]:
+    from .database import indexes, kinds
+
+    uri, password = _database_uri(call), call.database_password()
+    names = call.options.get("indexes")
+    wanted = None if names is None else indexes.check(names)
+    with _alone(call, "tuning", uri, password):
+        result = kinds.database(uri, password).tune(wanted, dry_run=call.check, say=call.say)
+    problems = result["problems"]
+    return {**result, **({"failed": True, "msg": " ".join(problems)} if problems else {})}
+
+
 def bucket(call: Call) -> dict[str, Any]:
     from .storage import bucket as store
     from .storage import identity
@@ -398,6 +410,7 @@ _FUNCTIONS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "gc": gc,
     "schema": schema,
     "schema-info": schema_info,
+    "tune": tune,
     "bucket": bucket,
     "trial": trial,
     "experiment": experiment,

@@ -105,6 +105,7 @@ OPERATIONS: dict[str, Operation] = {
     "reserve": Operation("backup", _SNAPSHOT | _RESERVE, changes="who may change the data of the deployment"),
     "schema": Operation("schema", _SCHEMA | _CREATION, long=True, changes="the schema of the databases"),
     "schema-info": Operation("schema", _SCHEMA),
+    "tune": Operation("schema", _DATABASE | {"indexes"}, long=True, changes="indexes, statistics and dead rows"),
     "bucket": Operation("ops", _BUCKET, changes="an object that it removes again, and a bucket that is missing"),
     "trial": Operation("trial", _SERVER | _DATABASE | _TRIAL, long=True, changes=_SMOKE),
     "experiment": Operation("experiment", _SERVER | {"script", "parameters"}, long=True, changes="what a script does"),

@@ -8,6 +8,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 from . import build, settings
 from .shell import wait_for
@@ -15,12 +16,16 @@ from .shell import wait_for
 _MODULE = (settings.GO_SOURCES / "registry",)
 
 
+def program() -> Path:
+    """Built where the Go modules can be had: a test may be in a network of its own."""
+    return build.ensure(_MODULE, settings.CACHE / "registry") / "registry"
+
+
 @contextlib.contextmanager
 def running(port: int) -> Iterator[None]:
     """On all addresses of this network namespace, without TLS and login."""
-    program = build.ensure(_MODULE, settings.CACHE / "registry") / "registry"
     with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen([program, f":{port}", folder])
+        process = subprocess.Popen([program(), f":{port}", folder])
         try:
             wait_for("the registry", lambda: _answers(port), seconds=30, check=lambda: None)
             yield

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from ..connection import DatabaseUri
 from ..errors import BadInput
+from ..progress import Say
 from .tenants import Administrator
 
 # Runs one statement that only reads, and returns its rows.
@@ -344,6 +345,18 @@ class Database(ABC):
 
         :raises EngineError: it could not be loaded. What was made of it is still there.
         """
+
+    def more_indexes(self) -> list[str]:
+        """Names of those that C(tune) has built."""
+        return []
+
+    def tune(self, wanted: Sequence[str] | None, *, dry_run: bool, say: Say) -> dict[str, Any]:
+        """Look at what makes it slow, and do what is safe about it: what C(mlflow_tune) returns.
+
+        :param wanted: names of indexes that there shall be; None leaves them alone.
+        :raises BadInput: there is nothing to tune in databases of this kind.
+        """
+        raise BadInput(f"There is nothing to tune in a database of the kind {self.kind}: only PostgreSQL is looked at.")
 
     @property
     @abstractmethod

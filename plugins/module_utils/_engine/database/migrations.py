@@ -99,7 +99,11 @@ def inspect(uri: str, password: str | None = None, auth_uri: str | None = None) 
 
     :raises SchemaError: the database cannot be read.
     """
-    tracking = {**_inspect(uri, password, revisions.TRACKING, _KNOWN), "space": _space(uri, password)}
+    tracking = {
+        **_inspect(uri, password, revisions.TRACKING, _KNOWN),
+        "space": _space(uri, password),
+        "indexes": kinds.database(uri, password).more_indexes(),
+    }
     if not auth_uri:
         return tracking
     auth = _inspect(auth_uri, password, revisions.AUTH, _KNOWN_AUTH)

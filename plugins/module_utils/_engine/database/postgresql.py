@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar, TypeVar
 
 from ..connection import DatabaseUri
 from ..errors import DatabaseMissing, SchemaError, SnapshotError
+from ..progress import Say
 from . import postgresql_dumping, postgresql_loading, postgresql_lock, postgresql_reservation, postgresql_usage
 from .base import Ask, Contents, Dump, Dumping, File, Live, Loaded, Loading, ServedDatabase, Space, Tools, Usage
 from .postgresql_provision import PostgreSQLAdministrator
@@ -178,6 +179,16 @@ class PostgreSQL(ServedDatabase):
                     f"so it was not migrated. Stop the servers first: what they write meanwhile would be lost or "
                     f"refused."
                 )
+
+    def more_indexes(self) -> list[str]:
+        from . import postgresql_tuning  # of use to nobody else
+
+        return postgresql_tuning.built(self.uri, self._password)
+
+    def tune(self, wanted: Sequence[str] | None, *, dry_run: bool, say: Say) -> dict[str, Any]:
+        from . import postgresql_tuning
+
+        return postgresql_tuning.tune(self.uri, self._password, wanted, dry_run=dry_run, say=say)
 
     def require_settled(self) -> None:
         """A restore exchanges databases in one transaction, so that there is always a whole one."""

@@ -1,13 +1,13 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is said to a person of a server: its health, its status, and what a gc removed."""
+"""What is said to a person of a server: its health, its status, what a gc removed, how its database fares."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from ..progress import line
+from ..progress import line, size
 
 _SHOWN = 20
 
@@ -87,3 +87,38 @@ def gc(result: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
 
 def _row(what: str, before: Any, after: Any, later: Any) -> str:
     return f"{what:<14} {before!s:>9} {after!s:>9} {later!s:>14}"
+
+
+def tune(result: Mapping[str, Any], details: Mapping[str, Any]) -> list[str]:
+    """What a database holds, what takes its time, and what was done about it; in check mode, what would be.
+
+    :param details: C(check).
+    """
+    memory = result["in_memory"]
+    lines = [line("Size", size(result["size"]))]
+    lines += [] if memory is None else [line("From memory", f"{100 * memory:.1f} of 100 blocks")]
+    lines += ["", f"{'table':<28} {'rows':>12} {'size':>11} {'indexes':>11} {'dead rows':>12} {'waste':>11}"]
+    for one in result["tables"]:
+        lines.append(
+            f"{one['name']:<28} {one['rows']:>12,} {size(one['size']):>11} {size(one['indexes']):>11} "
+            f"{one['dead']:>12,} {size(one['waste']):>11}"
+        )
+    lines += ["", f"{'index':<28} {'state':>12} {'size':>11} {'used':>11}"]
+    for one in result["indexes"]:
+        lines.append(f"{one['name']:<28} {one['state']:>12} {size(one['size']):>11} {one['used']:>11,}")
+    for one in result["statements"] or ():
+        lines.append(
+            f"{one['total_seconds']:>9,.1f} s in {one['calls']:,} calls of {one['mean_milliseconds']:.1f} ms: "
+            f"{one['text']}"
+        )
+    lines += ["", *(f"Attention      {one}" for one in result["findings"])] if result["findings"] else []
+    begun = "Would" if details["check"] else "Did"
+    lines += (
+        ["", *(_worked(begun, one) for one in result["work"])] if result["work"] else ["", "There is nothing to do."]
+    )
+    return lines
+
+
+def _worked(begun: str, one: Mapping[str, Any]) -> str:
+    took = f", {one['seconds']} s" if begun == "Did" else ""
+    return f"{begun:<14} {one['words']}: {one['why']}{took}"

@@ -104,6 +104,8 @@ def _lines(planned: Mapping[str, Any]) -> list[str]:
         unseen = f"not inspected: MLflow {wanted} is not installed yet, and check mode installs nothing"
         return [*lines, line("Schema", unseen)]
     lines += _migrations("Schema", schema) + (_migrations("Users", schema["auth"]) if schema.get("auth") else [])
+    if schema.get("indexes"):
+        lines.append(line("Indexes", f"{', '.join(schema['indexes'])}: beyond MLflow's own, and stay"))
     if not planned["migrates"]:
         back = f"MLflow {before} is started again; no data is touched"
         return [*lines, line("Way", "snapshot, restart"), line("Back", f"{back}, should anything fail")]

@@ -70,7 +70,8 @@ def plan(
         connection C(mlflow_server_connection), the same keys on every platform:
                    C(type), C(uri), C(host), C(port), C(env), C(secrets), C(version), C(profile), C(scalable) (whether
                    there can be another number of servers), C(database) (C(type), C(uri)), C(restored_secrets) (places
-                   by name, of what a restored database needs), C(runner), C(workload)
+                   by name, of what a restored database needs), C(runner), C(workload), C(schema) (C(uri),
+                   C(password_file): of who owns the tables)
         resources  C(servers): at most at the same time; C(offered): connections of the database for all roles;
                    C(connections): those for all servers (0: not known, or no limit); C(images): of the deployment
         ========== ======================================================================================
@@ -95,6 +96,10 @@ def plan(
     )
     common.check(request)
     planned = compute(request)
+    # For those who work on the database under the role that owns it.
+    planned["connection"]["schema"] = {
+        name: value for name, value in planned["schema"]["reads"].items() if name in ("uri", "password_file")
+    }
     planned = {**_shared(request), **planned, "errors": errors.as_list()}
     return {**planned, "misfits": [*misfits(planned, found), *_moved(request, planned)] if found else []}
 
