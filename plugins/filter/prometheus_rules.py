@@ -11,7 +11,7 @@ description:
   - Gives the groups of a rules file of Prometheus, which are also the C(spec) of a PrometheusRule.
   - The alerts read what C(mlflow-ops export) and MLflow itself export. Each has a severity, a summary with numbers, and a
     link to its section of the runbook.
-positional: scope, runbook
+positional: scope, runbook, groups
 options:
   _input:
     description: >-
@@ -31,6 +31,12 @@ options:
     description: Address of the page that has a section for each alert. Empty is the page of this collection.
     type: str
     default: ''
+  groups:
+    description: >-
+      Which groups are meant, such as C([fleet, monitoring, kubernetes]) for the exporter of a fleet. Empty means all.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -51,7 +57,7 @@ _value:
   type: dict
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -59,13 +65,16 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import
 
 
 def prometheus_rules(
-    given: Mapping[str, Any], scope: Mapping[str, str] | None = None, runbook: str = ""
+    given: Mapping[str, Any],
+    scope: Mapping[str, str] | None = None,
+    runbook: str = "",
+    groups: Sequence[str] = (),
 ) -> dict[str, Any]:
     # Ansible loads every filter for one of them.
     from ansible_collections.mlops.mlflow.plugins.module_utils._engine.alerts import rendering
 
     try:
-        return rendering.rules_file(given, scope, str(runbook or rendering.RUNBOOK))
+        return rendering.rules_file(given, scope, str(runbook or rendering.RUNBOOK), groups)
     except EngineError as error:
         raise AnsibleFilterError(str(error)) from error
 

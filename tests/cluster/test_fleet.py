@@ -15,12 +15,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet import deploy, health, table
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.fleet.declaration import declare
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import in_cluster
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes.client import Cluster
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.monitoring import exporter
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.monitoring.settings import Settings
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.progress import silent
+from support import exporter as exporting
 from support import locust
 from support.api_server import ApiServer
 from support.fleet_cluster import SAMPLE, objects
@@ -146,6 +152,57 @@ def test_health_is_what_the_tables_of_the_api_server_tell(cluster: Cluster, name
     }  # fmt: skip
     assert "t-0004 (not_ready: RevisionFailed)" in found["verdict"]
     assert found["counts"] == {"declared": 5, "healthy": 2, "unhealthy": 3, "stopped": 0, "undeclared": 0}
+
+
+def test_the_exporter_tells_what_the_tables_of_the_api_server_tell(
+    api: ApiServer, cluster: Cluster, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(cluster, namespace, 5)
+    names = [f"t-000{number}" for number in range(1, 6)]
+    for name in names[:4]:
+        tell(cluster, namespace, name, "True")
+    for name, ready, phase in (
+        ("t-0001", True, "Running"),
+        ("t-0002", False, "Pending"),
+        # One that was evicted stays.
+        ("t-0003", False, "Failed"),
+    ):
+        pod(cluster, namespace, name, ready, phase)
+    log_in_as_a_pod(api, tmp_path, monkeypatch)
+    told = {"namespace": namespace, "instances": names, "count": 0, "pattern": ""}
+    values = exporting.parsed(exporter.once(Settings("one", fleet=told), silent))
+    assert {labels[0]: value for (name, labels), value in values.items() if name == "fleet_instances" and value} == {
+        "awake": 1, "starting": 1, "sleeping": 2, "unhealthy": 1,
+    }  # fmt: skip
+    assert values["fleet_instances_unhealthy", ("not_ready",)] == 1
+    assert abs(values["fleet_starting_since_timestamp_seconds", ()] - time.time()) < 600
+    assert exporting.unmeasured(values) == set()
+
+
+def pod(cluster: Cluster, namespace: str, instance: str, ready: bool, phase: str) -> None:
+    """As Knative makes one of a server, and a kubelet tells of it."""
+    labels = {"app.kubernetes.io/component": "server", "serving.knative.dev/service": instance}
+    containers = [{"name": name, "image": "mlflow:1"} for name in ("mlflow", "queue-proxy")]
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    body = {"metadata": {"name": instance, "labels": labels}, "spec": {"containers": containers}}
+    cluster.call("POST", pods, {"apiVersion": "v1", "kind": "Pod", **body})
+    state = (
+        {"running": {"startedAt": "2026-11-28T05:00:00Z"}} if ready else {"waiting": {"reason": "ContainerCreating"}}
+    )
+    one = {"ready": ready, "state": state, "restartCount": 0, "image": "mlflow:1", "imageID": ""}
+    statuses = [{"name": container["name"], **one} for container in containers]
+    status = {"phase": phase, "containerStatuses": statuses}
+    cluster.call("PATCH", f"{pods}/{instance}/status", {"status": status}, content_type=MERGE)
+
+
+def log_in_as_a_pod(api: ApiServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = json.loads(api.kubeconfig.read_text())
+    address, authority = (config["clusters"][0]["cluster"][key] for key in ("server", "certificate-authority"))
+    (folder / "token").write_text(config["users"][0]["user"]["token"])
+    (folder / "ca.crt").write_bytes(Path(authority).read_bytes())
+    monkeypatch.setattr(in_cluster, "ACCOUNT", folder)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", str(urlsplit(address).hostname))
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(urlsplit(address).port))
 
 
 def test_the_playbook_loads_the_instances_that_are_ready_and_wakes_nobody_else(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import examples
+from support import examples, exporter
 from support.kubernetes.client import RealClient
 from support.kubernetes.fleet import ADMINISTRATOR, COUNT, Fleet, volume_of_snapshots
 from support.kubernetes.knative import SERVICE, KnativeDeployment, variables_of_the_cluster
@@ -194,6 +194,46 @@ def test_schema_and_health_of_all(fleet: Fleet, instances: list[Instance]) -> No
         fleet.sql('ALTER DATABASE "tenant-2-away" RENAME TO "tenant-2"')
 
 
+MONITORED = {"mlflow_monitoring_enabled": True, "mlflow_monitoring_interval": 5}
+
+
+def test_one_exporter_measures_all_of_them_and_wakes_none(fleet: Fleet, instances: list[Instance]) -> None:
+    def scraped() -> exporter.Values:
+        """By the address of the pod, as Prometheus does it."""
+        [pod] = fleet.kubectl.pods("monitoring")
+        return exporter.scrape(f"http://{pod['status']['podIP']}:9500/metrics")
+
+    def states(values: exporter.Values) -> dict[str, float]:
+        return {labels[0]: value for (name, labels), value in values.items() if name == "fleet_instances" and value}
+
+    fleet.wait_until_asleep()
+    before = fleet.pods_made()
+    fleet.fleet(**MONITORED).succeeded()
+    assert fleet.fleet(**MONITORED).succeeded().stats["changed"] == 0
+    values = exporter.until(scraped, lambda values: states(values) == {"sleeping": COUNT})
+    assert exporter.unmeasured(values) == set() and values["fleet_instances_declared", ()] == COUNT
+    assert fleet.pods_made() == before, "the exporter wakes nobody"
+    with instances[0].kept_awake():
+        exporter.until(scraped, lambda values: states(values) == {"awake": 1, "sleeping": COUNT - 1})
+    name = instances[1].name
+    fleet.kubectl("delete", SERVICE, name)
+    since = ("fleet_unhealthy_since_timestamp_seconds", (name, "missing"))
+    values = exporter.until(scraped, lambda values: since in values)
+    assert states(values)["unhealthy"] == 1 and values["fleet_instances_present", ()] == COUNT - 1
+    fleet.fleet(**MONITORED).succeeded()
+    exporter.until(scraped, lambda values: "unhealthy" not in states(values) and since not in values)
+
+
+def test_the_exporter_of_the_fleet_may_list_and_nothing_else(fleet: Fleet, instances: list[Instance]) -> None:
+    account = f"--as=system:serviceaccount:{fleet.namespace}:fleet-monitoring"
+    for verb, kind, answer in (
+        *(("list", kind, "yes") for kind in (SERVICE, "pods", "persistentvolumeclaims", "configmaps")),
+        *(("list", kind, "no") for kind in ("secrets", "deployments.apps")),
+        *((verb, SERVICE, "no") for verb in ("get", "patch", "delete")),
+    ):
+        assert answer in fleet.kubectl("auth", "can-i", verb, kind, account, check=False).split(), (verb, kind)
+
+
 def test_an_edit_is_put_right(fleet: Fleet, instances: list[Instance]) -> None:
     body = '{"spec":{"template":{"spec":{"timeoutSeconds":77}}}}'
     fleet.kubectl("patch", SERVICE, instances[0].name, "--type=merge", f"--patch={body}")
@@ -238,7 +278,7 @@ def test_all_of_them_go_and_what_is_not_theirs_stays(fleet: Fleet, instances: li
     fleet.fleet(**removed).succeeded()
     assert fleet.databases() == []
     eventually("all instances gone", lambda: not fleet.instances())
-    kinds = "persistentvolumeclaim,secret,configmap,cronjob,networkpolicy,serviceaccount"
+    kinds = "persistentvolumeclaim,secret,configmap,cronjob,networkpolicy,serviceaccount,deployment,role,rolebinding"
 
     def left() -> list[str]:
         return fleet.kubectl("get", kinds, "--output=name").split()
@@ -250,6 +290,7 @@ def test_all_of_them_go_and_what_is_not_theirs_stays(fleet: Fleet, instances: li
     with contextlib.suppress(AssertionError):
         eventually("nothing of the instances left", lambda: not of_instances(), 180)
     assert of_instances() == []
+    assert not [line for line in left() if "fleet-monitoring" in line], "nor of what measured them"
     assert "mlflow-database" in " ".join(left())
 
 

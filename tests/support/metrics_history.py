@@ -85,8 +85,30 @@ def _kept(end: int, size: float, chance: random.Random, fleet: bool) -> Iterator
     yield "mlflow_ops_disk_size_bytes", {"volume": "data"}, lambda at: 2e11
     yield "mlflow_ops_disk_free_bytes", {"volume": "data"}, lambda at: 1.2e11 - 3e4 * (at + _WEEK)
     if fleet:
-        for state, number in (("healthy", 180), ("unhealthy", 2), ("stopped", 18)):
-            yield "mlflow_ops_fleet_instances", {"state": state}, _of(lambda at: 1, number)
+        yield from of_a_fleet(end)
+
+
+def of_a_fleet(end: int) -> Iterator[tuple[str, dict[str, str], Value]]:
+    """What the exporter of 200 instances says."""
+    numbers: dict[str, dict[tuple[str, str], int]] = {
+        "instances": {
+            ("state", "awake"): 17, ("state", "starting"): 1, ("state", "sleeping"): 162,
+            ("state", "unhealthy"): 2, ("state", "stopped"): 18, ("state", "undeclared"): 1,
+        },
+        "instances_unhealthy": {
+            ("fault", "not_ready"): 1, ("fault", "leaving"): 0, ("fault", "missing"): 1, ("fault", "no_volume"): 0,
+        },
+        "servers": {("state", "ready"): 19, ("state", "starting"): 1},
+    }  # fmt: skip
+    for metric, values in numbers.items():
+        for label, number in values.items():
+            yield f"mlflow_ops_fleet_{metric}", dict([label]), _of(lambda at: 1, number)
+    yield "mlflow_ops_fleet_instances_declared", {}, lambda at: 200
+    yield "mlflow_ops_fleet_instances_present", {}, lambda at: 182
+    yield "mlflow_ops_fleet_starting_since_timestamp_seconds", {}, lambda at: end + at - 30
+    for name, fault, age in (("tenant-0042", "not_ready", 9 * 3600), ("tenant-0007", "missing", 8 * 3600)):
+        since = _of(lambda at: 1, end - age)
+        yield "mlflow_ops_fleet_unhealthy_since_timestamp_seconds", {"name": name, "fault": fault}, since
 
 
 def _of(value: Value, share: float) -> Value:

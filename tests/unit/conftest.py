@@ -13,13 +13,17 @@ from typing import Any
 import pytest
 from support.playbooks import REPOSITORY
 from support.rendered import compose as rendered_compose
+from support.rendered import fleet_monitoring as rendered_fleet_monitoring
 from support.rendered import launch as rendered_launch
 from support.rendered import manifests, surveys
 from support.rendered.once import digest, made
 
 CACHE = REPOSITORY / ".cache" / "rendered"
 # Files that take long come first: at the end, one process would work on one of them alone.
-FIRST = ("rendered_manifests", "rendered_compose", "surveys", "fleet_role", "snapshot_mutations", "golden", "snapshot")
+FIRST = (
+    *("rendered_manifests", "rendered_compose", "surveys", "fleet_role", "snapshot_mutations", "golden", "snapshot"),
+    "monitoring_fleet",
+)
 Once = Callable[[Callable[[Path], None]], Path]
 # With the code and the roles' files that Ansible reads, which is written down, all that decides what is rendered.
 SOURCES = ("inventories/**/*", "playbooks/**/*", "roles/*/defaults/**/*", "roles/*/meta/*")
@@ -55,6 +59,11 @@ def once() -> Once:
 @pytest.fixture(scope="session")
 def deployments(once: Once) -> dict[str, manifests.Deployment]:
     return manifests.read(once(manifests.render))
+
+
+@pytest.fixture(scope="session")
+def fleet_monitoring(once: Once) -> manifests.Deployment:
+    return rendered_fleet_monitoring.read(once(rendered_fleet_monitoring.render))
 
 
 @pytest.fixture(scope="session")

@@ -88,6 +88,13 @@ def test_a_threshold_that_cannot_be_is_named(given: dict[str, Any], said: str) -
     assert "mlflow_monitoring_thresholds" in str(raised.value)
 
 
+def test_only_those_groups_are_given_that_were_asked_for() -> None:
+    groups = [group["name"] for group in rules_file({}, ONE, wanted=["kubernetes", "fleet"])["groups"]]
+    assert groups == ["mlflow-fleet-mlflow-team-a", "mlflow-kubernetes-mlflow-team-a"]
+    with pytest.raises(BadInput, match="no group fleets of rules; these are: server, database"):
+        rules_file({}, ONE, wanted=["fleets"])
+
+
 @pytest.mark.parametrize("value", ["", 'a"} or vector(1) #', "a\nb", "$scope", "{{ 1 }}"])
 def test_a_label_that_would_leave_its_quotes_is_refused(value: str) -> None:
     with pytest.raises(BadInput, match="selects no deployment"):

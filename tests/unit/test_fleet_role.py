@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def tasks_of_the_playbook(name: str = "fleet") -> list[dict[str, Any]]:
     """Those that collect the objects of the sample."""
     plays = yaml.safe_load((REPOSITORY / f"playbooks/{name}.yml").read_text())
     assert plays[-1]["vars"] == {"mlflow_name": SAMPLE}
-    collecting, deploying = plays[-1]["tasks"]
+    tasks = plays[-1]["tasks"]
+    [(collecting, deploying)] = [pair for pair in pairwise(tasks) if "ansible.builtin.include_tasks" in pair[0]]
     assert deploying["ansible.builtin.include_role"]["name"] == "mlops.mlflow.mlflow_fleet"
     found: list[dict[str, Any]] = yaml.safe_load(
         (REPOSITORY / "playbooks" / collecting["ansible.builtin.include_tasks"]).read_text()
@@ -71,6 +73,16 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     assert tasks_of_the_playbook() == tasks_of_the_playbook("fleet_operate")
     found: list[dict[str, Any]] = rendered(tmp_path_factory.mktemp("fleet"), {"objects": OBJECTS})["objects"]
     return found
+
+
+def test_the_exporter_of_a_fleet_is_checked_before_set_up_after_and_removed_before_the_instances() -> None:
+    tasks = yaml.safe_load((REPOSITORY / "playbooks/fleet.yml").read_text())[-1]["tasks"]
+    roles = [task.get("ansible.builtin.include_role", {}) for task in tasks]
+    order = [role.get("name", "").removeprefix("mlops.mlflow.") for role in roles]
+    assert order == ["mlflow_fleet", "mlflow_monitoring", "", "mlflow_fleet", "mlflow_monitoring"]
+    assert roles[0]["tasks_from"] == "connection", "which the exporter takes its name from"
+    assert "'remove' if" in roles[1]["tasks_from"] and "else 'preflight'" in roles[1]["tasks_from"]
+    assert "tasks_from" not in roles[-1]
 
 
 def of(objects: list[dict[str, Any]], name: str) -> dict[str, dict[str, Any]]:

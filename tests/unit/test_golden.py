@@ -106,6 +106,11 @@ def test_manifests(case: str, deployments: dict[str, Deployment], hold: Callable
     hold(f"kubernetes/{case}", objects)
 
 
+def test_manifests_of_the_exporter_of_a_fleet(fleet_monitoring: Deployment, hold: Callable[[str, Any], None]) -> None:
+    objects = {f"{item['kind']}/{item['metadata']['name']}": item for item in fleet_monitoring.objects}
+    hold("kubernetes/fleet-monitoring", objects)
+
+
 @pytest.mark.parametrize("case", rendered_compose.CASES)
 def test_compose_files(case: str, rendered: dict[str, Rendered], hold: Callable[[str, Any], None]) -> None:
     hold(f"compose/{case}", parsed(rendered[case].files))

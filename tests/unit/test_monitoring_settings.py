@@ -231,6 +231,36 @@ def test_what_it_could_not_run_with_is_refused(changes: dict[str, Any], words: s
         told(**changes)
 
 
+FLEET: dict[str, Any] = {"name": "t", "namespace": "team", "instances": [], "count": "3", "pattern": "t-#"}
+
+
+@pytest.mark.parametrize(
+    ("platform", "changes", "words"),
+    [
+        ("host", {}, "a fleet is measured on the platform kubernetes alone, and this is 'host'"),
+        ("kubernetes", {"fleet": {**FLEET, "count": "many"}}, "mlflow_fleet_count"),
+        (
+            "kubernetes",
+            {"fleet": {"name": "t", "count": 3}},
+            "fleet lacks namespace, instances, pattern",
+        ),
+        ("kubernetes", {"interval": 1}, "mlflow_monitoring_interval"),
+        ("kubernetes", {"env": ["A=b"]}, "mlflow_monitoring_env"),
+    ],
+)
+def test_a_fleet_that_could_not_be_measured_is_refused(platform: str, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadInput, match=f"(?i){words}"):
+        monitoring_settings.compute({**OPTIONS, "fleet": FLEET, **changes}, {}, {}, {}, {}, platform)
+
+
+def test_a_fleet_has_neither_data_nor_a_server_of_its_own() -> None:
+    found = monitoring_settings.compute({**OPTIONS, "fleet": FLEET}, DATABASE, STORE, SERVER, BACKUP, "kubernetes")
+    assert {"server", "database", "artifacts", "snapshots"} & set(found.settings) == set()
+    assert found.settings["fleet"] == {"namespace": "team", "instances": [], "count": 3, "pattern": "t-#"}
+    assert found.mounts == found.volumes == found.binds == []
+    assert [one["name"] for one in found.env_of_pod] == ["MLFLOW_DISABLE_TELEMETRY"]
+
+
 def test_other_hosts_are_let_in_only_where_that_is_said() -> None:
     assert told(host="::1").target == "[::1]:9500"
     assert told(host="10.0.0.5", public=True).settings["listen"] == "10.0.0.5"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.alerts.rendering import rules_file
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.kubernetes import kinds
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.monitoring import readings
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.monitoring.settings import Settings
 from support.playbooks import REPOSITORY
 from support.rendered.manifests import COMPONENT, Deployment, Object
 
@@ -110,3 +114,82 @@ def test_without_the_option_nothing_of_it_is_rendered(deployments: dict[str, Dep
     for name, one in deployments.items():
         if not name.startswith("monitored"):
             assert "mlflow-monitoring" not in "".join(one.texts.values()), name
+
+
+def test_the_exporter_of_a_fleet_may_list_what_its_health_is_read_from_and_nothing_else(
+    fleet_monitoring: Deployment,
+) -> None:
+    [rule, other] = fleet_monitoring.one("Role")["rules"]
+    assert (rule["apiGroups"], rule["resources"]) == (["serving.knative.dev"], ["services"])
+    assert (other["apiGroups"], other["resources"]) == ([""], ["configmaps", "persistentvolumeclaims", "pods"])
+    assert rule["verbs"] == other["verbs"] == ["list"]
+    binding, pod = fleet_monitoring.one("RoleBinding"), fleet_monitoring.pod("monitoring")
+    account = fleet_monitoring.one("ServiceAccount")["metadata"]
+    assert binding["roleRef"]["name"] == fleet_monitoring.one("Role")["metadata"]["name"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account["name"], "namespace": "teams"}]
+    assert pod.spec["serviceAccountName"] == account["name"] != "tenants", "it is nobody to a cloud"
+    assert pod.spec["automountServiceAccountToken"] is True
+    assert pod.spec["securityContext"]["runAsNonRoot"] is True
+    assert pod.containers[0]["securityContext"]["readOnlyRootFilesystem"] is True
+    assert "secretKeyRef" not in json.dumps(pod.spec)
+
+
+def test_the_exporter_of_a_fleet_reaches_the_api_server_and_is_reached_by_prometheus(
+    fleet_monitoring: Deployment,
+) -> None:
+    policy = fleet_monitoring.one("NetworkPolicy")["spec"]
+    [source] = policy["ingress"][0]["from"]
+    assert source["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "monitoring"}
+    _names, _neighbours, outside = policy["egress"]
+    assert [one["port"] for one in outside["ports"]] == [443, 6443]
+    assert "10.9.9.9/32" not in json.dumps(policy), "where servers may connect to is no business of it"
+    [pod] = fleet_monitoring.matched(policy["podSelector"]["matchLabels"])
+    assert pod.component == "monitoring"
+    [monitor] = fleet_monitoring.of("PodMonitor")
+    assert fleet_monitoring.matched(monitor["spec"]["selector"]["matchLabels"]) == [pod]
+
+
+def test_the_rules_of_a_fleet_are_those_that_have_series_of_it(fleet_monitoring: Deployment) -> None:
+    scope = {"deployment": "tenants", "namespace": "teams"}
+    rules = fleet_monitoring.one("PrometheusRule")["spec"]
+    assert rules == rules_file({"unhealthy_instances": 3}, scope, wanted=("fleet", "monitoring", "kubernetes"))
+    names = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
+    assert {"MlflowFleetInstancesFailing", "MlflowExporterDown"} <= names and "MlflowServerDown" not in names
+
+
+def test_what_is_rendered_for_a_fleet_is_what_the_exporter_reads(fleet_monitoring: Deployment, tmp_path: Path) -> None:
+    file = tmp_path / "monitoring.json"
+    file.write_text(fleet_monitoring.one("ConfigMap")["data"]["monitoring.json"])
+    read = Settings.read(str(file))
+    [part] = readings.parts(read)
+    assert (part.name, part.seconds, read.name, read.fleet["namespace"]) == ("fleet", 60, "tenants", "teams")
+    assert read.fleet["instances"] == ["vision"] and (read.fleet["count"], read.fleet["pattern"]) == (
+        200,
+        "tenant-####",
+    )
+
+
+def test_whoever_deploys_the_exporter_of_a_fleet_is_asked_for_the_rights_that_he_gives_it(
+    fleet_monitoring: Deployment,
+) -> None:
+    asked = yaml.safe_load((REPOSITORY / "roles/mlflow_monitoring/vars/main/kubernetes.yml").read_text())
+    permissions = asked["_mlflow_monitoring_permissions_of_fleet"]
+    given = {
+        f"{verb} {resource}" + (f".{group}" if group else "")
+        for rule in fleet_monitoring.one("Role")["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert given < set(permissions)
+    assert {one for one in permissions if one.startswith("patch ")} == {
+        "patch serviceaccounts", "patch roles.rbac.authorization.k8s.io", "patch rolebindings.rbac.authorization.k8s.io"
+    }  # fmt: skip
+
+
+def test_what_a_removal_names_of_a_fleet_is_what_was_rendered_of_these_kinds(fleet_monitoring: Deployment) -> None:
+    asked = yaml.safe_load((REPOSITORY / "roles/mlflow_monitoring/vars/main/kubernetes.yml").read_text())
+    named = {(one["apiVersion"], one["kind"]) for one in asked["_mlflow_monitoring_objects_of_fleet"]}
+    known = {(api_version, kind) for api_version, kind, _plural in kinds.KINDS}
+    rendered = {(one["apiVersion"], one["kind"]) for one in fleet_monitoring.objects}
+    assert {one for one in rendered - known if "monitoring.coreos.com" not in one[0]} == named

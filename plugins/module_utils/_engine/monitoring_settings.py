@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the exporter of a deployment is told, made from the variables of its role and the connections of the deployment.
+"""What the exporter of a deployment, or of a fleet, is told, made from the variables of its role and the connections.
 
 What it cannot see from where it is, is left out, so that nothing is called broken for ever: see C(docs/monitoring.md).
 Secrets are never here, only where they lie.
@@ -75,6 +75,8 @@ def compute(
     :param platform: C(host), C(compose) or C(kubernetes).
     :raises BadInput: what the exporter could not run with.
     """
+    if options.get("fleet"):
+        return _of_fleet(options, platform)
     runner = server.get("runner") or {}
     if not runner:
         raise BadInput("The server to measure is not known: deploy first, or give mlflow_monitoring_server.")
@@ -84,9 +86,6 @@ def compute(
     _check_host(host, bool(options.get("public")))
     if options.get("prometheus_dir"):
         absolute_path(str(options["prometheus_dir"]), "mlflow_monitoring_prometheus_dir")
-    given = options.get("env") or {}
-    if not isinstance(given, Mapping):
-        raise BadInput("mlflow_monitoring_env must be a dict of variables and values.")
     contained = platform != "host"
     secrets = {**(database.get("secrets") or {}), **(store.get("secrets") or {})}
     data = data_settings.compute(database, store, server)
@@ -113,7 +112,7 @@ def compute(
     files = _files(settings)
     if contained:
         settings = _inside(settings)
-    env = {**_QUIET, **{name: str(value) for name, value in [*(store.get("env") or {}).items(), *given.items()]}}
+    env = _env(options, store.get("env") or {})
     places = {name: place for name, place in secrets.items() if "secret" in place}
     login = runner.get("login") or {}
     if "secret" in login:
@@ -125,7 +124,7 @@ def compute(
         settings=settings,
         copies={f"secrets/{name}": path for name, path in files.items()} if contained else {},
         env=env,
-        env_of_pod=[*in_pods(places), *({"name": name, "value": value} for name, value in env.items())],
+        env_of_pod=[*in_pods(places), *_variables(env)],
         env_of_unit="\n".join(f"Environment={_quoted(f'{name}={value}')}" for name, value in env.items()),
         env_of_program=",".join(f"{name}={_quoted(value)}" for name, value in env.items()),
         trusted={**trust.places(database, store), **of_server},
@@ -136,6 +135,46 @@ def compute(
         ],
         target=f"{f'[{host}]' if ':' in host else host}:{port}",
     )
+
+
+def _of_fleet(options: Mapping[str, Any], platform: str) -> MonitoringSettings:
+    """Of a fleet, which is measured by what its cluster tells: it has neither data nor a server of its own."""
+    if platform != "kubernetes":
+        raise BadInput(f"A fleet is measured on the platform kubernetes alone, and this is '{platform}'.")
+    fleet = options["fleet"]
+    if lacking := [name for name in ("namespace", "instances", "count", "pattern") if name not in fleet]:
+        raise BadInput(f"mlflow_monitoring_fleet lacks {', '.join(lacking)}: the role mlflow_fleet sets it.")
+    settings = {
+        "name": str(options["name"]),
+        "platform": platform,
+        "profile": "fleet",
+        "listen": "0.0.0.0",  # noqa: S104
+        "port": _PORT,
+        "interval": number(options["interval"], "mlflow_monitoring_interval", 5),
+        "fleet": {
+            "namespace": str(fleet["namespace"]),
+            "instances": [str(one.get("name") or "") for one in fleet["instances"]],
+            "count": whole(fleet["count"], "mlflow_fleet_count", 0),
+            "pattern": str(fleet["pattern"]),
+        },
+    }
+    env = _env(options, {})
+    return MonitoringSettings(
+        settings, copies={}, env=env, env_of_pod=_variables(env), env_of_unit="", env_of_program="", trusted={},
+        binds=[], mounts=[], volumes=[], target="",
+    )  # fmt: skip
+
+
+def _env(options: Mapping[str, Any], of_store: Mapping[str, Any]) -> dict[str, str]:
+    given = options.get("env") or {}
+    if not isinstance(given, Mapping):
+        raise BadInput("mlflow_monitoring_env must be a dict of variables and values.")
+    return {**_QUIET, **{name: str(value) for name, value in [*of_store.items(), *given.items()]}}
+
+
+def _variables(env: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Of a container in a cluster."""
+    return [{"name": name, "value": value} for name, value in env.items()]
 
 
 def _quoted(text: str) -> str:

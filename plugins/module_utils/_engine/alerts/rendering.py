@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from string import Template
 from typing import Any
 
@@ -20,15 +20,19 @@ _VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?")
 
 
 def rules_file(
-    given: Mapping[str, Any], scope: Mapping[str, str] | None = None, runbook: str = RUNBOOK
+    given: Mapping[str, Any],
+    scope: Mapping[str, str] | None = None,
+    runbook: str = RUNBOOK,
+    wanted: Collection[str] = (),
 ) -> dict[str, Any]:
     """
     :param given: thresholds that differ from their defaults.
     :param scope: labels of one deployment: C(deployment), and C(namespace), empty on hosts. None: the rules are for
         all that a Prometheus scrapes. Two sets of rules for one deployment would record the same series twice.
     :param runbook: address of the page that has a section for each alert.
+    :param wanted: names of groups, for a scope of which others have no series; empty for all.
     :returns: C(groups).
-    :raises BadInput: a threshold or a label cannot be used.
+    :raises BadInput: a threshold or a label cannot be used, or there is no such group.
     """
     labels = _checked(scope or {})
     numbers = thresholds.checked(given)
@@ -43,11 +47,14 @@ def rules_file(
     groups = dict(rules.GROUPS)
     if "namespace" in labels:
         groups["kubernetes"] = rules.KUBERNETES
+    if unknown := sorted({*wanted} - {*groups}):
+        raise BadInput(f"There is no group {unknown[0]} of rules; these are: {', '.join(groups)}.")
     suffix = "".join(f"-{value}" for value in labels.values())
     return {
         "groups": [
             {"name": f"mlflow-{name}{suffix}", "rules": _rendered(members, values, _own(name, labels), runbook)}
             for name, members in groups.items()
+            if not wanted or name in wanted
         ]
     }
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..kubernetes import kinds, manifests
+from ..kubernetes import kinds
 from ..kubernetes.client import METADATA_ONLY, Cluster
 from ..kubernetes.workload import STOPPED
 from ..progress import listed
 from . import table
-from .rendering import FLEET, INSTANCE
+from .rendering import INSTANCE
 
 MISSING, STOPPED_BY_SOMEBODY, NO_VOLUME = "missing", "stopped", "no_volume"
 _REASONS = {
@@ -35,11 +35,33 @@ class Unhealthy:
     reason: str
 
 
-def check(cluster: Cluster, namespace: str, fleet: str, declared: Sequence[str] = ()) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Found:
+    """Names of instances. C(declared) are all that there should be, each of them one of C(healthy), C(unhealthy) and
+    C(stopped); C(present) are those that are there, of which C(undeclared) should not be."""
+
+    declared: Sequence[str]
+    present: Sequence[str]
+    healthy: Sequence[str]
+    unhealthy: Sequence[Unhealthy]
+    stopped: Sequence[str]
+    undeclared: Sequence[str]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {
+            name: len(getattr(self, name)) for name in ("declared", "healthy", "unhealthy", "stopped", "undeclared")
+        }
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        return _verdict(self.counts, self.unhealthy)
+
+
+def inspect(cluster: Cluster, namespace: str, fleet: str, declared: Sequence[str] = ()) -> Found:
     """
     :param declared: names of the instances that there should be; with none, those that are there are all.
-    :returns: C(healthy), C(verdict) (one sentence); C(unhealthy) (C(name), C(state) and C(reason) of each); C(stopped)
-        (names of instances whose servers somebody stopped: they are not unhealthy); C(undeclared) (names); C(counts).
     :raises BadInput: the cluster does not serve what fleets are made of.
     :raises ClusterError: no answer, or a refusal.
     """
@@ -49,24 +71,33 @@ def check(cluster: Cluster, namespace: str, fleet: str, declared: Sequence[str] 
     saved = set(_stopped(cluster, namespace, fleet)) if absent else set()
     stopped = [name for name in absent if name in saved]
     running = set(wanted).difference(stopped)
-    undeclared = [name for name in lines if name not in running]
     volumes = dict(_without_volume(cluster, namespace, fleet))
-    unhealthy = [found for name in wanted if name in running and (found := _unhealthy(name, lines.get(name), volumes))]
-    counts = {
-        "declared": len(wanted),
-        "healthy": len(running) - len(unhealthy),
-        "unhealthy": len(unhealthy),
-        "stopped": len(stopped),
-        "undeclared": len(undeclared),
-    }
+    found = {name: _unhealthy(name, lines.get(name), volumes) for name in wanted if name in running}
+    return Found(
+        declared=wanted,
+        present=list(lines),
+        healthy=[name for name, fault in found.items() if not fault],
+        unhealthy=[fault for fault in found.values() if fault],
+        stopped=stopped,
+        undeclared=[name for name in lines if name not in running],
+    )
+
+
+def check(cluster: Cluster, namespace: str, fleet: str, declared: Sequence[str] = ()) -> dict[str, Any]:
+    """What C(inspect) found, as people are told it.
+
+    :returns: C(healthy), C(verdict) (one sentence); C(unhealthy) (C(name), C(state) and C(reason) of each); C(stopped)
+        (names of instances whose servers somebody stopped: they are not unhealthy); C(undeclared) (names); C(counts).
+    """
+    found = inspect(cluster, namespace, fleet, declared)
     return {
         # Of a fleet that is another's, or nowhere, nothing was seen.
-        "healthy": bool(wanted) and not unhealthy,
-        "verdict": _verdict(counts, unhealthy),
-        "unhealthy": [vars(one) for one in unhealthy],
-        "stopped": stopped,
-        "undeclared": undeclared,
-        "counts": counts,
+        "healthy": bool(found.declared) and not found.unhealthy,
+        "verdict": found.verdict,
+        "unhealthy": [vars(one) for one in found.unhealthy],
+        "stopped": list(found.stopped),
+        "undeclared": list(found.undeclared),
+        "counts": found.counts,
     }
 
 
@@ -79,8 +110,8 @@ def _unhealthy(name: str, line: table.Line | None, volumes: Mapping[str, str]) -
 
 def _stopped(cluster: Cluster, namespace: str, fleet: str) -> Iterator[str]:
     """Instances whose servers are saved in their configuration."""
-    query = {"labelSelector": f"{FLEET}={fleet},{manifests.MANAGED_BY}={manifests.MANAGER}"}
-    for page in cluster.pages(kinds.path("v1", namespace, "configmaps"), query, METADATA_ONLY):
+    path = kinds.path("v1", namespace, "configmaps")
+    for page in cluster.pages(path, table.of_fleet(fleet), METADATA_ONLY):
         for item in page.get("items") or []:
             if (item["metadata"].get("annotations") or {}).get(STOPPED):
                 yield item["metadata"]["labels"][INSTANCE]
@@ -89,9 +120,10 @@ def _stopped(cluster: Cluster, namespace: str, fleet: str) -> Iterator[str]:
 def _without_volume(cluster: Cluster, namespace: str, fleet: str) -> Iterator[tuple[str, str]]:
     """Instances whose volume is gone, and why. One that waits for its first server to be bound is none of them."""
     claims = kinds.path("v1", namespace, "persistentvolumeclaims")
-    for cells, metadata in table.rows(cluster, claims, fleet) or []:
-        if cells.get("status") == "Lost":
-            yield table.instance_of(metadata), f"the volume of its claim {metadata['name']} is gone (Lost)"
+    for page in table.rows(cluster, claims, table.of_fleet(fleet)):
+        for cells, metadata in page:
+            if cells.get("status") == "Lost":
+                yield table.instance_of(metadata), f"the volume of its claim {metadata['name']} is gone (Lost)"
 
 
 def _verdict(counts: Mapping[str, int], unhealthy: Sequence[Unhealthy]) -> str:

@@ -8,7 +8,7 @@ read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,28 +39,32 @@ def read(cluster: Cluster, namespace: str, fleet: str) -> list[Line]:
     :raises BadInput: the cluster does not serve what fleets are made of.
     :raises ClusterError: no answer, or a refusal.
     """
-    found = rows(cluster, kinds.path(kinds.KNATIVE, namespace, "services"), fleet)
-    if found is None:
+    services = kinds.path(kinds.KNATIVE, namespace, "services")
+    found = [[_line(*row) for row in page] for page in rows(cluster, services, of_fleet(fleet))]
+    if not found:
         raise BadInput(f"The cluster at {cluster.address} does not serve {kinds.KNATIVE}: Knative is not installed.")
-    return [_line(cells, metadata) for cells, metadata in found]
+    return [line for page in found for line in page]
 
 
-def rows(cluster: Cluster, path: str, fleet: str) -> list[Row] | None:
-    """What a collection has of a fleet: cells by the name of their column in small letters, and metadata; None where
-    there is no such collection.
+def of_fleet(fleet: str) -> dict[str, str]:
+    """The query that chooses the objects of a fleet."""
+    return {"labelSelector": f"{FLEET}={fleet},{manifests.MANAGED_BY}={manifests.MANAGER}"}
+
+
+def rows(cluster: Cluster, path: str, query: Mapping[str, str]) -> Iterator[list[Row]]:
+    """What a collection has, in parts: cells by the name of their column in small letters, and metadata. Nothing where
+    there is no such collection, and one empty part where nothing is in it.
+
+    Metadata is longer than all that is made of it: whoever keeps no part holds one at a time.
 
     :raises ClusterError: no answer, or a refusal.
     """
-    marks = {FLEET: fleet, manifests.MANAGED_BY: manifests.MANAGER}
-    query = {"labelSelector": ",".join(f"{key}={value}" for key, value in marks.items()), "includeObject": "Metadata"}
     columns: list[str] = []
-    found: list[Row] | None = None
-    for page in cluster.pages(path, query, _TABLE):
+    for page in cluster.pages(path, {**query, "includeObject": "Metadata"}, _TABLE):
         # The columns stand in the first part only.
         columns = columns or [str(one["name"]).lower() for one in page.get("columnDefinitions") or []]
         listed = [(row["cells"], row["object"]["metadata"]) for row in page.get("rows") or []]
-        found = [*(found or []), *((dict(zip(columns, cells, strict=False)), metadata) for cells, metadata in listed)]
-    return found
+        yield [(dict(zip(columns, cells, strict=False)), metadata) for cells, metadata in listed]
 
 
 def instance_of(metadata: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..errors import BadInput, CannotRead, EngineError, LockHeld, MissingLibrary, NotAllowed, one_line
+from ..kubernetes.client import ClusterError, Forbidden
 from ..progress import Say, silent
 from .metrics import BROKEN, HEALTHY, NOT_ALLOWED, UNSEEN, VERDICTS, Reading, Sample
 
@@ -116,9 +117,9 @@ def verdict_of(error: EngineError) -> str:
     """What an error says of what was looked at: that it is broken, or only that nobody could, or may, look."""
     said = str(error).lower()
     refused = getattr(error, "status", None) in (401, 403) or any(words in said for words in _REFUSED)
-    if isinstance(error, NotAllowed) or refused:
+    if isinstance(error, (NotAllowed, Forbidden)) or refused:
         return NOT_ALLOWED
-    unseen = isinstance(error, (BadInput, CannotRead, MissingLibrary, LockHeld)) or any(
+    unseen = isinstance(error, (BadInput, CannotRead, MissingLibrary, LockHeld, ClusterError)) or any(
         words in said for words in _TOO_LONG
     )
     return UNSEEN if unseen else BROKEN

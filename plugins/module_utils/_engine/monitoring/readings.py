@@ -22,6 +22,7 @@ from ..snapshot import commands, results
 from ..storage.cloud import Place, connect
 from . import counts
 from .cache import Part, verdict_of
+from .fleet import Fleet
 from .metrics import BROKEN, NOT_ALLOWED, UNSEEN, Reading, Sample
 from .settings import Settings
 
@@ -52,6 +53,8 @@ def parts(settings: Settings) -> list[Part]:
         "disks": (bool(settings.disks), 1, lambda: _disks(settings)),
         "certificates": (bool(settings.certificates), _SLOW_SECONDS, lambda: _certificates(settings)),
     }
+    if settings.fleet:
+        readers["fleet"] = (True, 1, Fleet(settings))
     return [Part(name, max(settings.interval, least), read) for name, (there, least, read) in readers.items() if there]
 
 

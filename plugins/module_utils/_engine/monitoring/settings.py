@@ -32,6 +32,8 @@ class Settings:
     :param snapshots: as operations on snapshots take them; {} where there are no backups.
     :param artifacts: of these only what says where artifacts are; {} where nobody looks.
     :param snapshot_seconds, drill_seconds: longest time between two that is promised; 0 for none.
+    :param fleet: of which all this is not measured: C(namespace), C(instances) (names), C(count), C(pattern); {} for a
+        deployment.
     :param disks: folders by the name of the volume.
     :param certificates: files or https URLs by name.
     """
@@ -49,6 +51,7 @@ class Settings:
     artifacts: Mapping[str, Any] = field(default_factory=dict)
     snapshot_seconds: float = 0.0
     drill_seconds: float = 0.0
+    fleet: Mapping[str, Any] = field(default_factory=dict)
     disks: Mapping[str, str] = field(default_factory=dict)
     certificates: Mapping[str, str] = field(default_factory=dict)
 
@@ -63,7 +66,7 @@ class Settings:
             raise BadInput(f"The settings {path} cannot be read: {error}.") from error
         if unknown := sorted(set(given) - {one.name for one in fields(cls)}):
             raise BadInput(f"The settings {path} have unknown keys: {', '.join(unknown)}.")
-        for name in ("server", "database", "snapshots", "artifacts", "disks", "certificates"):
+        for name in ("server", "database", "snapshots", "artifacts", "fleet", "disks", "certificates"):
             if not isinstance(given.get(name, {}), dict):
                 raise BadInput(f"{name} of the settings {path} must be a dict.")
         if unknown := sorted(({*given.get("snapshots", {})} | {*given.get("artifacts", {})}) - SETTINGS):
