@@ -28,7 +28,9 @@ CONTAINERFILES = Path(__file__).resolve().parent / "images"
 DOCKER_CONFIG_FOLDER = settings.STATE / "docker-config"
 PACKAGES = {"dockerd": "docker.io", "docker": "docker.io", "debootstrap": "debootstrap", "iptables": "iptables",
             "ip": "iproute2", "nsenter": "util-linux"}  # fmt: skip
-GATEWAY, LOAD_BALANCER, NGINX = (images.name(name) for name in ("gateway", "load-balancer", "nginx"))
+GATEWAY = images.name("gateway")
+# Of Debian's packages alone.
+OF_DEBIAN = ("load-balancer", "nginx", "prometheus")
 
 
 def dockerd(building: bool) -> Process:
@@ -114,8 +116,8 @@ def build_images(gateway: Path) -> None:
     base = {"BASE": images.DEBIAN_IMAGE}
     with programs.context(CONTAINERFILES / "gateway", gateway) as folder:
         images.build_image(folder, folder / "Containerfile", GATEWAY, base)
-    for tag, name in ((LOAD_BALANCER, "load-balancer"), (NGINX, "nginx")):
-        images.build_image(CONTAINERFILES / name, CONTAINERFILES / name / "Containerfile", tag, base)
+    for name in OF_DEBIAN:
+        images.build_image(CONTAINERFILES / name, CONTAINERFILES / name / "Containerfile", images.name(name), base)
 
 
 def down(arguments: argparse.Namespace) -> int:

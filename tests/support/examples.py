@@ -18,6 +18,7 @@ MODULES = REPOSITORY / "plugins" / "modules"
 TESTS = {
     "host": "integration/test_examples.py",
     "compose": "compose/test_compose_examples.py",
+    "prometheus": "compose/test_compose_own_prometheus.py",
     "benchmark": "compose/test_compose_benchmark.py",
     "kubernetes": "cluster/test_kubernetes_examples.py",
     "knative": "cluster/test_kubernetes_fleet.py",
@@ -57,6 +58,7 @@ PLACES = {
         "mlflow_compose_project",
         "mlflow_compose_network",
     ],
+    "prometheus": ["mlflow_compose_check", "mlflow_compose_reload"],
     "benchmark": ["mlflow_benchmark_report"],
     "kubernetes": [
         "mlflow_kubernetes_namespace",

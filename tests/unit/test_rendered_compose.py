@@ -23,6 +23,8 @@ def test_every_target_is_published_on_its_port_by_exactly_one_container(case: Re
     published = {name: service["ports"] for name, service in case.services.items() if service.get("ports")}
     if case.name == "monitored":
         assert published.pop("exporter") == ["127.0.0.1:9500:9500"], "metrics are this host's alone"
+        assert published.pop("prometheus") == ["127.0.0.1:9190:9090"]
+        assert published.pop("alertmanager") == ["127.0.0.1:9093:9093"]
     [(name, ports)] = published.items()
     assert name == ("load-balancer" if len(case.servers) > 1 else "server-1")
     host, port = case.settings["mlflow_server_host"], case.settings["mlflow_server_port"]
@@ -152,7 +154,7 @@ def test_each_server_is_in_one_zone_and_what_all_need_in_every_zone(rendered: di
 def test_each_component_is_a_project_of_its_own(case: Rendered) -> None:
     name = case.settings["mlflow_name"]
     names = {project["name"] for project in case.projects.values()}
-    known = ("server", "database", "artifacts", "backup", "monitoring")
+    known = ("server", "database", "artifacts", "backup", "monitoring", "prometheus")
     assert names <= {f"{name}-{one}" for one in known} and f"{name}-server" in names
     assert len(names) == len(case.projects)
 

@@ -15,6 +15,19 @@ from support.playbooks import REPOSITORY, WITHOUT_FORKS, run_playbook
 
 TARGETS = ("compose_local", "compose_single_az", "compose_multi_az", "compose_multi_az_nfs")
 NFS = {"mlflow_artifact_store_nfs_server": "nfs.example.com", "mlflow_artifact_store_nfs_path": "/exports/mlflow"}
+ROUTING = {
+    "route": {
+        "receiver": "mail",
+        "group_by": ["alertname", "deployment"],
+        "routes": [{"matchers": ['severity="critical"'], "receiver": "chat"}],
+    },
+    "receivers": [
+        {"name": "mail", "email_configs": [{"to": "a@example.com", "from": "b@example.com", "smarthost": "m:25"}]},
+        {"name": "chat", "slack_configs": [{"api_url_file": "/run/secrets/chat", "channel": "#mlflow"}]},
+    ],
+}
+# One group is enough: summaries with braces that are none of Ansible's.
+RULES = "{{ {'groups': [({} | mlops.mlflow.prometheus_rules({'deployment': mlflow_name})).groups[1]]} }}"
 CASES: dict[str, tuple[str, Mapping[str, Any]]] = {
     "compose_local": ("compose_local", {}),
     "compose_single_az": ("compose_single_az", {}),
@@ -49,6 +62,13 @@ CASES: dict[str, tuple[str, Mapping[str, Any]]] = {
             "mlflow_server_auth": "basic",
             "mlflow_backup_enabled": "true",
             "mlflow_monitoring_env": {"AWS_CA_BUNDLE": "/etc/ssl/corporate.pem"},
+            "mlflow_server_metrics_dir": "/tmp/metrics",
+            "mlflow_monitoring_prometheus_enabled": "true",
+            "mlflow_monitoring_prometheus_port": "9190",
+            "mlflow_monitoring_prometheus_days": "90",
+            "mlflow_monitoring_rules": RULES,
+            "mlflow_monitoring_alertmanager_config": ROUTING,
+            "mlflow_monitoring_alertmanager_secrets": {"chat": "/etc/mlflow/chat-url"},
         },
     ),
     "seaweedfs": ("compose_single_az", {"mlflow_artifact_store_type": "seaweedfs"}),

@@ -45,14 +45,15 @@ def environment() -> dict[str, str]:
 
 
 def call(
-    *arguments: str, timeout: float = _SECONDS, check: bool = True, merge: bool = False
+    *arguments: str, timeout: float = _SECONDS, check: bool = True, merge: bool = False, given: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run docker. C(check): whether an exit status other than 0 is an error; C(merge): both streams as one."""
+    """Run docker. C(check): whether an exit status other than 0 is an error; C(merge): both streams as one; C(given):
+    its standard input."""
     try:
         done = subprocess.run(
             [_PROGRAM, *arguments],
             env=environment(),
-            stdin=subprocess.DEVNULL,
+            input=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merge else subprocess.PIPE,
             text=True,

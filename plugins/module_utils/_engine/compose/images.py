@@ -27,7 +27,8 @@ def pull(images: Sequence[str], dry_run: bool = False) -> list[str]:
         raise DockerError(
             f"Images are not there, and cannot be pulled: {', '.join(failed)}. Build ours with the playbook images, "
             f"load others with docker load, or name those that your registry has (set mlflow_image, "
-            f"mlflow_database_image, mlflow_artifact_store_image, mlflow_server_load_balancer_image, locust_image). "
+            f"mlflow_database_image, mlflow_artifact_store_image, mlflow_server_load_balancer_image, "
+            f"mlflow_monitoring_prometheus_image, mlflow_monitoring_alertmanager_image, locust_image). "
             f"The engine said: {words}"
         )
     return missing
