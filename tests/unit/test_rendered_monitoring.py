@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -108,6 +109,20 @@ def test_a_deployer_of_the_guide_has_the_rights_on_the_operator_s_kinds() -> Non
     for permission in asked["_mlflow_monitoring_permissions_of_operator"]:
         verb, resource = permission.split()
         assert verb in rule["verbs"] and resource.partition(".")[0] in rule["resources"]
+
+
+def test_the_operators_prometheus_logs_in_where_servers_ask_for_it(monitored: Deployment) -> None:
+    [endpoint] = monitored.one("PodMonitor", "mlflow-monitoring-servers")["spec"]["podMetricsEndpoints"]
+    login = endpoint["basicAuth"]
+    user = monitored.one("Secret", login["username"]["name"])
+    assert base64.b64decode(user["data"][login["username"]["key"]]) == b"admin" and set(user["data"]) == {"username"}
+    places = [
+        one["valueFrom"]["secretKeyRef"]
+        for one in monitored.pod("monitoring").containers[0]["env"]
+        if one["name"] == "MLFLOW_TRACKING_PASSWORD"
+    ]
+    assert places == [login["password"]], "where the password lies that opens the servers"
+    assert endpoint["scheme"] == "https"
 
 
 def test_without_the_option_nothing_of_it_is_rendered(deployments: dict[str, Deployment]) -> None:

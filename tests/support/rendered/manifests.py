@@ -226,6 +226,7 @@ CASES = {
             "mlflow_monitoring_labels": {"azure.workload.identity/use": "true"},
             "mlflow_monitoring_env": {"SSL_CERT_FILE": "/etc/ssl/corporate.pem"},
             "mlflow_monitoring_thresholds": {"latency_seconds": "5"},
+            "mlflow_server_metrics_dir": "/tmp/metrics",
             "mlflow_tls_inside": "true",
             "mlflow_server_auth": "basic",
             "mlflow_server_replicas": 1,
