@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -85,3 +86,12 @@ def test_prometheus_on_the_host_is_told_and_removal_takes_that_away(monitored: D
     monitored.destroy().succeeded()
     assert [path for path in prometheus.rglob("*") if path.is_file()] == []
     assert not [one for one in docker("ps", "--all", "--format={{.Names}}").split() if one.endswith("exporter")]
+
+
+def test_a_port_that_another_program_holds_is_noticed_before_anything_is_made(monitored: Deployment) -> None:
+    with socket.create_server(("127.0.0.1", 9510)):
+        refused = monitored.deploy()
+    assert refused.code != 0
+    assert "Port 9510 on 127.0.0.1 cannot be used by the exporter" in refused.message
+    assert "set mlflow_monitoring_port to one that is free" in refused.message
+    assert not [one for one in docker("ps", "--all", "--format={{.Names}}").split() if one.startswith("t-monitoring")]
