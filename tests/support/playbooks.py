@@ -47,8 +47,11 @@ class PlayResult:
 
     @property
     def message(self) -> str:
-        """The error that a user reads last."""
-        return str(self.failures[-1].get("msg", "")) if self.failures else ""
+        """The error that a user reads last; of a loop, that of the first item."""
+        if not self.failures:
+            return ""
+        last = self.failures[-1]
+        return str(next((one for one in last.get("results") or [] if one.get("failed")), last).get("msg", ""))
 
     def of(self, task: str) -> dict[str, Any]:
         found = [result for name, result in self.results if name.endswith(task)]
