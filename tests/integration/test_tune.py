@@ -149,6 +149,7 @@ def test_dead_rows_are_cleaned_and_tables_without_statistics_analyzed(
     assert rows == (RUNS,), "the planner knows nothing of a table that was just filled"
 
 
+@pytest.mark.ci
 def test_what_costs_more_than_it_gives_is_refused_with_the_reason(
     databases: Databases, tune: Callable[..., dict[str, Any]], postgresql: PostgreSQL
 ) -> None:
