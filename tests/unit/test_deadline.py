@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,13 @@ def test_what_ends_in_time_is_not_disturbed_afterwards() -> None:
         pass
     time.sleep(0.3)
     assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_operations_in_threads_of_a_module_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of a load test and of experiments do, of which several are at once."""
+    monkeypatch.setattr(operations, "run", lambda *_asked: {"done": True})
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(_runner.here, protocol.Request("gc", deadline=5), silent).result() == {"done": True}
 
 
 def test_operations_run_nowhere_without_it() -> None:

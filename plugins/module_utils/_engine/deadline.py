@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -14,11 +15,11 @@ from . import protocol
 
 @contextlib.contextmanager
 def kept(request: protocol.Request) -> Iterator[None]:
-    """In the main thread, the only one that signals reach.
+    """Signals reach the main thread alone: whoever carries operations out in others sees to their time.
 
     :raises Ended: the seconds of the request are over.
     """
-    if not request.deadline:
+    if not request.deadline or threading.current_thread() is not threading.main_thread():
         yield
         return
     late = f"{request.operation} did not end within {request.deadline:.0f} s, and was ended."
