@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 import time
@@ -157,6 +158,22 @@ def test_a_token_and_an_authority_that_were_exchanged_are_read_anew(cluster: Fle
     assert values["collection_success", ("fleet",)] == 0
     file.write_text(token)
     assert scraped(*"abcdefgh")["collection_success", ("fleet",)] == 1
+
+
+def test_a_clusters_authority_needs_no_extensions_that_only_newer_pythons_ask_for(
+    cluster: FleetCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = ssl.create_default_context
+
+    def strict(**given: Any) -> ssl.SSLContext:
+        context = made(**given)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT  # as since Python 3.13, which the image has
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    context = in_cluster._trusting(in_cluster.ACCOUNT / "ca.crt")
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
+    assert context.verify_mode == ssl.CERT_REQUIRED and context.check_hostname
 
 
 def test_outside_of_a_cluster_it_says_what_is_missing(
