@@ -65,7 +65,8 @@ EXAMPLES = r"""
 - name: Say what could be done about the database of a deployment of any platform
   mlops.mlflow.mlflow_tune:
     runner: "{{ mlflow_server_connection.runner }}"
-    uri: "{{ (mlflow_database_connection.owner | default(mlflow_database_connection, true)).uri }}"
+    uri: "{{ mlflow_server_connection.schema.uri }}"
+    password_file: "{{ mlflow_server_connection.schema.password_file | default(omit) }}"
   check_mode: true
 
 - name: Keep the list of runs fast, and do what is safe
@@ -144,6 +145,7 @@ problems:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import indexes
 from ansible_collections.mlops.mlflow.plugins.module_utils._module import PROGRESS_ARGS, logging_to, run
 from ansible_collections.mlops.mlflow.plugins.module_utils._runner import RUNNER_ARGS, carry_out_without_server
 
@@ -168,7 +170,7 @@ def main() -> None:
             "indexes": {
                 "type": "list",
                 "elements": "str",
-                "choices": ["runs_by_time", "runs_as_listed", "params_by_value", "metrics_by_value"],
+                "choices": list(indexes.OFFERED),
             },
             "deadline": {"type": "float", "default": 86400.0},
             **PROGRESS_ARGS,

@@ -87,6 +87,7 @@ PLACES = {
 ELSEWHERE = {
     "Prove the bucket of a deployment in containers, whose keys it has": "compose",
     "Try it in a container, as the compose file says": "compose",
+    "Say what could be done about the database of a deployment of any platform": "compose",
     "Inspect them on Kubernetes with the image of another version, which is what an upgrade to it would find": (
         "kubernetes"
     ),

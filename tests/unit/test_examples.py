@@ -20,7 +20,7 @@ COLLECTION = "mlops.mlflow."
 # What the roles set, and Ansible itself.
 DEFINED = {
     "mlflow_server_connection", "mlflow_backup_connection", "mlflow_database_connection",
-    "kubernetes_manifests_collected", "lookup", "query",
+    "kubernetes_manifests_collected", "lookup", "query", "omit",
 }  # fmt: skip
 CASES = [(module, example) for module in sorted(examples.modules()) for example in examples.of(module, {})]
 

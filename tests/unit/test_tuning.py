@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import indexes, postgresql_advice
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.postgresql_inspect import (
     Index,
@@ -14,6 +15,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database.post
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import reports
+from support.playbooks import REPOSITORY
 
 CALM = Table("metrics", 500_000, 60 << 20, 80 << 20, 0, 0, True, True, (), 0)
 WHOLE = Index("metrics_pk", "metrics", True, 80 << 20, 9, 0)
@@ -146,3 +148,10 @@ def test_people_read_what_was_done_or_would_be() -> None:
     assert any(line.startswith("runs_by_time") and "present" in line for line in done)
     assert "Would          clean and analyze runs: 9 rows are dead" in reports.tune(result, {"check": True})
     assert "There is nothing to do." in reports.tune({**result, "work": []}, {"check": True})
+
+
+def test_the_role_offers_what_the_engine_does() -> None:
+    """So does the module, by the engine itself; ansible-test compares that with its documentation."""
+    specs = yaml.safe_load((REPOSITORY / "roles/mlflow_database/meta/argument_specs.yml").read_text())
+    role = specs["argument_specs"]["main"]["options"]["mlflow_database_indexes"]
+    assert role["choices"] == list(indexes.OFFERED)

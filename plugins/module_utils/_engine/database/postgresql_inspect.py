@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..errors import BadInput, one_line
-from . import indexes
+from . import indexes, postgresql_usage
 from .postgresql_session import identifiers, namespace, session
 from .postgresql_uri import PostgreSQLUri
 
@@ -126,8 +127,7 @@ def inspect(uri: PostgreSQLUri, password: str | None) -> Inspection:
     """
     with session(uri, password) as connection:
         cursor = connection.cursor()
-        cursor.execute(f"SELECT set_config('statement_timeout', '{_SECONDS * 1000}', false)")
-        cursor.execute("SELECT set_config('transaction_read_only', 'on', true)")
+        postgresql_usage.limit(partial(_ask, cursor), _SECONDS)
         schema = namespace(connection)
         cursor.execute(_TABLES, (schema,))
         tables = [Table(*row) for row in cursor.fetchall()]
@@ -147,6 +147,11 @@ def inspect(uri: PostgreSQLUri, password: str | None) -> Inspection:
             schema, int(size), int(hit), int(read), autovacuum, int(frozen), int(oldest), tables, found, statements,
             counted,
         )  # fmt: skip
+
+
+def _ask(cursor: Any, statement: str) -> list[tuple[Any, ...]]:
+    cursor.execute(statement)
+    return list(cursor.fetchall())
 
 
 def _statements(uri: PostgreSQLUri, connection: Any) -> tuple[list[Statement] | None, dict[str, tuple[int, int]]]:
