@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import time
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier, Event
 from typing import Any
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # left out of the stubs
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils import _runner
+from ansible_collections.mlops.mlflow.plugins.module_utils._engine import protocol
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput, EngineError
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.http import Server
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.progress import silent
@@ -58,6 +61,38 @@ def test_one_that_fails_says_why_and_its_folder_goes_with_it() -> None:
 def test_an_empty_script_is_refused() -> None:
     with pytest.raises(BadInput, match="is empty"):
         run("  \n")
+
+
+def test_several_at_once_have_the_login_each_and_the_environment_of_the_process_stays() -> None:
+    before = dict(os.environ)
+    script = "import json, os, time; time.sleep({}); print(json.dumps(os.environ['MLFLOW_TRACKING_PASSWORD']))"
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(run, script.format(number / 10)) for number in range(4)]
+        assert dict(os.environ) == before
+    assert {one.result()["result"] for one in found} == {"p-4711"}
+    assert dict(os.environ) == before
+
+
+def test_one_of_several_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    """In a thread, where no signal of its time arrives."""
+    noted = tmp_path / "pid"
+    scripts = {
+        "quick": "print(1)",
+        "slow": "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"open({str(noted)!r}, 'w').write(str(child.pid)); time.sleep(60)",
+    }
+
+    def carry_out(one: Any, say: Any) -> dict[str, Any]:
+        options = {"script": scripts[one["name"]], "url": SERVER.url}
+        return _runner.here(protocol.Request("experiment", options, deadline=3), say)
+
+    began = time.monotonic()
+    quick, slow = experiment.run_all([{"name": "quick"}, {"name": "slow"}], carry_out, 2, silent)
+    assert time.monotonic() - began < 20
+    assert quick["result"] == 1 and "failed" not in quick
+    assert slow["failed"] and "did not end within 3 s" in slow["msg"]
+    until(lambda: has_ended(int(noted.read_text())), "what it left has ended")
 
 
 def test_what_it_leaves_running_ends_with_it(tmp_path: Path) -> None:

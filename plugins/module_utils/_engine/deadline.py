@@ -15,7 +15,8 @@ from . import protocol
 
 @contextlib.contextmanager
 def kept(request: protocol.Request) -> Iterator[None]:
-    """Signals reach the main thread alone: whoever carries operations out in others sees to their time.
+    """Signals reach the main thread alone. What a module does in others ends by itself: an experiment sees to its time,
+    and a load test to the time of what it asks.
 
     :raises Ended: the seconds of the request are over.
     """

@@ -31,6 +31,7 @@ class Call:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     say: Say = silent
     id: str = ""
+    deadline: float = 0.0
 
     def text(self, name: str) -> str | None:
         value = self.options.get(name)
@@ -74,7 +75,8 @@ def run(request: protocol.Request, say: Say = silent, env: Mapping[str, str] | N
     :raises EngineError: it cannot be done; nothing is raised for an operation that found something wrong and says so.
     """
     protocol.check_options(request.operation, request.options)
-    call = Call(request.options, request.check, request.login, request.reservation, env or {}, say, request.id)
+    told = (request.options, request.check, request.login, request.reservation)
+    call = Call(*told, env=env or {}, say=say, id=request.id, deadline=request.deadline)
     return _FUNCTIONS[request.operation](call)
 
 
@@ -280,7 +282,9 @@ def experiment(call: Call) -> dict[str, Any]:
     from .server import experiment as client
 
     script, parameters = call.text("script") or "", call.options.get("parameters") or {}
-    return {} if call.check else client.run(call.server(), script, parameters, call.say)
+    if call.check:
+        return {}
+    return client.run(call.server(), script, parameters, call.say, call.deadline or None)
 
 
 def _settings(call: Call) -> dict[str, Any]:

@@ -58,30 +58,37 @@ def ask(
             listener.start()
         with contextlib.suppress(BrokenPipeError):  # it ended before it read: what it printed says why
             _give(process.stdin, line)
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise TimedOut(f"{os.path.basename(argv[0])} did not end within {seconds:.0f} s.") from None
+        _wait(process, argv, seconds)
         for listener in listeners:
             listener.join(_GRACE_SECONDS)
     return "\n".join([*logged, *printed])
 
 
-def follow(argv: Sequence[str], *, say: Say, env: Mapping[str, str], cwd: str) -> tuple[int, list[str]]:
+def follow(
+    argv: Sequence[str], *, say: Say, env: Mapping[str, str], cwd: str, seconds: float | None = None
+) -> tuple[int, list[str]]:
     """Start a program that asks for nothing, and tell each line that it prints, on whichever stream.
 
     Whatever ends this, such as a signal, ends the program and all that it started.
 
     :returns: its exit code, and the last lines.
+    :raises TimedOut: it did not end within C(seconds); nothing of its group runs any more.
     """
     printed: deque[str] = deque(maxlen=_KEPT_LINES)
     process = _started(argv, subprocess.DEVNULL, subprocess.STDOUT, env, cwd)
     listener = threading.Thread(target=_listen, args=(process.stdout, printed, say), daemon=True)
     with _ended(process):
         listener.start()
-        process.wait()
+        _wait(process, argv, seconds)
     listener.join(_GRACE_SECONDS)
     return process.returncode, list(printed)
+
+
+def _wait(process: subprocess.Popen[str], argv: Sequence[str], seconds: float | None) -> None:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        raise TimedOut(f"{os.path.basename(argv[0])} did not end within {seconds:.0f} s.") from None
 
 
 def _started(

@@ -18,7 +18,7 @@ from .. import programs
 from ..errors import BadInput, EngineError
 from ..http import Server
 from ..progress import Say
-from .smoke import client_environment
+from .smoke import client_variables
 
 # Of what a script prints, for people; a result may be longer.
 _SHOWN_LINES = 200
@@ -26,23 +26,26 @@ _SHOWN_LINES = 200
 _NOT_ITS_OWN = ("PGPASSWORD", "AWS_", "AZURE_", "MLFLOW_AUTH_", "MLFLOW_BACKEND_", "MLFLOW_FLASK_", "MLFLOW_CRYPTO_")
 
 
-def run(server: Server, script: str, parameters: Mapping[str, Any], say: Say) -> dict[str, Any]:
+def run(
+    server: Server, script: str, parameters: Mapping[str, Any], say: Say, seconds: float | None = None
+) -> dict[str, Any]:
     """Run one script with this Python, in an empty folder that goes with it.
 
     :param parameters: become arguments, C(--name=value); of a list, one for each value.
+    :param seconds: that it may take; for ever without them.
     :returns: C(result) (what it printed last, where that is JSON), C(log), C(seconds); C(failed) and C(msg) where it
         ended with an error.
+    :raises TimedOut: it did not end in time. Nothing that it started runs any more.
     """
     if not script.strip():
         raise BadInput("The script of the experiment is empty.")
     arguments = [f"--{name}={_text(one)}" for name, value in parameters.items() for one in _values(value)]
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="mlflow-experiment-") as folder, client_environment(server):
+    with tempfile.TemporaryDirectory(prefix="mlflow-experiment-") as folder:
         file = Path(folder, "experiment.py")
         file.write_text(script, encoding="utf-8")
-        env = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_ITS_OWN)}
-        env |= {"MLFLOW_TRACKING_URI": server.url, "MLFLOW_REGISTRY_URI": server.url, "PYTHONUNBUFFERED": "1"}
-        code, lines = programs.follow([sys.executable, str(file), *arguments], say=say, env=env, cwd=folder)
+        argv = [sys.executable, str(file), *arguments]
+        code, lines = programs.follow(argv, say=say, env=_environment(server), cwd=folder, seconds=seconds)
     found: dict[str, Any] = {
         "result": _result(lines),
         "log": lines[-_SHOWN_LINES:],
@@ -100,6 +103,14 @@ def require_containers(experiments: Sequence[Mapping[str, Any]], runner: Mapping
             f"The script {named[0]} names an image, and on a host scripts run with the server's environment, in no "
             f"container. Leave image out, or deploy to compose or kubernetes."
         )
+
+
+def _environment(server: Server) -> dict[str, str]:
+    """Of a script. That of this process stays as it is: several run at once."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_ITS_OWN)}
+    where = {"MLFLOW_TRACKING_URI": server.url, "MLFLOW_REGISTRY_URI": server.url, "PYTHONUNBUFFERED": "1"}
+    wanted = {**own, **client_variables(server), **where}
+    return {name: value for name, value in wanted.items() if value is not None}
 
 
 def _values(value: Any) -> list[Any]:

@@ -205,15 +205,20 @@ def _eventually(action: Callable[[], Any], seconds: float = 10.0) -> Any:
         time.sleep(0.1)
 
 
-@contextlib.contextmanager
-def client_environment(server: Server, more: Mapping[str, str] | None = None) -> Iterator[None]:
-    """The client takes credentials and TLS options from the environment only; put it back as it was.
+def client_variables(server: Server) -> dict[str, str | None]:
+    """What tells a client how to ask the server; None of what it must not have.
 
     Whatever else asks a server goes through no proxy, and nor does the client: containers get those of the engine's
     configuration, pods those of whoever runs the cluster.
     """
-    proxies, progress = directly(urlsplit(server.url).hostname or ""), {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
-    wanted = {**server.environment(), **proxies, **progress, **(more or {})}
+    progress = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+    return {**server.environment(), **directly(urlsplit(server.url).hostname or ""), **progress}
+
+
+@contextlib.contextmanager
+def client_environment(server: Server, more: Mapping[str, str] | None = None) -> Iterator[None]:
+    """The client takes credentials and TLS options from the environment only; put it back as it was."""
+    wanted = {**client_variables(server), **(more or {})}
     before = {name: os.environ.get(name) for name in wanted}
     try:
         _set(wanted)
