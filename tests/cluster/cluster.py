@@ -10,7 +10,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support.testbed import build, cloudnative_pg, cratedb, knative, lifecycle, preflight, processes, target_images
+from support.testbed import (
+    build,
+    cloudnative_pg,
+    cratedb,
+    knative,
+    lifecycle,
+    preflight,
+    processes,
+    prometheus_operator,
+    target_images,
+)
 from support.testbed.shell import Failure, say, tail
 
 
@@ -49,6 +59,11 @@ def parser() -> argparse.ArgumentParser:
     command("knative", load_knative, "build and load Knative, and write the files with which the role installs it")
     command("cratedb", load_cratedb, "build and load what the target cratedb_seaweedfs needs, and write its variables")
     command("cloudnative-pg", load_cloudnative_pg, "build, load and install the operator CloudNativePG")
+    command(
+        "prometheus-operator",
+        load_prometheus_operator,
+        "build and load the operator of Prometheus and what it runs, and write the file that installs it",
+    )
     command("logs", logs, "print the last lines of a component's log").add_argument("name", choices=lifecycle.NAMES)
     return top
 
@@ -107,6 +122,13 @@ def load_cloudnative_pg(_arguments: argparse.Namespace) -> int:
     lifecycle.require_up()
     with lifecycle.lock():
         cloudnative_pg.ensure()
+    return 0
+
+
+def load_prometheus_operator(_arguments: argparse.Namespace) -> int:
+    lifecycle.require_up()
+    with lifecycle.lock():
+        prometheus_operator.ensure()
     return 0
 
 

@@ -1,5 +1,5 @@
-"""The exporter in the cluster, over TLS inside and with a login: its values are held against the database; what the
-operator of Prometheus is told, and what is left of that."""
+"""The exporter in the cluster, over TLS inside and with a login: its values are held against the database; what
+Prometheus is told without its operator, and what is left of that."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from support.kubernetes.deployment import Deployment
 
 pytestmark = pytest.mark.cluster
 
-GROUP = "monitoring.coreos.com"
 RULES = {
     "groups": [{"name": "mlflow", "rules": [{"alert": "Down", "expr": 'mlflow_ops_check_up{check="process"} == 0'}]}]
 }
@@ -21,23 +20,6 @@ CHECKS = {
     *("process", "version", "capabilities", "database_read", "database_write", "artifacts", "web_page", "schema"),
     "foreign_host",
 }
-
-
-def definition(kind: str) -> dict[str, Any]:
-    """The operator's kind, with any content: what it means is the operator's business, and its own tests'."""
-    plural = f"{kind.lower()}s"
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{GROUP}"},
-        "spec": {
-            "group": GROUP,
-            "scope": "Namespaced",
-            "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
-            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
-        },
-    }
 
 
 @pytest.fixture(scope="module")
@@ -117,25 +99,11 @@ def test_without_the_operator_prometheus_is_told_by_annotations_and_a_config_map
     assert "alert: Down" in rules
 
 
-def test_the_operator_is_told_where_it_is_and_nothing_is_left_of_that(monitored: Deployment) -> None:
-    kinds = ("PodMonitor", "PrometheusRule")
+def test_the_operator_is_missed_where_it_is_asked_for(monitored: Deployment) -> None:
     asked = monitored.deploy(mlflow_monitoring_operator="true")
     assert asked.code and "install the operator of Prometheus" in asked.message
-    for kind in kinds:
-        monitored.kubectl("apply", "--filename=-", stdin=json.dumps(definition(kind)))
-    try:
-        for kind in kinds:
-            monitored.kubectl("wait", "--for=condition=Established", f"crd/{kind.lower()}s.{GROUP}")
-        monitored.deploy().succeeded()
-        monitor = monitored.kubectl.json("get", f"podmonitors.{GROUP}", "mlflow-monitoring")
-        selected = monitor["spec"]["selector"]["matchLabels"]
-        assert selected.items() <= pod(monitored)["metadata"]["labels"].items()
-        assert monitored.kubectl.json("get", f"prometheusrules.{GROUP}", "mlflow-monitoring")["spec"] == RULES
-        assert monitored.deploy().succeeded().stats["changed"] == 0
-        monitored.destroy().succeeded()
-        for kind in kinds:
-            assert monitored.kubectl.items(f"{kind.lower()}s.{GROUP}") == []
-        assert monitored.kubectl.pods("monitoring") == []
-    finally:
-        for kind in kinds:
-            monitored.kubectl("delete", "crd", f"{kind.lower()}s.{GROUP}", "--wait=false", check=False)
+
+
+def test_removal_leaves_nothing_of_the_exporter(monitored: Deployment) -> None:
+    monitored.destroy().succeeded()
+    assert monitored.kubectl.pods("monitoring") == []

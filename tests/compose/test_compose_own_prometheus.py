@@ -12,7 +12,7 @@ from support import examples
 from support.compose.deployment import Deployment
 from support.compose.engine import docker, inspect, is_healthy, kill_all
 from support.processes import until
-from support.prometheus import PATIENCE, api, ask
+from support.prometheus import IN_A_CONTAINER, PATIENCE, api, ask
 
 pytestmark = pytest.mark.compose
 
@@ -30,19 +30,6 @@ ROUTING = {
         }
     ],
 }
-# Says what it is told, in its log.
-RECEIVER = """
-from http.server import BaseHTTPRequestHandler, HTTPServer
-
-class Receiver(BaseHTTPRequestHandler):
-    def do_POST(self):
-        print(self.path, self.rfile.read(int(self.headers["Content-Length"])).decode(), flush=True)
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"ok")
-
-HTTPServer(("", 8080), Receiver).serve_forever()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +68,7 @@ def receiver(own: Deployment) -> str:
     image = inspect(own.servers()[0])["Config"]["Image"]
     docker(
         "run", "--detach", f"--name={name}", f"--network={NAME}", "--pull=never",
-        "--entrypoint=/opt/mlflow/bin/python", image, "-c", RECEIVER,
+        "--entrypoint=/opt/mlflow/bin/python", image, "-c", IN_A_CONTAINER,
     )  # fmt: skip
     return name
 

@@ -229,7 +229,7 @@ CASES = [
             f'up{{job="mlflow-ops",instance="b",{_OF}}}': _WELL,
             f'up{{job="mlflow",{_OF}}}': "0x60",
         },
-        "The exporter of one is not scraped: nothing is known of its database, backups and disks",
+        "The exporter of one is not scraped: nothing else is known of it",
     ),
     Case(
         "MlflowCollectionFailing",

@@ -18,6 +18,19 @@ from .processes import until
 
 # A machine that is busy takes long over a start.
 PATIENCE = 300
+# A receiver that says in its log what it is told, each time in a line.
+IN_A_CONTAINER = """
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Receiver(BaseHTTPRequestHandler):
+    def do_POST(self):
+        print(self.path, self.rfile.read(int(self.headers["Content-Length"])).decode(), flush=True)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+HTTPServer(("", 8080), Receiver).serve_forever()
+"""
 
 
 class Receiver:

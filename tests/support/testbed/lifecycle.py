@@ -9,7 +9,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import addons, build, control_plane, cratedb, images, knative, leftovers, node, pki, preflight, settings
+from . import (
+    addons,
+    build,
+    control_plane,
+    cratedb,
+    images,
+    knative,
+    leftovers,
+    node,
+    pki,
+    preflight,
+    prometheus_operator,
+    settings,
+)
 from .processes import Process, check_alive, log, pid, start, stop
 from .shell import Failure, say, wait_for
 
@@ -153,7 +166,11 @@ def resident_mib(process: int) -> float:
 def environment() -> str:
     require_up()
     lines = [f"export TEST_KUBECONFIG={settings.KUBECONFIG}", f"export TEST_CONTEXT={settings.CONTEXT}"]
-    further = {"TEST_KNATIVE": knative.VARIABLES, "TEST_CRATEDB": cratedb.VARIABLES}
+    further = {
+        "TEST_KNATIVE": knative.VARIABLES,
+        "TEST_CRATEDB": cratedb.VARIABLES,
+        "TEST_PROMETHEUS_OPERATOR": prometheus_operator.RELEASE,
+    }
     lines += [f"export {name}={file}" for name, file in further.items() if file.exists()]
     return "\n".join(lines)
 

@@ -42,6 +42,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlop
 PROGRAMS = CACHE / "bin"
 KNATIVE = CACHE / "knative"
 CLOUDNATIVE_PG = CACHE / "cloudnative-pg"
+PROMETHEUS_OPERATOR = CACHE / "prometheus-operator"
 KUBE_SCORE = CACHE / "kube-score"
 KWOK = CACHE / "kwok"
 LOGS = CACHE / "logs"

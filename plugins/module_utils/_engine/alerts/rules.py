@@ -157,7 +157,7 @@ GROUPS: dict[str, list[Alert | Record]] = {
             "MlflowExporterDown",
             f'max {_BY} (up{{job="mlflow-ops",$scope}}) == 0',
             "warning",
-            f"The exporter of {_WHO} is not scraped: nothing is known of its database, backups and disks",
+            f"The exporter of {_WHO} is not scraped: nothing else is known of it",
             "10m",
         ),
         Alert(
