@@ -95,7 +95,7 @@ def prometheus(cluster: Kubectl) -> Iterator[Kubectl]:
     cluster("create", "namespace", operator.NAMESPACE)
     try:
         # Its definitions are longer than what kubectl would write down of them.
-        cluster("apply", "--server-side", f"--filename={release}")
+        there("apply", "--server-side", f"--filename={release}")
         there("rollout", "status", "--timeout=300s", "deployment/prometheus-operator")
         there.apply(*OBJECTS)
         for pod in ("alertmanager-tests-0", "prometheus-tests-0", "receiver"):
@@ -103,7 +103,7 @@ def prometheus(cluster: Kubectl) -> Iterator[Kubectl]:
             there("wait", "--for=condition=Ready", "--timeout=300s", f"pod/{pod}")
         yield there
     finally:
-        cluster("delete", "--ignore-not-found", "--wait=true", f"--filename={release}", check=False)
+        there("delete", "--ignore-not-found", "--wait=true", f"--filename={release}", check=False)
         cluster.remove_namespace(operator.NAMESPACE)
 
 
