@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 from support.kubernetes.deployment import Deployment
 from support.kubernetes.kubectl import Kubectl, eventually
+from support.playbooks import REPOSITORY
 from support.prometheus import IN_A_CONTAINER, PATIENCE, api, ask
 from support.testbed import prometheus_operator as operator
 from support.testbed import target_images
@@ -86,11 +89,18 @@ OBJECTS = (
 )
 
 
+def release_of_the_cluster() -> Path:
+    """What installs the operator; on the cluster of the tests its images are built and loaded first."""
+    if given := os.environ.get("TEST_PROMETHEUS_OPERATOR"):
+        return Path(given)
+    subprocess.run([sys.executable, REPOSITORY / "tests/cluster/cluster.py", "prometheus-operator"], check=True)
+    return operator.RELEASE
+
+
 @pytest.fixture(scope="module")
 def prometheus(cluster: Kubectl) -> Iterator[Kubectl]:
     """The namespace in which the operator runs a Prometheus and an Alertmanager, beside a receiver."""
-    release = os.environ.get("TEST_PROMETHEUS_OPERATOR")
-    assert release and Path(release).exists(), "start it by TEST_ADDONS=prometheus-operator tests/cluster/with"
+    release = release_of_the_cluster()
     there = cluster.within(operator.NAMESPACE)
     cluster("create", "namespace", operator.NAMESPACE)
     try:
