@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.standalone import fast_store
 from support import fast_store as support
 from support.cache import HOME
-from support.databases import Databases
+from support.databases import ADMIN, ADMIN_PASSWORD, Databases
 from support.environments import Environments, pinned_version
 from support.fast_store.http_requests import Told, request
-from support.postgresql import PostgreSQL
-from support.servers import RunningServer
+from support.postgresql import SERVER, PostgreSQL
+from support.servers import API, RunningServer
 
 # Calls that go the plain way at least, of those that may: what would be handed on always would be equal, too.
 PLAIN = {"log_metric": 0.4, "create_run": 0.2, "log_batch": 0.2, "get_run": 0.3, "_search_runs": 0.4, "set_tag": 0.4}
@@ -110,6 +110,48 @@ def test_a_break_makes_no_run_twice_and_writers_do_not_stop_each_other(
     assert answer["side by side"] == {"errors": [], "latest": [47.0], "params": 20, "history": 40}
 
 
+@pytest.fixture
+def decide(
+    environments: Environments, databases: Databases, plugin: Path, tmp_path: Path
+) -> Callable[[int, str], tuple[dict[str, Any], ...]]:
+    """What a server with a login decides of so many routes: MLflow's own, and with the plugin."""
+
+    def run(routes: int, driver: str) -> tuple[dict[str, Any], ...]:
+        names = databases.copy(f"decisions_{driver}_{routes}"), databases.copy_of_users(f"deciders_{driver}_{routes}")
+        env = support.with_a_login(tmp_path, *(databases.postgresql.uri(name, driver=driver) for name in names))
+        python = environments.slim / "bin" / "python"
+        return tuple(support.run(python, one, "decisions", str(routes), **env) for one in (None, plugin))
+
+    return run
+
+
+def differences(stock: dict[str, str], fast: dict[str, str]) -> dict[str, tuple[str | None, str | None]]:
+    return {key: (stock.get(key), fast.get(key)) for key in stock | fast if stock.get(key) != fast.get(key)}
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_with_a_login_routes_are_open_and_closed_to_whom_they_are_with_mlflow(
+    driver: str, decide: Callable[[int, str], tuple[dict[str, Any], ...]]
+) -> None:
+    stock, fast = decide(150, driver)
+    assert (stock["store"], fast["store"]) == ("SqlAlchemyStore", "FastStore")
+    assert differences(stock["decisions"], fast["decisions"]) == {}
+    assert len(stock["decisions"]) > 1200 and {"carried out", "401", "403"} <= set(stock["decisions"].values())
+    # A right that was given, changed or taken away holds for the next request, whoever changed it.
+    assert fast["changes"] == stock["changes"] and len(set(stock["changes"])) > 5
+    assert stock["statements"] > 12 and fast["statements"] <= 3
+    assert stock["checks"] > fast["checks"] == 1
+
+
+@pytest.mark.soak
+def test_every_route_is_open_and_closed_to_whom_it_is_with_mlflow(
+    decide: Callable[[int, str], tuple[dict[str, Any], ...]],
+) -> None:
+    stock, fast = decide(0, "psycopg")
+    assert differences(stock["decisions"], fast["decisions"]) == {}
+    assert len(stock["decisions"]) > 5000
+
+
 @pytest.mark.parametrize(("profile", "flavor"), [("throughput", "slim"), ("full", "full")])
 def test_it_serves_in_every_profile(
     profile: str,
@@ -125,6 +167,45 @@ def test_it_serves_in_every_profile(
     assert info.read(server.server(), count_limit=0)["fast_store"] == "on"
     assert server.check("deep").healthy
     server.stop()  # the next one needs the processor
+
+
+@pytest.fixture(params=["light", "throughput"])
+def with_a_login(
+    request: pytest.FixtureRequest, environments: Environments, databases: Databases, plugin: Path, tmp_path: Path
+) -> Iterator[RunningServer]:
+    users = databases.postgresql.uri(databases.copy_of_users(f"fast_users_{request.param}"), SERVER)
+    (tmp_path / "key").write_text("a key of tests")
+    auth = {
+        "config": support.with_a_login(tmp_path, "", users)["MLFLOW_AUTH_CONFIG_PATH"],
+        "secret_key": {"file": str(tmp_path / "key")},
+    }
+    database = databases.connection(databases.copy(f"fast_login_{request.param}"))
+    settings = {"workers": 1, "auth": auth, "fast_store": "on", "fast_store_dir": str(plugin)}
+    server = RunningServer(environments.slim, request.param, database, **settings)
+    try:
+        server.start(username=ADMIN, password=ADMIN_PASSWORD)
+        yield server
+    finally:
+        server.remove()
+
+
+def test_what_somebody_may_holds_from_the_next_request_on(with_a_login: RunningServer) -> None:
+    def somebody(username: str, password: str) -> Client:
+        return Client(with_a_login.server(username=username, password=password))
+
+    administrator, dana = somebody(ADMIN, ADMIN_PASSWORD), somebody("dana", "a long password")
+    administrator.post(f"{API}/users/create", {"username": "dana", "password": "a long password"})
+    experiment = administrator.post(f"{API}/experiments/create", {"name": "hers"}).json()["experiment_id"]
+    run = {"experiment_id": experiment, "start_time": 1}
+    assert dana.post(f"{API}/runs/create", run, expect=None).status == 403
+    grants = "/api/3.0/mlflow/users/permissions"
+    right = {"username": "dana", "resource_type": "experiment", "resource_id": experiment, "permission": "EDIT"}
+    administrator.post(f"{grants}/grant", right)
+    assert dana.post(f"{API}/runs/create", run).json()["run"]
+    administrator.post(f"{grants}/revoke", right)
+    assert dana.post(f"{API}/runs/create", run, expect=None).status == 403
+    assert somebody("dana", "another").get(f"{API}/users/current", expect=None).status == 401
+    assert "reads users and grants once a request" in with_a_login.log.read_text()
 
 
 def test_two_servers_answer_alike_and_one_says_that_it_is_fast(

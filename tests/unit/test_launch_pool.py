@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.errors import BadInput
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server import launch
@@ -84,9 +86,12 @@ def test_a_pool_given_by_hand_is_kept_whatever_the_share_is() -> None:
     ) == (3, 4)
 
 
-def test_the_fast_store_keeps_connections_of_its_own_which_are_counted() -> None:
-    allowed = launch.connections_needed(2, 40, 1, 3)
-    fast = {"profile": "full", "database": POSTGRESQL, "fast_store": "on", "fast_store_dir": "/srv/fast"}
+@pytest.mark.parametrize(("auth", "engines"), [(None, 3), (AUTH, 5)])
+def test_the_fast_store_keeps_connections_of_its_own_which_are_counted(
+    auth: dict[str, Any] | None, engines: int
+) -> None:
+    allowed = launch.connections_needed(2, 40, 1, engines)
+    fast = {"profile": "full", "database": POSTGRESQL, "auth": auth, "fast_store": "on", "fast_store_dir": "/srv/fast"}
     computed(**fast, max_connections=allowed)
     with pytest.raises(BadInput):
         computed(**fast, max_connections=allowed - 1)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.server.plan import host
 
+from ..databases import ADMIN, ADMIN_PASSWORD
 from ..postgresql import OWNER_PASSWORD
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -24,17 +25,41 @@ def install(folder: Path) -> Path:
     return folder / host.FAST_STORE[1]
 
 
-def run(interpreter: Path, plugin: Path, program: str, *arguments: str) -> dict[str, Any]:
-    """What one of the programs prints, under the owner of the databases."""
-    env = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(plugin),
-        "PGPASSWORD": OWNER_PASSWORD,
-        "HOME": os.environ["HOME"],
-    }
+def run(interpreter: Path, plugin: Path | None, program: str, *arguments: str, **more: str) -> dict[str, Any]:
+    """What one of the programs prints, under the owner of the databases; without the plugin, of MLflow alone.
+
+    :param more: what it has in its environment besides.
+    """
+    env = {"PATH": os.environ["PATH"], "PGPASSWORD": OWNER_PASSWORD, "HOME": os.environ["HOME"], **more}
+    env |= {"PYTHONPATH": str(plugin)} if plugin else {}
     env |= {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONDONTWRITEBYTECODE": "1"}
     command = [str(interpreter), "-W", "ignore", str(PROGRAMS / f"{program}.py"), *arguments]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
+
+
+def with_a_login(folder: Path, tracking: str, users: str) -> dict[str, str]:
+    """The environment of a program that is a server with basic authentication, of these databases."""
+    configuration = {
+        "default_permission": "READ",
+        "database_uri": users,
+        "admin_username": ADMIN,
+        "authorization_function": "mlflow.server.auth:authenticate_request_basic_auth",
+        "grant_default_workspace_access": "false",
+        "auth_cache_ttl_seconds": "600",
+    }
+    file = folder / "auth.ini"
+    file.write_text("[mlflow]\n" + "".join(f"{name} = {value}\n" for name, value in configuration.items()))
+    return {
+        "TEST_ADMIN_PASSWORD": ADMIN_PASSWORD,
+        "MLFLOW_AUTH_CONFIG_PATH": str(file),
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "a key of tests",
+        "_MLFLOW_AUTH_ADMIN_BOOTSTRAPPED": "true",
+        "_MLFLOW_SERVER_FILE_STORE": tracking,
+        "_MLFLOW_SERVER_REGISTRY_STORE": tracking,
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
+        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": str(folder / "artifacts"),
+        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
+    }

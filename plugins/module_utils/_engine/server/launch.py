@@ -144,6 +144,8 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         _refuse_with_adapter(settings, profile, bool(auth), version, kind.adapter)
     _refuse_contradictions(settings, profile, bool(auth), version, uri)
     fast = _fast_store(settings, kind.fast_store)
+    # Of the tracking store, the registry and the users; the fast store has further ones, of tracking and of users.
+    engines = (3 if auth else 2) + ((2 if auth else 1) if fast else 0)
 
     env = {
         # What `mlflow server` hands to its workers.
@@ -157,7 +159,7 @@ def compute(intent: Mapping[str, Any]) -> Launch:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": _flag(profile.jobs),
         _ALLOWED_HOSTS: ",".join(allowed_hosts(listen, hosts)),
         "MLFLOW_DISABLE_TELEMETRY": _flag(not settings.flag("telemetry", False)),
-        **_pool(settings, workers, threads, engines=(3 if auth else 2) + bool(fast), limited=kind.limits_connections),
+        **_pool(settings, workers, threads, engines, limited=kind.limits_connections),
         **database.env,
         **store.env,
     }

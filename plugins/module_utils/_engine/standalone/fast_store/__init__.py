@@ -42,9 +42,10 @@ def postgresql(store_uri: str, artifact_uri: str | None = None) -> Any:
         from mlflow.server.handlers import TrackingStoreRegistryWrapper
 
         return TrackingStoreRegistryWrapper._get_sqlalchemy_store(store_uri, artifact_uri)
-    from . import process, store
+    from . import process, store, users
 
     made = store.FastStore(store_uri, artifact_uri)
+    users.ask_once()
     process.tune()
     _say(ON)
     return made
