@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from support.environments import pinned_version
+from support.processes import until
 from support.testbed.target_images import MLFLOW, OLD_MLFLOW, OLD_VERSION
 
 from .load import under_load
@@ -38,8 +38,7 @@ def says_what_it_will_do_goes_back_when_it_fails_and_then_succeeds(
         assert "NoSuchPool" in failed.message
         until_served()
         answered = first.answers
-        time.sleep(2)
-        assert first.answers > answered, "nobody could write after it went back"
+        until(lambda: first.answers > answered, "nobody could write after it went back", 60)
     assert versions() == {OLD_VERSION}
     assert first.lost(old) == {}
 
