@@ -23,12 +23,13 @@ from pathlib import Path
 
 from lib import environment, measure, table
 from lib.postgres import Postgres
-from lib.servers import FAST, PLAIN_DEFAULTS, PLAIN_ONE, Databases
+from lib.servers import FAST, FAST_LOGIN, PLAIN_DEFAULTS, PLAIN_ONE, Databases
 from lib.table import Bar
 
 _LIGHT, _THROUGHPUT, _FULL = "`light`", "`throughput`", "`full`"
 _AUTH = " with basic auth"
 _DEFAULT, _ONE = PLAIN_DEFAULTS.name, PLAIN_ONE.name
+_SINGLE = ("log-metric", "create-run", "get-run")
 _BARS = {
     "cold_start": [
         Bar("CPU s", _LIGHT, _DEFAULT, 0.15, 0.10, less=True),
@@ -42,7 +43,7 @@ _BARS = {
             Bar(f"{operation}: requests/s", profile + _AUTH + user, profile, 0.55, 0.8)
             for profile in (_THROUGHPUT, _LIGHT)
             for user in ("", ", no admin")
-            for operation in ("log-metric", "create-run", "get-run")
+            for operation in _SINGLE
         ),
     ],
     "fast_store": [
@@ -56,9 +57,11 @@ _BARS = {
                 ("search-runs", 0.35, 0.2),
             )
         ),
+        *(Bar(f"{operation}: requests/s", FAST.name, _ONE, 5, 8) for operation in _SINGLE),
         *(
-            Bar(f"{operation}: requests/s", FAST.name, _ONE, 5, 8)
-            for operation in ("log-metric", "create-run", "get-run")
+            Bar(f"{operation}: requests/s", f"{FAST_LOGIN.name}, no admin", beside, floor, goal)
+            for beside, floor, goal in ((FAST.name, 0.55, 0.8), (_ONE, 3, 5))
+            for operation in _SINGLE
         ),
     ],
     "writers": [Bar("requests/s", profile, _ONE, 6, 10) for profile in (_LIGHT, _THROUGHPUT, _FULL)],

@@ -16,7 +16,7 @@ from typing import TypeVar
 from . import load
 from .postgres import Postgres
 from .process import Tree
-from .servers import FAST, PLAIN_DEFAULTS, PLAIN_ONE, Databases, Server, Setup, ours
+from .servers import FAST, FAST_LOGIN, PLAIN_DEFAULTS, PLAIN_ONE, Databases, Server, Setup, ours
 from .work import Work
 
 _T = TypeVar("_T")
@@ -54,8 +54,8 @@ def rates(rounds: int, seconds: float, databases: Databases, postgres: Postgres,
 
 
 def fast_store(rounds: int, seconds: float, databases: Databases, postgres: Postgres, folder: Path) -> Results:
-    """The same of plain MLflow, ours, and ours with the fast store; also batches and searches."""
-    setups = [PLAIN_ONE, ours("throughput", workers=1), FAST]
+    """The same of plain MLflow, ours, and ours with the fast store, also with a login; also batches and searches."""
+    setups = [PLAIN_ONE, ours("throughput", workers=1), FAST, FAST_LOGIN]
     return _rates(setups, FAST_OPERATIONS, rounds, seconds, databases, postgres, folder)
 
 

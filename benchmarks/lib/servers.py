@@ -59,10 +59,9 @@ def ours(profile: str, auth: bool = False, **intent: Any) -> Setup:
 
 
 _FAST_STORE = environment.CACHE / "fast_store"
-FAST = Setup(
-    "`throughput` with the fast store", "throughput",
-    intent={"workers": 1, "fast_store": "on", "fast_store_dir": str(_FAST_STORE)},
-)  # fmt: skip
+_FAST = {"workers": 1, "fast_store": "on", "fast_store_dir": str(_FAST_STORE)}
+FAST = Setup("`throughput` with the fast store", "throughput", intent=_FAST)
+FAST_LOGIN = Setup(f"{FAST.name} with basic auth", "throughput", auth=True, intent=_FAST)
 
 
 class Databases:
@@ -186,7 +185,7 @@ class Server:
         }  # fmt: skip
         if self.setup.auth:
             intent["auth"] = self._auth()
-        if self.setup is FAST:
+        if intent.get("fast_store"):
             _install_fast_store()
         file = self._folder / "launch.json"
         file.write_text(json.dumps(launch.compute(intent).as_dict()))
