@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.connection import DatabaseUri
 from ansible_collections.mlops.mlflow.plugins.module_utils._engine.database import (
+    changes,
     cratedb_session,
     new_pod,
     postgresql_session,
@@ -66,6 +67,12 @@ def ask_cratedb() -> None:
         statements.run("SELECT 1")
 
 
+def ask_as_migrations_do() -> None:
+    driver: Any = sys.modules["psycopg2"]
+    with changes._mlflow_quiet():
+        changes._connected(types.SimpleNamespace(connect=driver.connect))
+
+
 BOTH = pytest.mark.parametrize("ask", [ask_postgresql, ask_cratedb], ids=["PostgreSQL", "CrateDB"])
 
 
@@ -78,12 +85,13 @@ def container_since(seconds: float, proc: Path, patch: pytest.MonkeyPatch) -> No
     patch.setattr(new_pod, "_PROC", proc)
 
 
-@BOTH
+@pytest.mark.parametrize("ask", [ask_postgresql, ask_cratedb, ask_as_migrations_do])
+@pytest.mark.parametrize("why", ["Connection refused", "No route to host"])
 def test_who_asks_in_a_new_pod_waits_until_its_network_lets_it_through(
-    ask: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ask: Callable[[], None], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     container_since(5, tmp_path, monkeypatch)
-    Refusing(3).install(monkeypatch)
+    Refusing(3, why).install(monkeypatch)
     ask()
 
 

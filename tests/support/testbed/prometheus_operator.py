@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -13,8 +12,8 @@ from . import build, images, settings
 from .shell import say
 
 MODULE = settings.GO_SOURCES / "prometheus-operator"
-# What installs it, as JSON; tests do, in this namespace, because others are of clusters without it.
-RELEASE = settings.STATE / "prometheus-operator.json"
+# What installs it; tests do, in this namespace, because others are of clusters without it.
+RELEASE = settings.STATE / "prometheus-operator.yaml"
 NAMESPACE = "t-prometheus"
 # Debian's, of both programs.
 IMAGE = images.name("prometheus")
@@ -30,22 +29,23 @@ def ensure() -> None:
     images.build_image(_CONTEXT, _CONTEXT / "Containerfile", IMAGE, {"BASE": images.DEBIAN_IMAGE})
     for image in (images.name(_OPERATOR), images.name(_RELOADER), IMAGE):
         images.load(image)
-    RELEASE.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(_objects())}))
+    RELEASE.write_text("".join(_documents()))
     say(f"the operator of Prometheus is installed by {RELEASE}")
 
 
-def _objects() -> Iterator[dict[str, Any]]:
+def _documents() -> Iterator[str]:
     """Those of the release, in the module's sources, with the images as they are called here."""
     sources = Path(build.go(MODULE, "list", "-m", "-f", "{{.Dir}}", _PATH).strip()) / "example"
     files = [*sources.glob("prometheus-operator-crd/*.yaml"), *sources.glob("rbac/prometheus/prometheus-*.yaml")]
-    names = ("service-account", "cluster-role", "cluster-role-binding", "deployment")
+    names = ("service-account", "cluster-role", "cluster-role-binding")
     files += [sources / "rbac" / "prometheus-operator" / f"prometheus-operator-{name}.yaml" for name in names]
     for file in sorted(files):
-        one = yaml.safe_load(file.read_text().replace("namespace: default", f"namespace: {NAMESPACE}"))
-        if one["kind"] == "Deployment":
-            [container] = one["spec"]["template"]["spec"]["containers"]
-            container["image"] = images.name(_OPERATOR)
-            container["args"] = [f"--prometheus-config-reloader={images.name(_RELOADER)}"]
-            # On a machine of two cores its start takes longer than its own probes give it.
-            del container["resources"]["limits"]
-        yield one
+        yield "---\n" + file.read_text().replace("namespace: default", f"namespace: {NAMESPACE}").removeprefix("---\n")
+    deployment = yaml.safe_load((sources / "rbac/prometheus-operator/prometheus-operator-deployment.yaml").read_text())
+    deployment["metadata"]["namespace"] = NAMESPACE
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    container["image"] = images.name(_OPERATOR)
+    container["args"] = [f"--prometheus-config-reloader={images.name(_RELOADER)}"]
+    # On a machine of two cores its start takes longer than its own probes give it.
+    del container["resources"]["limits"]
+    yield f"---\n{json.dumps(deployment)}\n"

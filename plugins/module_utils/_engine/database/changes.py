@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import BadInput, EngineError, MissingLibrary, SchemaError, one_line
 from . import kinds, schema
+from .new_pod import patiently
 from .revisions import AUTH, TRACKING
 
 
@@ -75,7 +76,7 @@ def create(uri: str, password: str | None = None, grantee: str | None = None) ->
     with kinds.database(uri, password).changing(), _mlflow_quiet():
         if schema.read(uri, password).state != "empty":
             return False
-        engine = sqlalchemy.create_engine(url)
+        engine = _connected(sqlalchemy.create_engine(url))
         kinds.database(uri, password).create_tables(engine)
         engine.dispose()
         # Still under the lock: who waits for it may start a server at once.
@@ -113,7 +114,7 @@ def upgrade(uri: str, password: str | None, grantee: str | None = None, kind: tu
     with kinds.database(uri, password).changing(), _mlflow_quiet("Migrating"):
         if schema.read(uri, password, kind).state != "older":
             return False
-        engine = sqlalchemy.create_engine(url)
+        engine = _connected(sqlalchemy.create_engine(url))
         kinds.database(uri, password).prepare_migrations(engine)
         if kind is AUTH:
             from mlflow.server.auth.db.utils import migrate
@@ -140,6 +141,12 @@ def _engine_url(uri: str, password: str | None) -> tuple[Any, Any]:
         raise MissingLibrary("sqlalchemy", "create the database schema") from error
     url = sqlalchemy.engine.make_url(kinds.parse(uri).limited().uri)
     return sqlalchemy, url.set(password=password) if password else url
+
+
+def _connected(engine: Any) -> Any:
+    """With a connection in its pool."""
+    patiently(engine.connect).close()
+    return engine
 
 
 @contextlib.contextmanager

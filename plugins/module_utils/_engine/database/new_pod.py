@@ -1,6 +1,7 @@
 # Copyright (c) 2026, the mlops.mlflow authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A network plugin lets a new pod through a moment after it has started, and refuses its connections until then."""
+"""A network plugin lets a new pod through a moment after it has started, and refuses its connections until then. A new
+database may move meanwhile, and the network know it late."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ T = TypeVar("T")
 _NEW_SECONDS = 20.0
 _RETRY_SECONDS = 0.5
 _PROC = Path("/proc")
+_REFUSALS = ("Connection refused", "No route to host")
 
 
 def patiently(connect: Callable[[], T]) -> T:
@@ -22,7 +24,7 @@ def patiently(connect: Callable[[], T]) -> T:
         try:
             return connect()
         except Exception as error:
-            if "Connection refused" not in str(error) or not 0 <= _age() <= _NEW_SECONDS:
+            if not any(words in str(error) for words in _REFUSALS) or not 0 <= _age() <= _NEW_SECONDS:
                 raise
         time.sleep(_RETRY_SECONDS)
 
