@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,15 +21,22 @@ NAMESPACE = "t-prometheus"
 IMAGE = images.name("prometheus")
 VERSION = "2.53.3"
 _CONTEXT = settings.HERE.parent / "compose" / "images" / "prometheus"
-_OPERATOR, _RELOADER = "operator", "prometheus-config-reloader"
+_OPERATOR = images.name("prometheus-operator")
+# On two cores its programs start too slowly within the limits that the release gives them.
+_UNLIMITED = ("--config-reloader-cpu-limit=0", "--config-reloader-memory-limit=0")
 _PATH = "github.com/prometheus-operator/prometheus-operator"
 
 
 def ensure() -> None:
     programs = build.ensure((MODULE,), settings.PROMETHEUS_OPERATOR)
-    images.import_programs((_OPERATOR, _RELOADER), programs, build.key((MODULE,)))
+    with tempfile.TemporaryDirectory(dir=settings.CACHE) as folder:
+        context = Path(folder, "context")
+        shutil.copytree(settings.HERE / "images" / "prometheus-operator", context)
+        for program in programs.iterdir():
+            shutil.copy(program, context)
+        images.build_image(context, context / "Containerfile", _OPERATOR)
     images.build_image(_CONTEXT, _CONTEXT / "Containerfile", IMAGE, {"BASE": images.DEBIAN_IMAGE})
-    for image in (images.name(_OPERATOR), images.name(_RELOADER), IMAGE):
+    for image in (_OPERATOR, IMAGE):
         images.load(image)
     RELEASE.write_text("".join(_documents()))
     say(f"the operator of Prometheus is installed by {RELEASE}")
@@ -44,8 +53,6 @@ def _documents() -> Iterator[str]:
     deployment = yaml.safe_load((sources / "rbac/prometheus-operator/prometheus-operator-deployment.yaml").read_text())
     deployment["metadata"]["namespace"] = NAMESPACE
     [container] = deployment["spec"]["template"]["spec"]["containers"]
-    container["image"] = images.name(_OPERATOR)
-    container["args"] = [f"--prometheus-config-reloader={images.name(_RELOADER)}"]
-    # On a machine of two cores its start takes longer than its own probes give it.
+    container |= {"image": _OPERATOR, "args": [f"--prometheus-config-reloader={_OPERATOR}", *_UNLIMITED]}
     del container["resources"]["limits"]
     yield f"---\n{json.dumps(deployment)}\n"
