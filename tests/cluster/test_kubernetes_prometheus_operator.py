@@ -149,7 +149,8 @@ def told(make: Callable[..., Deployment], prometheus: Kubectl) -> Iterator[Deplo
 
 def alerts(prometheus: Kubectl) -> list[tuple[str, str]]:
     """Name and state of each alert in the order in which the receiver was told."""
-    said = [json.loads(line.partition(" ")[2]) for line in prometheus("logs", "receiver").splitlines()]
+    lines = prometheus("logs", "receiver").splitlines()
+    said = [json.loads(line.removeprefix("/ ")) for line in lines if line.startswith("/ ")]
     return [(alert["labels"]["alertname"], alert["status"]) for message in said for alert in message["alerts"]]
 
 
