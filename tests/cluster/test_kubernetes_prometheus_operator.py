@@ -49,6 +49,30 @@ RECEIVER: dict[str, Any] = {
         }
     ]
 }
+# Snapshots on a volume are not seen by a pod that always runs.
+KEYS = {"access-key": "backups", "secret-key": "a-key-of-tests"}
+BUCKET: dict[str, Any] = {
+    "containers": [
+        {
+            "name": "bucket",
+            "image": "mlops-test.local/versitygw:test",
+            "args": ["--port", ":7070", "posix", "/data"],
+            "env": [
+                {"name": "ROOT_ACCESS_KEY", "value": KEYS["access-key"]},
+                {"name": "ROOT_SECRET_KEY", "value": KEYS["secret-key"]},
+            ],
+            "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+        }
+    ],
+    "volumes": [{"name": "data", "emptyDir": {}}],
+}
+MAKE_BUCKET = f"""
+import boto3
+boto3.client(
+    "s3", endpoint_url="http://bucket:7070", region_name="us-east-1",
+    aws_access_key_id="{KEYS["access-key"]}", aws_secret_access_key="{KEYS["secret-key"]}",
+).create_bucket(Bucket="backups")
+"""
 SMALL = {"requests": {"cpu": "20m", "memory": "64Mi"}}
 OBJECTS = (
     one("Secret", "routing", "v1", stringData={"alertmanager.yaml": json.dumps(ROUTING)}),
@@ -84,8 +108,14 @@ OBJECTS = (
             "containers": in_image("prometheus", "/usr/bin/prometheus"),
         },
     ),
-    {**one("Pod", "receiver", "v1", spec=RECEIVER), "metadata": {"name": "receiver", "labels": {"app": "receiver"}}},
-    one("Service", "receiver", "v1", spec={"selector": {"app": "receiver"}, "ports": [{"port": 8080}]}),
+    *(
+        thing
+        for name, spec, port in (("receiver", RECEIVER, 8080), ("bucket", BUCKET, 7070))
+        for thing in (
+            {**one("Pod", name, "v1", spec=spec), "metadata": {"name": name, "labels": {"app": name}}},
+            one("Service", name, "v1", spec={"selector": {"app": name}, "ports": [{"port": port}]}),
+        )
+    ),
 )
 
 
@@ -108,9 +138,10 @@ def prometheus(cluster: Kubectl) -> Iterator[Kubectl]:
         there("apply", "--server-side", f"--filename={release}")
         there("rollout", "status", "--timeout=300s", "deployment/prometheus-operator")
         there.apply(*OBJECTS)
-        for pod in ("alertmanager-tests-0", "prometheus-tests-0", "receiver"):
+        for pod in ("alertmanager-tests-0", "prometheus-tests-0", "receiver", "bucket"):
             eventually(f"{pod} exists", lambda pod=pod: there("get", "pod", pod, "--ignore-not-found"), 180)
             there("wait", "--for=condition=Ready", "--timeout=300s", f"pod/{pod}")
+        there.execute("receiver", "/opt/mlflow/bin/python", "-c", MAKE_BUCKET)
         yield there
     finally:
         there("delete", "--ignore-not-found", "--wait=true", f"--filename={release}", check=False)
@@ -138,9 +169,14 @@ def told(make: Callable[..., Deployment], prometheus: Kubectl) -> Iterator[Deplo
         mlflow_server_replicas=1,
         mlflow_server_max_replicas=1,
         mlflow_backup_enabled=True,
-        mlflow_backup_storage_size="1Gi",
+        mlflow_backup_destination="s3://backups/tracking",
+        mlflow_backup_endpoint=f"http://bucket.{operator.NAMESPACE}:7070",
+        mlflow_backup_secret="bucket",
+        mlflow_namespace_existing=True,
     )
     try:
+        deployment.kubectl("create", "namespace", deployment.namespace)
+        deployment.kubectl.apply(one("Secret", "bucket", "v1", stringData=KEYS))
         deployment.deploy().succeeded()
         yield deployment
     finally:
@@ -154,11 +190,12 @@ def alerts(prometheus: Kubectl) -> list[tuple[str, str]]:
     return [(alert["labels"]["alertname"], alert["status"]) for message in said for alert in message["alerts"]]
 
 
-def wait_for(prometheus: Kubectl, name: str, state: str, since: int = 0) -> None:
+def wait_for(prometheus: Kubectl, name: str, state: str, since: int) -> None:
+    """Snapshots are looked at every five minutes."""
     eventually(
         f"the receiver is told that {name} is {state}",
         lambda: (name, state) in alerts(prometheus)[since:],
-        PATIENCE,
+        300 + PATIENCE,
     )
 
 
