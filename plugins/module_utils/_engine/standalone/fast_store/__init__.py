@@ -45,7 +45,7 @@ def postgresql(store_uri: str, artifact_uri: str | None = None) -> Any:
     from . import process, store, users
 
     made = store.FastStore(store_uri, artifact_uri)
-    users.ask_once()
+    users.ask_once(made.engine)
     process.tune()
     _say(ON)
     return made

@@ -37,11 +37,13 @@ _EXPERIMENT = "SELECT experiment_id FROM runs WHERE run_uuid = %(run)s"
 _READS = ("get_", "list_", "has_", "is_", "user_has_", "authenticate_")
 
 
-def ask_once() -> None:
-    """Of a server with basic authentication whose users are in PostgreSQL; any other stays as it is."""
+def ask_once(tracking: Any) -> None:
+    """Of a server with basic authentication whose users are in a database like that of C(tracking), the engine of its
+    store; any other stays as it is.
+    """
     auth: Any = sys.modules.get("mlflow.server.auth")
     engine = getattr(getattr(auth, "store", None), "engine", None)
-    if engine is None or engine.dialect.name != "postgresql" or auth.store.read_engine:
+    if engine is None or auth.store.read_engine or engine.dialect.name != tracking.dialect.name:
         return
     if isinstance(auth.store.get_user, functools.partial):
         return  # another store of this process has seen to it
