@@ -8,13 +8,13 @@ is changed back. ROUTES: of how many pairs of a route and a thing, 0 for all.
 from __future__ import annotations
 
 import base64
+import hashlib
 import itertools
 import json
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy
@@ -68,34 +68,37 @@ def prepared() -> dict[str, str]:
     return found
 
 
-def things(ids: dict[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def things(ids: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """What requests say of each thing, under every name that a route may ask for."""
+    found = {}
     for name in ("granted", "plain", "missing"):
         experiment, run = ids.get(f"{name} experiment", "987654321"), ids.get(f"{name} run", "0" * 32)
-        yield (
-            name,
-            {
-                **dict.fromkeys(("experiment_id", "experimentId"), experiment),
-                "experiment_ids": [experiment],
-                **dict.fromkeys(("run_id", "run_uuid", "runId"), run),
-                **dict.fromkeys(("name", "model_name", "registered_model_name", "experiment_name"), name),
-                **{"version": "1", "path": f"{experiment}/{run}/artifacts/a", "artifact_path": f"{experiment}/{run}/a"},
-                **{"key": "k", "metric_key": "m", "value": "v", "new_name": f"{name}-2", "max_results": 5},
-                **{
-                    "username": "reader",
-                    "permission": "READ",
-                    "resource_type": "experiment",
-                    "resource_id": experiment,
-                },
-                **{
-                    "model_id": f"m-{run}",
-                    "trace_id": f"tr-{run}",
-                    "request_id": f"tr-{run}",
-                    "user_id": 1,
-                    "role_id": 1,
-                },
-                **{"alias": "a", "stage": "None", "workspace": "default", "scorer_name": "s", "secret_id": "x"},
-            },
-        )
+        found[name] = {
+            **dict.fromkeys(("experiment_id", "experimentId", "resource_id"), experiment),
+            **dict.fromkeys(("run_id", "run_uuid", "runId"), run),
+            **dict.fromkeys(("trace_id", "request_id"), f"tr-{run}"),
+            **dict.fromkeys(("name", "model_name", "registered_model_name", "experiment_name"), name),
+            **dict.fromkeys(("user_id", "role_id"), 1),
+            "experiment_ids": [experiment],
+            "model_id": f"m-{run}",
+            "path": f"{experiment}/{run}/artifacts/a",
+            "artifact_path": f"{experiment}/{run}/a",
+            "new_name": f"{name}-2",
+            "version": "1",
+            "key": "k",
+            "metric_key": "m",
+            "value": "v",
+            "max_results": 5,
+            "username": "reader",
+            "permission": "READ",
+            "resource_type": "experiment",
+            "alias": "a",
+            "stage": "None",
+            "workspace": "default",
+            "scorer_name": "s",
+            "secret_id": "x",
+        }
+    return found
 
 
 def login(name: str, password: str) -> dict[str, str]:
@@ -124,7 +127,7 @@ def decided(path: str, method: str, headers: dict[str, str], values: dict[str, A
 
 def walked(ids: dict[str, str], routes: int) -> dict[str, str]:
     """In an order of which any beginning has something of everything."""
-    values = dict(things(ids))
+    values = things(ids)
     asked = sorted(
         {(method, rule.rule, thing, path_of(rule, values[thing]))
          for thing in values for rule in app.url_map.iter_rules() for method in rule.methods - {"HEAD", "OPTIONS"}},
@@ -141,8 +144,6 @@ def walked(ids: dict[str, str], routes: int) -> dict[str, str]:
 
 
 def hash_of(one: tuple[str, ...]) -> str:
-    import hashlib
-
     return hashlib.sha256("\n".join(one).encode()).hexdigest()
 
 
