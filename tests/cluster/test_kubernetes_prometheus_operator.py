@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 from support.kubernetes.deployment import Deployment
-from support.kubernetes.kubectl import Kubectl, eventually
+from support.kubernetes.kubectl import Kubectl, eventually, name
 from support.playbooks import REPOSITORY
 from support.prometheus import IN_A_CONTAINER, PATIENCE, api, ask
+from support.testbed import images, target_images
 from support.testbed import prometheus_operator as operator
-from support.testbed import target_images
 
 pytestmark = pytest.mark.cluster
 
@@ -30,8 +30,8 @@ ROUTING = {
 }
 
 
-def one(kind: str, name: str, version: str = f"{GROUP}/v1", **content: Any) -> dict[str, Any]:
-    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **content}
+def one(kind: str, named: str, version: str = f"{GROUP}/v1", **content: Any) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": named}, **content}
 
 
 def in_image(container: str, *command: str) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ BUCKET: dict[str, Any] = {
     "containers": [
         {
             "name": "bucket",
-            "image": "mlops-test.local/versitygw:test",
+            "image": images.name("versitygw"),
             "args": ["--port", ":7070", "posix", "/data"],
             "env": [
                 {"name": "ROOT_ACCESS_KEY", "value": KEYS["access-key"]},
@@ -73,6 +73,7 @@ boto3.client(
     aws_access_key_id="{KEYS["access-key"]}", aws_secret_access_key="{KEYS["secret-key"]}",
 ).create_bucket(Bucket="backups")
 """
+RULES = {"groups": [{"name": "mlflow", "rules": [{"alert": "Down", "expr": "up == 0"}]}]}
 SMALL = {"requests": {"cpu": "20m", "memory": "64Mi"}}
 OBJECTS = (
     one("Secret", "routing", "v1", stringData={"alertmanager.yaml": json.dumps(ROUTING)}),
@@ -81,7 +82,7 @@ OBJECTS = (
         "tests",
         spec={
             "image": operator.IMAGE,
-            "version": "0.28.1",
+            "version": operator.ALERTMANAGER_VERSION,
             "replicas": 1,
             "configSecret": "routing",
             "resources": SMALL,
@@ -93,7 +94,7 @@ OBJECTS = (
         "tests",
         spec={
             "image": operator.IMAGE,
-            "version": operator.VERSION,
+            "version": operator.PROMETHEUS_VERSION,
             "serviceAccountName": "prometheus",
             "podMonitorSelector": {"matchLabels": LABELS},
             "podMonitorNamespaceSelector": {},
@@ -110,10 +111,10 @@ OBJECTS = (
     ),
     *(
         thing
-        for name, spec, port in (("receiver", RECEIVER, 8080), ("bucket", BUCKET, 7070))
+        for called, spec, port in (("receiver", RECEIVER, 8080), ("bucket", BUCKET, 7070))
         for thing in (
-            {**one("Pod", name, "v1", spec=spec), "metadata": {"name": name, "labels": {"app": name}}},
-            one("Service", name, "v1", spec={"selector": {"app": name}, "ports": [{"port": port}]}),
+            {**one("Pod", called, "v1", spec=spec), "metadata": {"name": called, "labels": {"app": called}}},
+            one("Service", called, "v1", spec={"selector": {"app": called}, "ports": [{"port": port}]}),
         )
     ),
 )
@@ -190,13 +191,17 @@ def alerts(prometheus: Kubectl) -> list[tuple[str, str]]:
     return [(alert["labels"]["alertname"], alert["status"]) for message in said for alert in message["alerts"]]
 
 
-def wait_for(prometheus: Kubectl, name: str, state: str, since: int) -> None:
+def wait_for(prometheus: Kubectl, alert: str, state: str, since: int) -> None:
     """Snapshots are looked at every five minutes."""
     eventually(
-        f"the receiver is told that {name} is {state}",
-        lambda: (name, state) in alerts(prometheus)[since:],
+        f"the receiver is told that {alert} is {state}",
+        lambda: (alert, state) in alerts(prometheus)[since:],
         300 + PATIENCE,
     )
+
+
+def of_the_operator(told: Deployment) -> set[str]:
+    return {name(item) for kind in ("podmonitors", "prometheusrules") for item in told.kubectl.items(f"{kind}.{GROUP}")}
 
 
 def test_prometheus_scrapes_the_exporter_and_the_servers_over_tls_with_the_login(told: Deployment, url: str) -> None:
@@ -225,6 +230,15 @@ def test_prometheus_has_every_rule_with_the_threshold_of_the_inventory(told: Dep
 
 def test_a_second_run_changes_nothing(told: Deployment) -> None:
     assert told.deploy().succeeded().stats["changed"] == 0
+
+
+def test_the_operator_is_told_the_rules_of_the_inventory_and_whom_to_scrape(told: Deployment) -> None:
+    told.deploy(mlflow_monitoring_rules=RULES).succeeded()
+    assert told.kubectl.json("get", f"prometheusrules.{GROUP}", "mlflow-monitoring")["spec"] == RULES
+    monitor = told.kubectl.json("get", f"podmonitors.{GROUP}", "mlflow-monitoring")
+    [pod] = told.kubectl.pods("monitoring")
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    told.deploy().succeeded()
 
 
 @pytest.mark.parametrize(
@@ -264,7 +278,6 @@ def test_a_backup_that_failed_reaches_the_receiver_and_so_does_the_next_that_suc
 
 def test_removal_takes_away_what_the_operator_was_told(told: Deployment, url: str) -> None:
     told.destroy().succeeded()
-    for kind in ("podmonitors", "prometheusrules"):
-        assert told.kubectl.items(f"{kind}.{GROUP}") == []
+    assert of_the_operator(told) == set()
     assert told.kubectl.pods("monitoring") == []
     eventually("nothing is scraped any more", lambda: not ask(url, 'up{deployment="mlflow"}'), PATIENCE)

@@ -17,9 +17,9 @@ MODULE = settings.GO_SOURCES / "prometheus-operator"
 # What installs it; tests do, in this namespace, because others are of clusters without it.
 RELEASE = settings.STATE / "prometheus-operator.yaml"
 NAMESPACE = "t-prometheus"
-# Debian's, of both programs.
+# Debian's, of both programs; the operator asks for their versions.
 IMAGE = images.name("prometheus")
-VERSION = "2.53.3"
+PROMETHEUS_VERSION, ALERTMANAGER_VERSION = "2.53.3", "0.28.1"
 _CONTEXT = settings.HERE.parent / "compose" / "images" / "prometheus"
 _OPERATOR = images.name("prometheus-operator")
 # On two cores its programs start too slowly within the limits that the release gives them.
